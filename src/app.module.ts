@@ -1,0 +1,30 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import { type Config, configModule } from './config/config.ts';
+import { HttpModule } from './http/http.module.ts';
+import { AccountsModule } from './modules/accounts/accounts.module.ts';
+import { CatalogModule } from './modules/catalog/catalog.module.ts';
+import { OrdersModule } from './modules/orders/orders.module.ts';
+import { UsersModule } from './modules/users/users.module.ts';
+import { OperationsModule } from './operations/operations.module.ts';
+import { logModule } from './operations/log.ts';
+import { TransactionsModule } from './transactions/transactions.module.ts';
+
+@Module({})
+export class AppModule {
+  static with(config: Config): DynamicModule {
+    return {
+      module: AppModule,
+      imports: [
+        configModule(config),
+        logModule(config.log),
+        TransactionsModule,
+        HttpModule,
+        OperationsModule,
+        UsersModule,
+        AccountsModule,
+        CatalogModule,
+        OrdersModule,
+      ],
+    };
+  }
+}

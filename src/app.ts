@@ -1,0 +1,59 @@
+import type { IncomingMessage } from 'node:http';
+import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import { SwaggerModule } from '@nestjs/swagger';
+import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
+import { Logger } from 'nestjs-pino';
+import { AppModule } from './app.module.ts';
+import type { Config } from './config/config.ts';
+import { describeApi } from './http/openapi.ts';
+import { ProblemFilter } from './http/problem.filter.ts';
+import { newId, showId } from './kernel/ids.ts';
+import { Drain } from './operations/drain.ts';
+
+/** The whole service, ready to listen: main and the tests both call it. */
+export async function createApp(config: Config): Promise<NestFastifyApplication> {
+  const adapter = new FastifyAdapter({
+    bodyLimit: config.http.bodyLimitBytes,
+    requestTimeout: config.http.requestTimeoutMs,
+    genReqId: requestId,
+    forceCloseConnections: 'idle',
+    frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
+      new ProblemFilter().send(error, request, reply),
+  });
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), adapter, {
+    bufferLogs: true,
+    bodyParser: false,
+    abortOnError: false,
+    // `users/me` beside `users/:id` is meant: the router prefers the literal.
+    routeConflictPolicy: { duplicate: 'error', shadow: 'off' },
+  });
+  app.useLogger(app.get(Logger));
+  // TLS ends before us: a page must not be told to fetch its parts by https from a port that speaks http.
+  app.useSecurityHeaders({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } });
+  prepareFastify(app);
+  SwaggerModule.setup('docs', app, () => describeApi(app), {
+    jsonDocumentUrl: 'openapi.json',
+    yamlDocumentUrl: 'openapi.yaml',
+  });
+  return app;
+}
+
+function prepareFastify(app: NestFastifyApplication): void {
+  const fastify = app.getHttpAdapter().getInstance();
+  const drain = app.get(Drain);
+  // JSON is what we speak: text, Fastify's other default, is 415.
+  fastify.removeContentTypeParser('text/plain');
+  fastify.addHook('onSend', async (request, reply) => {
+    void reply.header('request-id', request.id);
+    if (drain.isOn) void reply.header('connection', 'close');
+  });
+}
+
+// A caller's own id is taken over when it is harmless to print.
+const isHarmless = /^[\w.:-]{1,100}$/;
+
+function requestId(request: IncomingMessage): string {
+  const given = request.headers['request-id'];
+  return typeof given === 'string' && isHarmless.test(given) ? given : showId('req', newId());
+}

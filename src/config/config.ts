@@ -1,0 +1,61 @@
+import { ConfigModule, registerAs } from '@nestjs/config';
+import type { Environment } from './environment.ts';
+
+/** The environment with the database and the secret settled, in the slices that the rooms ask for. Frozen. */
+export type Config = ReturnType<typeof makeConfig>;
+
+type Settled = Environment & { readonly DATABASE_WRITE_URL: string; readonly AUTH_SECRET: string };
+
+/** Cuts the environment into slices. What the embedded database supplies (URLs, secret) must be in it by now. */
+export function makeConfig(environment: Settled) {
+  const e = environment;
+  return deepFreeze({
+    http: {
+      host: e.HOST,
+      port: e.PORT,
+      bodyLimitBytes: e.HTTP_BODY_LIMIT_BYTES,
+      requestTimeoutMs: e.HTTP_REQUEST_TIMEOUT_MS,
+    },
+    log: { level: e.LOG_LEVEL },
+    database: {
+      writeUrl: e.DATABASE_WRITE_URL,
+      readUrl: e.DATABASE_READ_URL ?? null,
+      poolSize: e.DATABASE_POOL_SIZE,
+      poolWaitMs: e.DATABASE_POOL_WAIT_MS,
+      statementTimeoutMs: e.DATABASE_STATEMENT_TIMEOUT_MS,
+      lockTimeoutMs: e.DATABASE_LOCK_TIMEOUT_MS,
+      idleInTransactionTimeoutMs: e.DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      transactionTimeoutMs: e.DATABASE_TRANSACTION_TIMEOUT_MS,
+      replicaWaitMs: e.DATABASE_REPLICA_WAIT_MS,
+    },
+    auth: {
+      secret: e.AUTH_SECRET,
+      accessTokenSeconds: e.AUTH_ACCESS_TOKEN_SECONDS,
+      refreshTokenSeconds: e.AUTH_REFRESH_TOKEN_SECONDS,
+    },
+    shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
+  });
+}
+
+type Slice = keyof Config;
+const slice = <S extends Slice>(name: S): { readonly KEY: string | symbol } => registerAs(name, () => ({}));
+
+// What a constructor injects: `@Inject(HttpConfig.KEY) config: Config['http']`.
+export const HttpConfig = slice('http');
+export const DatabaseConfig = slice('database');
+export const AuthConfig = slice('auth');
+
+/** The global @nestjs/config module that serves the slices of this config. */
+export const configModule = (config: Config) =>
+  ConfigModule.forRoot({
+    isGlobal: true,
+    ignoreEnvFile: true,
+    skipProcessEnv: true,
+    load: (Object.keys(config) as Slice[]).map((name) => registerAs(name, () => config[name])),
+  });
+
+function deepFreeze<T extends object>(value: T): Readonly<T> {
+  for (const member of Object.values(value))
+    if (typeof member === 'object' && member !== null) deepFreeze(member as object);
+  return Object.freeze(value);
+}

@@ -1,0 +1,117 @@
+import { z } from 'zod';
+
+const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+const postgresUrl = z.url({
+  protocol: /^postgres(ql)?$/,
+  error: 'must be a URL like postgresql://user:password@host:5432/database',
+});
+
+/** Every variable the service reads: name, rule, default and meaning. `npm run config` prints this table. */
+export const variables = {
+  HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 in a container'),
+  PORT: whole(0, 65_535).default(3000).describe('Port to listen on; 0 takes a free one'),
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .describe('Least severe log line that is written'),
+  HTTP_BODY_LIMIT_BYTES: whole(1024, 10_485_760)
+    .default(102_400)
+    .describe('Largest request body; a larger one is answered 413'),
+  HTTP_REQUEST_TIMEOUT_MS: whole(100, 600_000)
+    .default(15_000)
+    .describe('How long a client may take to send a whole request'),
+  HOLDFAST_HOME: z
+    .string()
+    .min(1)
+    .default('.holdfast')
+    .describe('Folder of the embedded database and its generated secrets'),
+  DATABASE_WRITE_URL: postgresUrl
+    .optional()
+    .describe('Primary, as holdfast_app; without it the embedded PostgreSQL is started'),
+  DATABASE_READ_URL: postgresUrl.optional().describe('Replica, as holdfast_reader; without it reads go to the primary'),
+  DATABASE_OWNER_URL: postgresUrl.optional().describe('Primary, as holdfast_owner; only migrations use it'),
+  DATABASE_POOL_SIZE: whole(1, 500).default(10).describe('Connections each of the two clients may hold'),
+  DATABASE_POOL_WAIT_MS: whole(10, 60_000)
+    .default(2000)
+    .describe('How long a request waits for a connection before it is answered 503'),
+  DATABASE_STATEMENT_TIMEOUT_MS: whole(10, 600_000).default(10_000).describe('How long one statement may run'),
+  DATABASE_LOCK_TIMEOUT_MS: whole(10, 600_000).default(5000).describe('How long one statement may wait for a lock'),
+  DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS: whole(10, 600_000)
+    .default(5000)
+    .describe('How long a transaction may stay open between two statements'),
+  DATABASE_TRANSACTION_TIMEOUT_MS: whole(10, 600_000)
+    .default(10_000)
+    .describe('How long a boundary may last unless it says otherwise'),
+  DATABASE_REPLICA_WAIT_MS: whole(0, 10_000)
+    .default(50)
+    .describe('How long a read waits for the replica to hold what this instance wrote, before it asks the primary'),
+  AUTH_SECRET: z
+    .string()
+    .refine(
+      (secret) => Buffer.byteLength(secret) >= 32,
+      'must have at least 32 bytes; make one with: openssl rand -base64 48',
+    )
+    .optional()
+    .describe('Key that signs access tokens; generated for the embedded database, else required'),
+  AUTH_ACCESS_TOKEN_SECONDS: whole(1, 86_400).default(900).describe('Life of an access token'),
+  AUTH_REFRESH_TOKEN_SECONDS: whole(60, 31_536_000)
+    .default(2_592_000)
+    .describe('Life of a session that is not refreshed'),
+  SHUTDOWN_DRAIN_MS: whole(0, 120_000)
+    .default(5000)
+    .describe('After SIGTERM: how long requests are still served while /readyz answers 503'),
+  SHUTDOWN_DEADLINE_MS: whole(100, 600_000)
+    .default(20_000)
+    .describe('After the drain: how long requests in flight may take to finish'),
+} as const;
+
+export const Environment = z.object(variables).superRefine((environment, context) => {
+  if (environment.DATABASE_WRITE_URL === undefined) {
+    if (environment.DATABASE_READ_URL !== undefined)
+      context.addIssue({ code: 'custom', path: ['DATABASE_READ_URL'], message: 'needs DATABASE_WRITE_URL beside it' });
+    return;
+  }
+  if (environment.AUTH_SECRET === undefined)
+    context.addIssue({
+      code: 'custom',
+      path: ['AUTH_SECRET'],
+      message: 'is required with DATABASE_WRITE_URL; make one with: openssl rand -base64 48',
+    });
+});
+export type Environment = z.infer<typeof Environment>;
+
+/** Every reason why the environment cannot be used, at once. */
+export class ConfigError extends Error {
+  constructor(reasons: readonly string[]) {
+    super(
+      `The configuration has ${reasons.length === 1 ? 'an error' : `${reasons.length} errors`}:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`,
+    );
+    this.name = 'ConfigError';
+  }
+}
+
+/** Parses the environment. An empty variable counts as absent. Throws {@link ConfigError}, which never repeats a value. */
+export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
+  const given = Object.fromEntries(Object.entries(env).filter(([name, value]) => name in variables && value !== ''));
+  const result = Environment.safeParse(given);
+  if (!result.success)
+    throw new ConfigError(result.error.issues.map((issue) => `${issue.path.join('.')} ${reason(issue)}`));
+  return result.data;
+}
+
+function reason(issue: z.core.$ZodIssue): string {
+  if (issue.code === 'too_small') return `must be at least ${issue.minimum}`;
+  if (issue.code === 'too_big') return `must be at most ${issue.maximum}`;
+  if (issue.code === 'invalid_type')
+    return `must be ${issue.expected === 'int' ? 'a whole number' : `a ${issue.expected}`}`;
+  if (issue.code === 'invalid_value') return `must be one of ${issue.values.join(', ')}`;
+  return issue.message;
+}
+
+/** The rows of the configuration table: name, default, meaning. */
+export function describeVariables(): { name: string; fallback: string; meaning: string }[] {
+  return Object.entries(variables).map(([name, schema]) => {
+    const fallback = (schema as z.ZodType).safeParse(undefined).data;
+    return { name, fallback: fallback === undefined ? '' : String(fallback), meaning: schema.description ?? '' };
+  });
+}

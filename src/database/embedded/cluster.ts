@@ -1,0 +1,173 @@
+import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { findBinaries } from './binaries.ts';
+import { makeFolder } from './files.ts';
+import { chooseGround } from './ground.ts';
+import { foldersOf, launch, type Plan } from './launch.ts';
+import { takeLock } from './lock.ts';
+import { checkVersion, createPrimary, removeDraft } from './primary.ts';
+import { asClusterError, ClusterError } from './problems.ts';
+import { isAlive } from './processes.ts';
+import { DATABASE } from './roles.ts';
+import { stopLeftover, type Server } from './server.ts';
+import { newState, readState, urlOf, writeState, type Role } from './state.ts';
+
+export { ClusterError } from './problems.ts';
+export type { Server } from './server.ts';
+export type { Role } from './state.ts';
+
+export interface ClusterOptions {
+  /** Folder for everything; made when missing. */
+  home: string;
+  /** Folder with initdb and postgres; default: the npm package for this platform. */
+  binaries?: string;
+  /** False (tests): faster, and what was committed may be lost when the machine dies. */
+  durable: boolean;
+  /** Of each of the two servers; default 100. */
+  maxConnections?: number;
+  /** One short line per step. */
+  onProgress?: (line: string) => void;
+}
+
+export interface Cluster {
+  /** Where the data lie: the home, unless PostgreSQL's user may not enter that (see ground.ts). */
+  readonly home: string;
+  /** "18.4" */
+  readonly version: string;
+  readonly primary: Server;
+  readonly replica: Server;
+  /** The data were made by this start. */
+  readonly isNew: boolean;
+  /** The reader's leads to the replica, all others to the primary. Default database: holdfast. */
+  url(role: Role, database?: string): string;
+  /** Ends both servers and gives the home free. Calling it again changes nothing. */
+  stop(): Promise<void>;
+}
+
+export type RunningCluster = Pick<Cluster, 'home' | 'version' | 'url'>;
+
+/** Starts the primary and its replica, making what is missing. Throws ClusterError. */
+export async function startCluster(options: ClusterOptions): Promise<Cluster> {
+  const home = resolve(options.home);
+  try {
+    makeHome(home);
+    const release = takeLock(home);
+    return await start(realpathSync(home), options, release).catch((error: unknown) => {
+      release();
+      throw error;
+    });
+  } catch (error) {
+    throw asClusterError(error, home);
+  }
+}
+
+/** The cluster that a living process runs from this home; null when there is none, or it is only starting. */
+export function runningCluster(home: string): RunningCluster | null {
+  const state = readState(resolve(home));
+  if (state?.holder == null || state.ports === null || !isAlive(state.holder)) return null;
+  const ports = state.ports;
+  return {
+    home: state.place ?? resolve(home),
+    version: state.version,
+    url: (role, database = DATABASE) => urlOf(state, ports, role, database),
+  };
+}
+
+async function start(home: string, options: ClusterOptions, release: () => void): Promise<Cluster> {
+  const plan = await prepare(home, options);
+  const isNew = await ensurePrimary(plan);
+  const { primary, replica, ports } = await launch(plan);
+  let ending: Promise<void> | null = null;
+  const stop = async (): Promise<void> => {
+    try {
+      await replica.stop('fast');
+      await primary.stop('fast');
+    } finally {
+      forgetHolder(plan);
+      release();
+    }
+  };
+  return {
+    home: plan.ground.place,
+    version: plan.binaries.version,
+    primary,
+    replica,
+    isNew,
+    url: (role, database = DATABASE) => urlOf(plan.state, ports, role, database),
+    stop: () => (ending ??= stop()),
+  };
+}
+
+/** A courtesy: whoever reads the file finds out by itself that the holder is gone. The folder may be full, or removed. */
+function forgetHolder({ state, save }: Plan): void {
+  state.holder = null;
+  try {
+    save();
+  } catch {
+    return;
+  }
+}
+
+/** What is known of this home, with nothing of an earlier run still at work in it. */
+async function prepare(home: string, options: ClusterOptions): Promise<Plan> {
+  const { durable, maxConnections = 100, onProgress = (): void => undefined } = options;
+  const known = readState(home);
+  const ground = chooseGround(home, known?.place ?? null);
+  const binaries = await findBinaries(options.binaries, ground.account);
+  const state = known ?? newState(binaries.version);
+  state.holder = null;
+  state.place = ground.place === home ? null : ground.place;
+  const save = (): void => writeState(home, state);
+  makeFolder(ground.place, 0o755, null);
+  await clearLeftovers(ground.place);
+  if (known === null) setAside(home, ground.place);
+  return { ground, binaries, state, wishes: { durable, maxConnections }, onProgress, save };
+}
+
+async function clearLeftovers(place: string): Promise<void> {
+  const { primary, replica } = foldersOf(place);
+  await stopLeftover(replica);
+  await stopLeftover(primary);
+  await removeDraft(`${primary}.partial`);
+  await removeDraft(`${replica}.partial`);
+}
+
+/** Without cluster.json nobody knows the passwords of data that are still there. */
+function setAside(home: string, place: string): void {
+  const { primary, replica } = foldersOf(place);
+  if (!existsSync(primary)) return;
+  if (place === home) {
+    throw new ClusterError(
+      `${join(home, 'cluster.json')} is missing, and the passwords of the database with it: put it back, or remove ${home} to begin anew.`,
+    );
+  }
+  // The home was removed to begin anew, and did not hold the data: the last ones are kept, in case it was a mistake.
+  rmSync(`${primary}.removed`, { recursive: true, force: true });
+  renameSync(primary, `${primary}.removed`);
+  rmSync(replica, { recursive: true, force: true });
+}
+
+/** True when it was made now. A run that was killed before the roles were made leaves one that counts as new. */
+async function ensurePrimary({ ground, binaries, state, wishes, onProgress, save }: Plan): Promise<boolean> {
+  const { primary, replica } = foldersOf(ground.place);
+  if (existsSync(primary)) {
+    checkVersion(primary, binaries);
+    state.version = binaries.version;
+    return !state.prepared;
+  }
+  onProgress('creating the database cluster');
+  state.prepared = false;
+  state.version = binaries.version;
+  save();
+  rmSync(replica, { recursive: true, force: true });
+  const password = state.passwords.superuser;
+  await createPrimary({ folder: primary, binaries, account: ground.account, password, durable: wishes.durable });
+  return true;
+}
+
+/** PostgreSQL's user must be able to enter it, whatever the umask; the folders inside are closed. */
+function makeHome(home: string): void {
+  if (existsSync(home)) return;
+  mkdirSync(home, { recursive: true });
+  if (process.geteuid?.() === 0) chmodSync(home, 0o755);
+}

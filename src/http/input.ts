@@ -1,0 +1,46 @@
+import { Body as NestBody, Param as NestParam, Query as NestQuery, StandardSchemaValidationPipe } from '@nestjs/common';
+import type { z } from 'zod';
+import { type ErrorPlace, invalid, notFound } from '../kernel/errors.ts';
+
+type Issue = z.core.$ZodIssue;
+
+// A schema is required here, because Nest's own decorators let a value through unseen when none is given.
+
+/** The JSON body, as the schema makes it. Wrong input: 422 with a JSON pointer for each place. */
+export const Body = (schema: z.ZodType): ParameterDecorator =>
+  NestBody({ schema, pipes: [new StandardSchemaValidationPipe({ exceptionFactory: refusing(pointerPlace) })] });
+
+/** The query string, as the schema makes it. Wrong input: 422 with the name of each parameter. */
+export const Query = (schema: z.ZodType): ParameterDecorator =>
+  NestQuery({ schema, pipes: [new StandardSchemaValidationPipe({ exceptionFactory: refusing(parameterPlace) })] });
+
+/** One part of the path. What cannot be an id names nothing that exists: 404. */
+export const Param = (name: string, schema: z.ZodType): ParameterDecorator =>
+  NestParam(name, {
+    schema,
+    pipes: [
+      new StandardSchemaValidationPipe({ exceptionFactory: () => notFound('not-found', 'There is no such thing.') }),
+    ],
+  });
+
+type Place = (path: readonly PropertyKey[]) => Pick<ErrorPlace, 'pointer' | 'parameter'>;
+
+const pointerPlace: Place = (path) => ({
+  pointer: path.map((part) => `/${String(part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+});
+const parameterPlace: Place = (path) => ({ parameter: path.map(String).join('.') });
+
+const refusing = (place: Place) => (issues: readonly unknown[]) =>
+  invalid('validation-failed', 'The input does not have the required form.', {
+    errors: (issues as readonly Issue[]).slice(0, 100).flatMap((issue) => errorsOf(issue, place)),
+  });
+
+function errorsOf(issue: Issue, place: Place): ErrorPlace[] {
+  if (issue.code === 'unrecognized_keys')
+    return issue.keys.map((key) => ({
+      ...place([...issue.path, key]),
+      code: 'unknown-member',
+      detail: 'is not known here',
+    }));
+  return [{ ...place(issue.path), code: issue.code.replaceAll('_', '-'), detail: issue.message }];
+}

@@ -1,0 +1,82 @@
+import { createHash } from 'node:crypto';
+import { z } from 'zod';
+import { HttpProblem } from './problem.ts';
+
+const largestPage = 100;
+
+/** The members every list takes. Spread into the list's own query: `z.strictObject({ ...pageQuery, status })`. */
+export const pageQuery = {
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(largestPage)
+    .default(20)
+    .meta({ description: 'How many at most, 1 to 100' }),
+  cursor: z
+    .string()
+    .max(500)
+    .optional()
+    .meta({ description: 'nextCursor of the page before; valid for the same filter only' }),
+};
+
+/** A page of a list: the view of one thing, many times. */
+export const pageOf = <V extends z.ZodType>(view: V) =>
+  z.object({
+    object: z.literal('list').default('list'),
+    data: z.array(view),
+    hasMore: z.boolean(),
+    nextCursor: z.string().nullable().meta({ description: 'Pass it as cursor for the next page; null on the last' }),
+  });
+
+/** What a repository needs for one page: where the page before ended (null: at the start) and how many rows to read, one more than are shown. */
+export interface Slice<Key> {
+  readonly after: Key | null;
+  readonly take: number;
+}
+
+interface PageRequest {
+  readonly limit: number;
+  readonly cursor?: string | undefined;
+  readonly [filter: string]: unknown;
+}
+
+/**
+ * Reads one page by keyset. `list` names the list; the cursor is bound to it and to every filter in the query, and is refused elsewhere
+ * (400 `malformed-cursor`). `key` is the shape of the sort key, `keyOf` gives that of a row.
+ */
+export async function page<Row, Key>(
+  list: string,
+  query: PageRequest,
+  key: z.ZodType<Key>,
+  read: (slice: Slice<Key>) => Promise<Row[]>,
+  keyOf: (row: Row) => Key,
+) {
+  const { limit, cursor, ...filter } = query;
+  const binding = createHash('sha256')
+    .update(JSON.stringify([list, filter]))
+    .digest('base64url')
+    .slice(0, 11);
+  const after = cursor === undefined ? null : readCursor(cursor, binding, key);
+  const rows = await read({ after, take: limit + 1 });
+  const data = rows.slice(0, limit);
+  const last = data.at(-1);
+  const hasMore = rows.length > limit;
+  return { data, hasMore, nextCursor: hasMore && last !== undefined ? writeCursor(binding, keyOf(last)) : null };
+}
+
+const writeCursor = (binding: string, key: unknown): string =>
+  Buffer.from(JSON.stringify([binding, key])).toString('base64url');
+
+function readCursor<Key>(cursor: string, binding: string, key: z.ZodType<Key>): Key {
+  const refuse = () => new HttpProblem(400, 'malformed-cursor', 'The cursor is not one of this list with this filter.');
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+  } catch {
+    throw refuse();
+  }
+  const result = z.tuple([z.literal(binding), key]).safeParse(parsed);
+  if (!result.success) throw refuse();
+  return result.data[1];
+}

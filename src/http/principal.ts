@@ -1,0 +1,28 @@
+import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
+import { ApiBearerAuth } from '@nestjs/swagger';
+import type { Principal } from '../kernel/principal.ts';
+
+export const ACCESS = Symbol('access');
+export type Access = 'public' | 'signed-in' | 'operator';
+/** A request that the guard has let in. */
+export interface Signed {
+  principal?: Principal;
+}
+
+/** Open to everybody. */
+export const Public = (): MethodDecorator => SetMetadata(ACCESS, 'public' satisfies Access);
+
+/** Open to whoever is signed in. What no route says is the same, undocumented; so say it. */
+export const SignedIn = (): MethodDecorator =>
+  applyDecorators(SetMetadata(ACCESS, 'signed-in' satisfies Access), ApiBearerAuth());
+
+/** Open to operators. */
+export const OperatorsOnly = (): MethodDecorator =>
+  applyDecorators(SetMetadata(ACCESS, 'operator' satisfies Access), ApiBearerAuth());
+
+/** Parameter: who asks. */
+export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
+  const { principal } = context.switchToHttp().getRequest<Signed>();
+  if (principal === undefined) throw new Error('@Caller() stands on a @Public() route.');
+  return principal;
+});

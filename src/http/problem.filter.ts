@@ -1,0 +1,22 @@
+import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import { answerFor, type Problem } from './problem.ts';
+
+/** Answers everything thrown as application/problem+json, and logs what is our own fault. */
+@Catch()
+export class ProblemFilter implements ExceptionFilter {
+  private readonly logger = new Logger(ProblemFilter.name);
+
+  catch(thrown: unknown, host: ArgumentsHost): void {
+    const http = host.switchToHttp();
+    this.send(thrown, http.getRequest<FastifyRequest>(), http.getResponse<FastifyReply>());
+  }
+
+  send(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
+    const { headers, ...answer } = answerFor(thrown);
+    if (answer.status === 500) this.logger.error({ err: thrown }, 'request failed');
+    if (answer.status === 503) this.logger.warn({ err: thrown, code: answer.code }, 'request refused');
+    const problem: Problem = { ...answer, instance: request.url.split('?')[0] ?? '', requestId: request.id };
+    void reply.status(answer.status).headers(headers).type('application/problem+json').send(problem);
+  }
+}

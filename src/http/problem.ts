@@ -1,0 +1,170 @@
+import { HttpException } from '@nestjs/common';
+import { z } from 'zod';
+import { databaseFailure, isUnreachable } from '../database/failures.ts';
+import { AppError, conflict, type ErrorKind, invalid, unavailable } from '../kernel/errors.ts';
+import { CommitOutcomeUnknownError } from '../transactions/errors.ts';
+
+/** RFC 9457, with a stable `code`, whether a retry makes sense, and the places of the input that were refused. */
+export const Problem = z
+  .object({
+    type: z.string().meta({ examples: ['urn:holdfast:problem:insufficient-funds'] }),
+    title: z.string(),
+    status: z.int(),
+    detail: z.string(),
+    instance: z.string().meta({ description: 'Path of the request' }),
+    code: z.string().meta({ description: 'Stable: branch on it', examples: ['insufficient-funds'] }),
+    retryable: z.boolean().meta({ description: 'Whether the same request may succeed later, unchanged' }),
+    requestId: z.string(),
+    errors: z
+      .array(
+        z.looseObject({
+          pointer: z.string().optional().meta({ description: 'JSON pointer into the body' }),
+          parameter: z.string().optional().meta({ description: 'Name of a query parameter' }),
+          code: z.string(),
+          detail: z.string().optional(),
+        }),
+      )
+      .optional(),
+  })
+  .meta({ id: 'Problem' });
+export type Problem = z.infer<typeof Problem>;
+
+/** A refusal by HTTP itself (a header, a media type), with the status it has there. */
+export class HttpProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly headers: Readonly<Record<string, string>> = {},
+  ) {
+    super(message);
+  }
+}
+
+const statuses: Record<ErrorKind, number> = {
+  not_found: 404,
+  conflict: 409,
+  stale: 412,
+  invalid: 422,
+  forbidden: 403,
+  unauthorized: 401,
+  unavailable: 503,
+};
+
+const titles: Record<number, string> = {
+  400: 'Malformed request',
+  401: 'Not signed in',
+  403: 'Not allowed',
+  404: 'Not found',
+  409: 'Conflict',
+  412: 'Changed meanwhile',
+  413: 'Body too large',
+  415: 'Media type not supported',
+  422: 'Input refused',
+  428: 'Precondition required',
+  500: 'Internal error',
+  503: 'Unavailable',
+};
+
+export type Answer = Omit<Problem, 'instance' | 'requestId'> & { headers: Readonly<Record<string, string>> };
+
+/** The one map from what was thrown to what is answered. What it does not know is a 500 that tells nothing. */
+export function answerFor(thrown: unknown): Answer {
+  const error = explain(thrown);
+  if (error instanceof AppError) {
+    const headers: Record<string, string> =
+      error.kind === 'unavailable' && error.retryable
+        ? { 'retry-after': '1' }
+        : error.kind === 'unauthorized'
+          ? { 'www-authenticate': 'Bearer' }
+          : {};
+    return { ...answer(statuses[error.kind], error.code, error.message, headers, error.retryable), ...places(error) };
+  }
+  if (error instanceof HttpProblem) return answer(error.status, error.code, error.message, error.headers);
+  return fromFramework(error) ?? answer(500, 'internal-error', 'Something went wrong on our side.');
+}
+
+const places = (error: AppError) => (error.errors.length > 0 ? { errors: [...error.errors] } : {});
+
+const answer = (
+  status: number,
+  code: string,
+  detail: string,
+  headers: Readonly<Record<string, string>> = {},
+  retryable = false,
+): Answer => ({
+  type: `urn:holdfast:problem:${code}`,
+  title: titles[status] ?? titles[status < 500 ? 400 : 500] ?? 'Error',
+  status,
+  detail,
+  code,
+  retryable,
+  headers,
+});
+
+/** Turns what the database said into the refusal that it means; leaves everything else as it is. */
+function explain(thrown: unknown): unknown {
+  if (thrown instanceof AppError || thrown instanceof HttpProblem) return thrown;
+  if (thrown instanceof CommitOutcomeUnknownError)
+    return unavailable(
+      'outcome-unknown',
+      'The connection to the database was lost while storing. Read before you repeat.',
+      { cause: thrown },
+    );
+  if (isUnreachable(thrown))
+    return unavailable('temporary-reduced-capacity', 'The database cannot be reached at the moment.', {
+      retryable: true,
+    });
+  const failure = databaseFailure(thrown);
+  return failure === null ? expired(thrown) : fromDatabase(failure.sqlState, failure.constraint, thrown);
+}
+
+// P2028: Prisma's own clock ended the transaction, which rolled it back.
+const expired = (thrown: unknown): unknown =>
+  (thrown as { code?: string }).code === 'P2028' ? contention(thrown) : thrown;
+
+const contention = (cause: unknown): AppError =>
+  unavailable('transient-contention', 'The data was busy for too long. Nothing was stored.', {
+    retryable: true,
+    cause,
+  });
+
+function fromDatabase(sqlState: string, constraint: string | null, thrown: unknown): unknown {
+  switch (sqlState) {
+    case '23505': // unique_violation
+      return constraint === null || constraint.endsWith('_pkey') ? thrown : conflict(constraint, 'It exists already.');
+    case '23514': // check_violation: the last line of defence; services refuse with better words first
+      return constraint === null ? thrown : invalid(constraint, 'The change would break a rule of the books.');
+    case '40001': // serialization_failure
+    case '40P01': // deadlock_detected
+    case '55P03': // lock_not_available
+    case '57014': // query_canceled
+    case '25P03': // idle_in_transaction_session_timeout
+    case '25P04': // transaction_timeout
+      return contention(thrown);
+    default:
+      return thrown;
+  }
+}
+
+const frameworkCodes: Record<string, [status: number, code: string, detail: string]> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: [400, 'malformed-json', 'The body is not valid JSON.'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: [400, 'malformed-json', 'The body is empty.'],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [400, 'malformed-request', 'The body is not as long as Content-Length says.'],
+  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'body-too-large', 'The body is larger than is allowed.'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: [415, 'unsupported-media-type', 'Send application/json.'],
+  FST_ERR_BAD_URL: [400, 'malformed-url', 'The path is not a valid URL.'],
+};
+
+function fromFramework(error: unknown): Answer | null {
+  const known = frameworkCodes[(error as { code?: string }).code ?? ''];
+  if (known) return answer(...known);
+  const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number }).statusCode;
+  if (status === 404) return answer(404, 'route-not-found', 'There is nothing here.');
+  if (status === 413) return answer(413, 'body-too-large', 'The body is larger than is allowed.');
+  if (status !== undefined && status >= 400 && status < 500)
+    return answer(status, 'malformed-request', 'The request could not be read.');
+  return status === 503
+    ? answer(503, 'shutting-down', 'This instance is stopping.', { 'retry-after': '1' }, true)
+    : null;
+}

@@ -1,0 +1,66 @@
+import { z } from 'zod';
+import { idPattern, type Prefix, prefixes, readId, showId } from '../kernel/ids.ts';
+import { currencies, type Currency, largestAmount } from '../kernel/money.ts';
+
+// PostgreSQL's text cannot hold NUL, and a lone surrogate is not Unicode: both are refused at the door.
+const isText = (value: string): boolean => value.isWellFormed() && !value.includes('\0');
+
+/** Text of up to so many UTF-16 code units. */
+export const text = (most: number, least = 0) =>
+  z.string().min(least).max(most).refine(isText, { error: 'must be well-formed text without NUL', abort: true });
+
+/** An id that comes in: `ord_01h…` on the wire, a UUID behind it. */
+export const idIn = (prefix: Prefix) =>
+  z
+    .string()
+    .regex(idPattern(prefix), `must be the id of a ${prefixes[prefix]}: ${prefix}_ and 26 characters`)
+    .meta({ description: `Id of a ${prefixes[prefix]}`, examples: [exampleId(prefix)] })
+    .transform(readId);
+
+/** An id that goes out: a UUID in the database, `ord_01h…` on the wire. */
+export const idOut = (prefix: Prefix) =>
+  z
+    .uuid()
+    .transform((uuid) => showId(prefix, uuid))
+    .pipe(
+      z
+        .string()
+        .regex(idPattern(prefix))
+        .meta({ description: `Id of a ${prefixes[prefix]}`, examples: [exampleId(prefix)] }),
+    );
+
+const exampleId = (prefix: Prefix): string => showId(prefix, '01890a5d-ac96-774b-bcce-b302099a8057');
+
+const codes = Object.keys(currencies) as [Currency, ...Currency[]];
+export const CurrencyCode = z.enum(codes).meta({ description: 'Currency, ISO 4217', examples: ['EUR'] });
+
+const minorUnits = (least: number) =>
+  z
+    .int()
+    .min(least)
+    .max(Number(largestAmount))
+    .meta({ description: 'Minor units of the currency (1299 EUR are 12.99 €; JPY has none)', examples: [1299] });
+
+/** Money that comes in: more than zero. */
+export const MoneyIn = z
+  .strictObject({ amount: minorUnits(1).transform(BigInt), currency: CurrencyCode })
+  .meta({ examples: [{ amount: 1299, currency: 'EUR' }] });
+
+/** Money that goes out; an amount beyond 2^53 - 1 is a broken promise, not a rounded number. */
+export const MoneyOut = z
+  .object({
+    amount: z
+      .bigint()
+      .min(-largestAmount)
+      .max(largestAmount)
+      .transform(Number)
+      .pipe(minorUnits(-Number(largestAmount))),
+    currency: z.string().pipe(CurrencyCode),
+  })
+  .meta({ examples: [{ amount: 1299, currency: 'EUR' }] });
+
+/** A moment that goes out: RFC 3339 in UTC. */
+export const instant = z
+  .date()
+  .transform((date) => date.toISOString())
+  .pipe(z.iso.datetime().meta({ description: 'RFC 3339, UTC', examples: ['2026-11-21T09:30:00.000Z'] }));

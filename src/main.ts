@@ -1,0 +1,80 @@
+import 'reflect-metadata';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { demo, seed } from '../prisma/seed.ts';
+import { createApp } from './app.ts';
+import { ConfigError } from './config/environment.ts';
+import { ClusterError } from './database/embedded/cluster.ts';
+import { SchemaVersionError } from './database/schema-version.ts';
+import { stopOnSignal } from './operations/shutdown.ts';
+import { type Provision, provision } from './provision.ts';
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+
+async function main(): Promise<void> {
+  const provided = await provision((line) => say(`  ${line}`));
+  try {
+    await serve(provided);
+  } catch (error) {
+    await provided.stop();
+    throw error;
+  }
+}
+
+async function serve(provided: Provision): Promise<void> {
+  const { config, isEmbedded } = provided;
+  const app = await createApp(config);
+  // From here on a signal stops what has been started.
+  stopOnSignal(app, config.shutdown, { afterwards: provided.stop, exit: (code) => process.exit(code), report: say });
+  await app.init();
+  if (isEmbedded && (await seed(app))) say('  demo data added');
+  await listen(app, config.http);
+  say(banner(await app.getUrl(), provided));
+}
+
+async function listen(app: NestFastifyApplication, { host, port }: Provision['config']['http']): Promise<void> {
+  try {
+    await app.listen({ host, port });
+  } catch (error) {
+    await app.close();
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE')
+      throw new StartError(
+        `Port ${port} is taken. Stop what listens there, or choose another: PORT=${port + 1} npm start`,
+      );
+    if (code === 'EACCES')
+      throw new StartError(`Port ${port} may not be used by this user. Choose one above 1023: PORT=3000 npm start`);
+    if (code === 'EADDRNOTAVAIL')
+      throw new StartError(`This machine has no address ${host}. Set HOST to one it has, or to 0.0.0.0.`);
+    throw error;
+  }
+}
+
+class StartError extends Error {}
+
+function banner(url: string, { isEmbedded, cluster }: Provision): string {
+  const lines = [
+    '',
+    `Holdfast is ready at ${url} after ${(performance.now() / 1000).toFixed(1)} s`,
+    `  documentation  ${url}/docs`,
+  ];
+  if (isEmbedded) {
+    const people = Object.values(demo).map(({ email, password }) => `${email} · ${password}`);
+    lines.push(
+      `  demo people    ${people.join('\n                 ')}`,
+      `  data           ${cluster?.home} (PostgreSQL ${cluster?.version}, primary and replica)`,
+    );
+  }
+  return [...lines, '  to stop        Ctrl-C', ''].join('\n');
+}
+
+// A known reason is one sentence for a person; anything else shows where it arose.
+const known = [ConfigError, ClusterError, SchemaVersionError, StartError];
+
+main().catch((error: unknown) => {
+  say(
+    known.some((kind) => error instanceof kind)
+      ? (error as Error).message
+      : `Holdfast could not start: ${(error as Error).stack}`,
+  );
+  process.exit(1);
+});

@@ -1,0 +1,99 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDatabase, type Tables } from '../../database/tables.ts';
+import type { ExpectedVersion } from '../../http/if-match.ts';
+import type { Slice } from '../../http/page.ts';
+import { defined } from '../../kernel/defined.ts';
+import { newId } from '../../kernel/ids.ts';
+import type { NewProduct, NewSku, ProductPatch, SkuPatch } from './catalog.schema.ts';
+
+const withStock = { stock: { select: { onHand: true } } } as const;
+const whole = {
+  skus: { include: withStock, orderBy: { id: 'asc' } },
+  images: { orderBy: { position: 'asc' } },
+} as const;
+
+@Injectable()
+export class CatalogRepository {
+  constructor(@InjectDatabase() private readonly db: Tables<'product' | 'sku' | 'image'>) {}
+
+  /** The product with its SKUs, their stocks and its images, in one nested write. Violates `slug-taken`, `sku-code-taken`. */
+  create({ skus, images, ...product }: NewProduct, createdById: string) {
+    return this.db.product.create({
+      data: {
+        id: newId(),
+        ...product,
+        skus: { create: skus.map((sku) => skuRow(sku, createdById)) },
+        images: { createMany: { data: images.map((image, position) => ({ id: newId(), ...image, position })) } },
+      },
+      include: whole,
+    });
+  }
+
+  /** Violates `sku-code-taken`. */
+  createSku(productId: string, sku: NewSku, createdById: string) {
+    return this.db.sku.create({ data: { productId, ...skuRow(sku, createdById) }, include: withStock });
+  }
+
+  find(id: string) {
+    return this.db.product.findUnique({ where: { id }, include: whole });
+  }
+
+  findSku(id: string) {
+    return this.db.sku.findUnique({ where: { id }, include: withStock });
+  }
+
+  list({ after, take }: Slice<string>) {
+    return this.db.product.findMany({
+      where: after === null ? {} : { id: { lt: after } },
+      orderBy: { id: 'desc' },
+      take,
+      include: whole,
+    });
+  }
+
+  listSkus(ids: readonly string[]) {
+    return this.db.sku.findMany({ where: { id: { in: [...ids] } }, include: { product: { select: { name: true } } } });
+  }
+
+  /** Whether a row of this version was there to be changed. Violates `slug-taken`. */
+  async update(id: string, version: ExpectedVersion, { images, ...patch }: ProductPatch): Promise<boolean> {
+    const changed = await this.db.product.updateMany({
+      where: { id, ...versioned(version) },
+      data: { ...defined(patch), version: { increment: 1 } },
+    });
+    if (changed.count === 0) return false;
+    if (images) await this.replaceImages(id, images);
+    return true;
+  }
+
+  /** Whether a row of this version was there to be changed. Violates `sku-code-taken`. */
+  async updateSku(id: string, version: ExpectedVersion, { price, ...patch }: SkuPatch): Promise<boolean> {
+    const changed = await this.db.sku.updateMany({
+      where: { id, ...versioned(version) },
+      data: { ...defined(patch), ...(price && priceColumns(price)), version: { increment: 1 } },
+    });
+    return changed.count === 1;
+  }
+
+  private async replaceImages(productId: string, images: NewProduct['images']): Promise<void> {
+    await this.db.image.deleteMany({ where: { productId } });
+    await this.db.image.createMany({
+      data: images.map((image, position) => ({ id: newId(), productId, ...image, position })),
+    });
+  }
+}
+
+const versioned = (version: ExpectedVersion) => (version === 'any' ? {} : { version });
+const priceColumns = ({ amount, currency }: NewSku['price']) => ({ price: amount, currency });
+
+// A stock that begins with units begins with the movement that brought them.
+function skuRow({ price, onHand, ...sku }: NewSku, createdById: string) {
+  const received = { seq: 1, quantity: onHand, onHandAfter: onHand, reason: 'received' as const, createdById };
+  return {
+    id: newId(),
+    ...sku,
+    ...priceColumns(price),
+    stock: { create: { onHand, movementCount: onHand > 0 ? 1 : 0 } },
+    ...(onHand > 0 && { movements: { create: received } }),
+  };
+}

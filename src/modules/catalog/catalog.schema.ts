@@ -1,0 +1,132 @@
+import { z } from 'zod';
+import { pageOf, pageQuery } from '../../http/page.ts';
+import { idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
+
+export const ProductId = idIn('prd');
+export const SkuId = idIn('sku');
+/** The most units of a SKU that there can be. */
+export const mostUnits = 1_000_000_000;
+
+const slug = z
+  .string()
+  .regex(/^[a-z0-9]+(-[a-z0-9]+)*$/, 'must be lower-case words joined by hyphens')
+  .max(100)
+  .meta({ description: 'Name in URLs, unique', examples: ['travel-mug'] });
+
+const product = {
+  slug,
+  name: text(200, 1).meta({ examples: ['Travel mug'] }),
+};
+const description = text(5000).meta({ examples: ['Keeps tea hot for six hours.'] });
+
+const sku = {
+  code: z
+    .string()
+    .regex(/^[A-Z0-9][A-Z0-9._-]{0,63}$/, 'must be capital letters, digits, dots, hyphens and underscores')
+    .meta({ description: 'Stock keeping unit, unique', examples: ['MUG-BLUE'] }),
+  name: text(200, 1).meta({ examples: ['Blue'] }),
+};
+
+const NewImage = z.strictObject({
+  url: z
+    .url({ protocol: /^https?$/ })
+    .max(2000)
+    .meta({ examples: ['https://images.example.com/mug-blue.jpg'] }),
+  alt: text(500).default('').meta({ description: 'Says what is to be seen' }),
+});
+
+export const NewSku = z
+  .strictObject({
+    ...sku,
+    price: MoneyIn,
+    onHand: z.int().min(0).max(mostUnits).default(0).meta({ description: 'Units in stock at the start' }),
+  })
+  .meta({ id: 'NewSku' });
+export type NewSku = z.infer<typeof NewSku>;
+
+export const NewProduct = z
+  .strictObject({
+    ...product,
+    description: description.default(''),
+    skus: z.array(NewSku).min(1).max(50),
+    images: z.array(NewImage).max(20).default([]),
+  })
+  .meta({ id: 'NewProduct' });
+export type NewProduct = z.infer<typeof NewProduct>;
+
+export const ProductPatch = z
+  .strictObject({
+    ...product,
+    description,
+    images: z.array(NewImage).max(20).meta({ description: 'Replaces all images' }),
+  })
+  .partial()
+  .meta({ id: 'ProductPatch' });
+export type ProductPatch = z.infer<typeof ProductPatch>;
+
+export const SkuPatch = z
+  .strictObject({ ...sku, price: MoneyIn })
+  .partial()
+  .meta({ id: 'SkuPatch' });
+export type SkuPatch = z.infer<typeof SkuPatch>;
+
+export const SkuView = z
+  .object({
+    object: z.literal('sku').default('sku'),
+    id: idOut('sku'),
+    productId: idOut('prd'),
+    ...sku,
+    price: MoneyOut,
+    onHand: z.int().meta({ description: 'Units that can be sold now' }),
+    version: z.int(),
+    createdAt: instant,
+    updatedAt: instant,
+  })
+  .meta({ id: 'Sku', description: 'One variant of a product at one price' });
+
+export const ProductView = z
+  .object({
+    object: z.literal('product').default('product'),
+    id: idOut('prd'),
+    ...product,
+    description,
+    skus: z.array(SkuView),
+    images: z.array(z.object({ id: idOut('img'), url: z.string(), alt: z.string(), position: z.int() })),
+    version: z.int(),
+    createdAt: instant,
+    updatedAt: instant,
+  })
+  .meta({ id: 'Product', description: 'A product with its SKUs and images' });
+
+export const ProductQuery = z.strictObject(pageQuery);
+export type ProductQuery = z.infer<typeof ProductQuery>;
+export const ProductPage = pageOf(ProductView).meta({ id: 'ProductPage', description: 'Products, newest first' });
+
+export const NewStockAdjustment = z
+  .strictObject({
+    quantity: z
+      .int()
+      .min(-mostUnits)
+      .max(mostUnits)
+      .refine((quantity) => quantity !== 0, 'must not be 0')
+      .meta({ description: 'Units that came (positive) or went (negative)', examples: [25] }),
+    reason: z.enum(['received', 'adjusted']).default('adjusted'),
+  })
+  .meta({ id: 'NewStockAdjustment' });
+export type NewStockAdjustment = z.infer<typeof NewStockAdjustment>;
+
+export const StockMovementView = z
+  .object({
+    object: z.literal('stock_movement').default('stock_movement'),
+    skuId: idOut('sku'),
+    seq: z.int().meta({ description: 'Counts the movements of the SKU from 1' }),
+    quantity: z.int(),
+    onHandAfter: z.int(),
+    reason: z.enum(['received', 'adjusted', 'sold', 'restocked']),
+    createdAt: instant,
+  })
+  .meta({ id: 'StockMovement', description: 'A change of a stock; it never changes itself' });
+
+export const StockView = z
+  .object({ object: z.literal('stock').default('stock'), skuId: idOut('sku'), onHand: z.int() })
+  .meta({ id: 'Stock', description: 'What can be sold of a SKU now' });

@@ -1,0 +1,91 @@
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import type { ExpectedVersion } from '../../http/if-match.ts';
+import { page } from '../../http/page.ts';
+import { found, stale } from '../../kernel/errors.ts';
+import { money } from '../../kernel/money.ts';
+import type { Principal } from '../../kernel/principal.ts';
+import { Transactional } from '../../transactions/transactional.ts';
+import { CatalogRepository } from './catalog.repository.ts';
+import type { NewProduct, NewSku, ProductPatch, ProductQuery, SkuPatch } from './catalog.schema.ts';
+
+@Injectable()
+export class CatalogService {
+  constructor(private readonly catalog: CatalogRepository) {}
+
+  /** The product with its SKUs, stocks and images, or nothing. Throws slug-taken, sku-code-taken. */
+  async add({ userId }: Principal, product: NewProduct) {
+    return showProduct(await this.catalog.create(product, userId));
+  }
+
+  /** Throws product-not-found, sku-code-taken. */
+  @Transactional()
+  async addSku({ userId }: Principal, productId: string, sku: NewSku) {
+    await this.get(productId);
+    return showSku(await this.catalog.createSku(productId, sku, userId));
+  }
+
+  /** Throws product-not-found. */
+  async get(id: string) {
+    return showProduct(found(await this.catalog.find(id), 'product-not-found', 'There is no such product.'));
+  }
+
+  /** Throws sku-not-found. */
+  async getSku(id: string) {
+    return showSku(found(await this.catalog.findSku(id), 'sku-not-found', 'There is no such SKU.'));
+  }
+
+  /** Newest first. */
+  async list(query: ProductQuery) {
+    const products = await page(
+      'products',
+      query,
+      z.uuid(),
+      (slice) => this.catalog.list(slice),
+      ({ id }) => id,
+    );
+    return { ...products, data: products.data.map(showProduct) };
+  }
+
+  /** Name and price of each SKU that exists, by id. */
+  async quote(skuIds: readonly string[]) {
+    const skus = await this.catalog.listSkus(skuIds);
+    return new Map(
+      skus.map(({ id, name, price, currency, product }) => [
+        id,
+        { name: `${product.name}, ${name}`, price: money(price, currency) },
+      ]),
+    );
+  }
+
+  /** Changes the version that was seen. Throws product-not-found, version-mismatch, slug-taken. */
+  @Transactional()
+  async edit(id: string, version: ExpectedVersion, patch: ProductPatch) {
+    const changed = await this.catalog.update(id, version, patch);
+    const product = await this.get(id);
+    if (!changed) throw stale('version-mismatch', `The product is at version ${product.version} by now.`);
+    return product;
+  }
+
+  /** Changes the version that was seen. Throws sku-not-found, version-mismatch, sku-code-taken. */
+  @Transactional()
+  async editSku(id: string, version: ExpectedVersion, patch: SkuPatch) {
+    const changed = await this.catalog.updateSku(id, version, patch);
+    const sku = await this.getSku(id);
+    if (!changed) throw stale('version-mismatch', `The SKU is at version ${sku.version} by now.`);
+    return sku;
+  }
+}
+
+type Priced = { price: bigint; currency: string; stock: { onHand: number } | null };
+
+const showSku = <T extends Priced>(sku: T) => ({
+  ...sku,
+  price: money(sku.price, sku.currency),
+  onHand: sku.stock?.onHand ?? 0,
+});
+
+const showProduct = <S extends Priced, T extends { skus: S[] }>(product: T) => ({
+  ...product,
+  skus: product.skus.map(showSku),
+});

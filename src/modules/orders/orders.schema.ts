@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { pageOf, pageQuery } from '../../http/page.ts';
+import { idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
+
+export const OrderId = idIn('ord');
+
+const fields = {
+  note: text(500)
+    .nullish()
+    .meta({ description: 'For people; not interpreted', examples: ['Please ring twice'] }),
+};
+const Status = z.enum(['placed', 'cancelled']);
+
+const Item = z.strictObject({
+  skuId: idIn('sku'),
+  quantity: z
+    .int()
+    .min(1)
+    .max(10_000)
+    .meta({ description: 'Units', examples: [2] }),
+});
+
+export const NewOrder = z
+  .strictObject({
+    items: z.array(Item).min(1).max(100).meta({ description: 'Items of one SKU are merged' }),
+    payment: z.strictObject({ accountId: idIn('acct') }).meta({ description: 'The own account that pays' }),
+    expectedTotal: MoneyIn.optional().meta({
+      description: 'Refuses the order (price-changed) when it would cost anything else',
+    }),
+    ...fields,
+  })
+  .meta({ id: 'NewOrder' });
+export type NewOrder = z.infer<typeof NewOrder>;
+
+export const NewCancellation = z.strictObject({ reason: text(500).nullish() }).meta({ id: 'NewCancellation' });
+export type NewCancellation = z.infer<typeof NewCancellation>;
+
+export const OrderView = z
+  .object({
+    object: z.literal('order').default('order'),
+    id: idOut('ord'),
+    userId: idOut('usr'),
+    status: Status,
+    paymentState: z.enum(['paid', 'refunded']),
+    ...fields,
+    items: z.array(
+      z.object({ skuId: idOut('sku'), name: z.string(), quantity: z.int(), unitPrice: MoneyOut, lineTotal: MoneyOut }),
+    ),
+    total: MoneyOut,
+    payment: z.object({
+      id: idOut('pay'),
+      accountId: idOut('acct'),
+      transferId: idOut('tr'),
+      amount: MoneyOut,
+      createdAt: instant,
+    }),
+    refund: z.object({ id: idOut('rfd'), transferId: idOut('tr'), amount: MoneyOut, createdAt: instant }).nullable(),
+    cancellation: z
+      .object({ cancelledById: idOut('usr'), reason: z.string().nullable(), createdAt: instant })
+      .nullable(),
+    version: z.int(),
+    createdAt: instant,
+    updatedAt: instant,
+  })
+  .meta({ id: 'Order', description: 'Goods bought together and paid from an account' });
+
+export const OrderQuery = z.strictObject({ ...pageQuery, status: Status.optional() });
+export type OrderQuery = z.infer<typeof OrderQuery>;
+export const OrderPage = pageOf(OrderView).meta({ id: 'OrderPage', description: 'Orders, newest first' });

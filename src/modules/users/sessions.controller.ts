@@ -1,0 +1,33 @@
+import { Controller, Delete, Post } from '@nestjs/common';
+import { Body } from '../../http/input.ts';
+import { Caller, Public, SignedIn } from '../../http/principal.ts';
+import { Returns, ReturnsNothing } from '../../http/returns.ts';
+import type { Principal } from '../../kernel/principal.ts';
+import { NewSession, RefreshRequest, SessionView } from './sessions.schema.ts';
+import { SessionsService } from './sessions.service.ts';
+
+@Controller('v1/sessions')
+export class SessionsController {
+  constructor(private readonly sessions: SessionsService) {}
+
+  @Post()
+  @Public()
+  @Returns(201, SessionView)
+  logIn(@Body(NewSession) credentials: NewSession) {
+    return this.sessions.logIn(credentials);
+  }
+
+  @Post('refresh')
+  @Public()
+  @Returns(201, SessionView)
+  refresh(@Body(RefreshRequest) request: RefreshRequest) {
+    return this.sessions.refresh(request);
+  }
+
+  @Delete('current')
+  @SignedIn()
+  @ReturnsNothing()
+  logOut(@Caller() caller: Principal) {
+    return this.sessions.logOut(caller);
+  }
+}

@@ -1,0 +1,85 @@
+import { createHash, randomBytes } from 'node:crypto';
+import { Inject, Injectable } from '@nestjs/common';
+import { AuthConfig, type Config } from '../../config/config.ts';
+import { AccessTokens } from '../../http/access-tokens.ts';
+import { Clock, later } from '../../kernel/clock.ts';
+import { unauthorized } from '../../kernel/errors.ts';
+import { newId } from '../../kernel/ids.ts';
+import type { Principal } from '../../kernel/principal.ts';
+import { Transactional } from '../../transactions/transactional.ts';
+import { isPassword } from './passwords.ts';
+import { SessionsRepository } from './sessions.repository.ts';
+import type { NewSession, RefreshRequest } from './sessions.schema.ts';
+import { UsersRepository } from './users.repository.ts';
+
+@Injectable()
+export class SessionsService {
+  constructor(
+    private readonly sessions: SessionsRepository,
+    private readonly users: UsersRepository,
+    private readonly tokens: AccessTokens,
+    private readonly clock: Clock,
+    @Inject(AuthConfig.KEY) private readonly config: Config['auth'],
+  ) {}
+
+  /** Throws wrong-credentials, the same for an unknown person and a wrong password. */
+  async logIn({ email, password }: NewSession) {
+    const user = await this.users.findForLogIn(email.trim().toLowerCase());
+    const matches = await isPassword(user?.passwordHash ?? null, password);
+    if (user === null || !matches)
+      throw unauthorized('wrong-credentials', 'The e-mail address or the password is wrong.');
+    const principal: Principal = { userId: user.id, role: user.role, sessionId: newId() };
+    const refreshToken = makeToken();
+    await this.sessions.create(
+      { id: principal.sessionId, userId: user.id, expiresAt: this.expiry() },
+      hashOf(refreshToken),
+    );
+    return this.answer(principal, refreshToken);
+  }
+
+  /** New tokens for a refresh token, once. A second use ends the session, for whoever holds the other copy too. Throws invalid-refresh-token. */
+  async refresh({ refreshToken }: RefreshRequest) {
+    const next = makeToken();
+    const principal = await this.rotate(refreshToken, next);
+    // Thrown out here, after the commit: thrown inside, it would undo the ending of the session.
+    if (principal === null)
+      throw unauthorized('invalid-refresh-token', 'The refresh token is not valid. Log in again.');
+    return this.answer(principal, next);
+  }
+
+  /** Marks the token as used and adds the next one; null, and the session ended, when it had been used before. */
+  @Transactional()
+  async rotate(refreshToken: string, next: string): Promise<Principal | null> {
+    const hash = hashOf(refreshToken);
+    const isFirstUse = await this.sessions.useToken(hash, this.clock.now());
+    const token = await this.sessions.findByToken(hash);
+    if (token === null) return null;
+    const { id, userId, user } = token.session;
+    if (!isFirstUse) {
+      if (token.usedAt !== null) await this.sessions.end({ id, userId }, 'token_reused', this.clock.now());
+      return null;
+    }
+    await this.sessions.addToken(id, hashOf(next), this.expiry());
+    return { userId, sessionId: id, role: user.role };
+  }
+
+  /** Ends the caller's session: no more refreshing. Doing it twice is the same. */
+  async logOut({ sessionId, userId }: Principal): Promise<void> {
+    await this.sessions.end({ id: sessionId, userId }, 'logged_out', this.clock.now());
+  }
+
+  private expiry = (): Date => later(this.clock.now(), this.config.refreshTokenSeconds);
+
+  private async answer(principal: Principal, refreshToken: string) {
+    return {
+      id: principal.sessionId,
+      userId: principal.userId,
+      accessToken: await this.tokens.sign(principal, this.clock.now()),
+      expiresInSeconds: this.tokens.lifeInSeconds,
+      refreshToken,
+    };
+  }
+}
+
+const makeToken = (): string => randomBytes(32).toString('base64url');
+const hashOf = (token: string): Uint8Array<ArrayBuffer> => new Uint8Array(createHash('sha256').update(token).digest());

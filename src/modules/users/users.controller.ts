@@ -1,0 +1,47 @@
+import { Controller, Get, Patch, Post } from '@nestjs/common';
+import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
+import { Body, Param } from '../../http/input.ts';
+import { Caller, Public, SignedIn } from '../../http/principal.ts';
+import { Returns, ReturnsCreated } from '../../http/returns.ts';
+import type { Principal } from '../../kernel/principal.ts';
+import { NewUser, UserId, UserPatch, UserView } from './users.schema.ts';
+import { UsersService } from './users.service.ts';
+
+@Controller('v1/users')
+export class UsersController {
+  constructor(private readonly users: UsersService) {}
+
+  @Post()
+  @Public()
+  @ReturnsCreated(UserView, '/v1/users')
+  signUp(@Body(NewUser) user: NewUser) {
+    return this.users.signUp(user);
+  }
+
+  @Get('me')
+  @SignedIn()
+  @Returns(200, UserView)
+  getMe(@Caller() caller: Principal) {
+    return this.users.get(caller, caller.userId);
+  }
+
+  @Get(':id')
+  @SignedIn()
+  @Returns(200, UserView)
+  getUser(@Caller() caller: Principal, @Param('id', UserId) id: string) {
+    return this.users.get(caller, id);
+  }
+
+  @Patch(':id')
+  @SignedIn()
+  @NeedsIfMatch()
+  @Returns(200, UserView)
+  editUser(
+    @Caller() caller: Principal,
+    @Param('id', UserId) id: string,
+    @IfMatch() version: ExpectedVersion,
+    @Body(UserPatch) patch: UserPatch,
+  ) {
+    return this.users.edit(caller, id, version, patch);
+  }
+}

@@ -1,0 +1,51 @@
+import { Injectable } from '@nestjs/common';
+import type { ExpectedVersion } from '../../http/if-match.ts';
+import { InjectDatabase, type Tables } from '../../database/tables.ts';
+import type { Scope } from '../../kernel/principal.ts';
+import { defined } from '../../kernel/defined.ts';
+import { newId } from '../../kernel/ids.ts';
+import type { NewUser, UserPatch } from './users.schema.ts';
+
+type UserRow = Omit<NewUser, 'password' | 'currency'> & { passwordHash: string; role: 'customer' | 'operator' };
+
+const whole = { profile: true, accounts: { orderBy: { id: 'asc' }, take: 100 } } as const;
+
+@Injectable()
+export class UsersRepository {
+  constructor(@InjectDatabase() private readonly db: Tables<'user'>) {}
+
+  /** The user, the profile and, for a customer, the first account, in one nested write. Violates `email-taken`. */
+  create({ profile, ...user }: UserRow, currency: string | null) {
+    return this.db.user.create({
+      data: {
+        id: newId(),
+        ...user,
+        profile: { create: { ...profile, locale: profile.locale ?? null } },
+        ...(currency !== null && { accounts: { create: { id: newId(), currency } } }),
+      },
+      include: whole,
+    });
+  }
+
+  find(scope: Scope, id: string) {
+    return this.db.user.findFirst({ where: { AND: [{ id }, own(scope)] }, include: whole });
+  }
+
+  findForLogIn(email: string) {
+    return this.db.user.findUnique({ where: { email }, select: { id: true, passwordHash: true, role: true } });
+  }
+
+  /** Whether a row of this version was there to be changed. Violates `email-taken`. */
+  async update(scope: Scope, id: string, version: ExpectedVersion, { profile, ...patch }: UserPatch): Promise<boolean> {
+    const changed = await this.db.user.updateMany({
+      where: { AND: [{ id }, own(scope), version === 'any' ? {} : { version }] },
+      data: { ...defined(patch), version: { increment: 1 } },
+    });
+    if (changed.count === 0) return false;
+    if (profile) await this.db.user.update({ where: { id }, data: { profile: { update: defined(profile) } } });
+    return true;
+  }
+}
+
+// A user owns itself.
+const own = ({ userId }: Scope) => (userId === undefined ? {} : { id: userId });

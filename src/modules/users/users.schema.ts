@@ -1,0 +1,49 @@
+import { z } from 'zod';
+import { CurrencyCode, idIn, idOut, instant, text } from '../../http/wire.ts';
+
+const Email = z
+  .string()
+  .trim()
+  .toLowerCase()
+  .pipe(z.email().max(254))
+  .meta({ description: 'Kept in lower case', examples: ['ada@example.com'] });
+
+export const Password = text(200, 8).meta({ examples: ['correct horse battery staple'] });
+
+const profile = {
+  displayName: text(100, 1).meta({ description: 'How others see the person', examples: ['Ada'] }),
+  locale: text(35)
+    .nullish()
+    .meta({ description: 'Language tag, BCP 47', examples: ['en-GB'] }),
+};
+
+export const UserId = idIn('usr');
+
+export const NewUser = z
+  .strictObject({
+    email: Email,
+    password: Password,
+    profile: z.strictObject(profile),
+    currency: CurrencyCode.default('EUR').meta({ description: 'Currency of the first account' }),
+  })
+  .meta({ id: 'NewUser' });
+export type NewUser = z.infer<typeof NewUser>;
+
+export const UserPatch = z
+  .strictObject({ email: Email.optional(), profile: z.strictObject(profile).partial().optional() })
+  .meta({ id: 'UserPatch' });
+export type UserPatch = z.infer<typeof UserPatch>;
+
+export const UserView = z
+  .object({
+    object: z.literal('user').default('user'),
+    id: idOut('usr'),
+    email: z.string(),
+    role: z.enum(['customer', 'operator']),
+    profile: z.object(profile),
+    accounts: z.array(z.object({ id: idOut('acct'), currency: z.string() })).meta({ description: 'At most 100' }),
+    version: z.int(),
+    createdAt: instant,
+    updatedAt: instant,
+  })
+  .meta({ id: 'User', description: 'A person' });

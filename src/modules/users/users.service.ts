@@ -1,0 +1,41 @@
+import { Injectable } from '@nestjs/common';
+import type { ExpectedVersion } from '../../http/if-match.ts';
+import { found, stale } from '../../kernel/errors.ts';
+import { type Principal, scopeOf } from '../../kernel/principal.ts';
+import { Transactional } from '../../transactions/transactional.ts';
+import { hashPassword } from './passwords.ts';
+import { UsersRepository } from './users.repository.ts';
+import type { NewUser, UserPatch } from './users.schema.ts';
+
+@Injectable()
+export class UsersService {
+  constructor(private readonly users: UsersRepository) {}
+
+  /** A customer with a profile and a first account, or nothing. Throws email-taken. */
+  async signUp({ password, currency, ...user }: NewUser) {
+    return this.users.create({ ...user, role: 'customer', passwordHash: await hashPassword(password) }, currency);
+  }
+
+  /** An operator: runs the shop and owns no money. Throws email-taken. */
+  async addOperator({ password, ...user }: Omit<NewUser, 'currency'>) {
+    return this.users.create({ ...user, role: 'operator', passwordHash: await hashPassword(password) }, null);
+  }
+
+  async isEmailTaken(email: string): Promise<boolean> {
+    return (await this.users.findForLogIn(email)) !== null;
+  }
+
+  /** Throws user-not-found. */
+  async get(principal: Principal, id: string) {
+    return found(await this.users.find(scopeOf(principal), id), 'user-not-found', 'There is no such user.');
+  }
+
+  /** Changes the version that was seen. Throws user-not-found, version-mismatch, email-taken. */
+  @Transactional()
+  async edit(principal: Principal, id: string, version: ExpectedVersion, patch: UserPatch) {
+    const changed = await this.users.update(scopeOf(principal), id, version, patch);
+    const user = await this.get(principal, id);
+    if (!changed) throw stale('version-mismatch', `The user is at version ${user.version} by now.`);
+    return user;
+  }
+}

@@ -1,0 +1,60 @@
+import { RequestMethod, type DynamicModule } from '@nestjs/common';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { LoggerModule } from 'nestjs-pino';
+import pino from 'pino';
+import type { Config } from '../config/config.ts';
+
+/** Structured lines, one for each request, each with the request's id. No body, header, query or message of a database is ever written. */
+export const logModule = ({ level }: Config['log']): DynamicModule =>
+  LoggerModule.forRoot({
+    forRoutes: [{ path: '*path', method: RequestMethod.ALL }],
+    pinoHttp: {
+      level,
+      base: null,
+      quietReqLogger: true,
+      customAttributeKeys: { reqId: 'requestId' },
+      genReqId: (request) => request.id,
+      autoLogging: { ignore: (request) => probes.has(pathOf(request)) },
+      customSuccessMessage: () => 'request',
+      customErrorMessage: () => 'request',
+      customSuccessObject: (request, response, value: object) => ({ ...value, ...summary(request, response) }),
+      customErrorObject: (request, response, _, value: object) => ({ ...value, ...summary(request, response) }),
+      wrapSerializers: false,
+      hooks: {
+        // Nest tells of every module and route at each start: forty lines that nobody asked for.
+        logMethod(line, write, severity) {
+          const [{ context } = { context: '' }] = line as [{ context?: string }];
+          if (severity > pino.levels.values['info']! || !startUpContexts.has(context ?? '')) write.apply(this, line);
+        },
+      },
+      serializers: { req: () => undefined, res: () => undefined, err: describeError },
+    },
+  });
+
+const startUpContexts = new Set([
+  'InstanceLoader',
+  'RoutesResolver',
+  'RouterExplorer',
+  'NestFactory',
+  'NestApplication',
+]);
+const probes = new Set(['/livez', '/readyz', '/startupz']);
+const pathOf = (request: IncomingMessage): string => request.url?.split('?')[0] ?? '';
+const summary = (request: IncomingMessage, response: ServerResponse) => ({
+  method: request.method,
+  path: pathOf(request),
+  status: response.statusCode,
+});
+
+/** What of an error goes into the log. A database's message may quote the values of a row, so messages stay out. */
+export function describeError(thrown: unknown): { type: string; code?: string; stack: string; cause?: object } {
+  const error = thrown instanceof Error ? thrown : new Error();
+  const { code } = error as { code?: unknown };
+  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
+  return {
+    type: error.name,
+    ...(typeof code === 'string' && { code }),
+    stack: frames.slice(0, 12).join('\n'),
+    ...(error.cause instanceof Error && { cause: describeError(error.cause) }),
+  };
+}

@@ -1,0 +1,147 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, Logger } from '@nestjs/common';
+import { type Config, DatabaseConfig } from '../config/config.ts';
+import type { Client } from '../database/client.ts';
+import { Databases } from '../database/databases.ts';
+import { isUnreachable } from '../database/failures.ts';
+import type { PrismaClient } from '../database/generated/client.ts';
+
+const readOperations = new Set([
+  'findUnique',
+  'findUniqueOrThrow',
+  'findFirst',
+  'findFirstOrThrow',
+  'findMany',
+  'count',
+  'aggregate',
+  'groupBy',
+]);
+const pollMs = 2;
+type Operation = (args?: unknown) => Promise<unknown>;
+
+/**
+ * Decides which client a read outside a write boundary uses, so that it sees whatever this instance has written.
+ * Writes only count up; the first read after a write asks the primary for its WAL position and the replica whether it has replayed it.
+ */
+@Injectable()
+export class ReadRouter {
+  /** The client for work outside any boundary: reads are routed, all else goes to the write client. */
+  readonly routed: PrismaClient;
+  private writes = 0;
+  private writesOnReplica = 0;
+  private check: { readonly writes: number; readonly passed: Promise<boolean> } | null = null;
+  private readonly logger = new Logger(ReadRouter.name);
+
+  constructor(
+    private readonly databases: Databases,
+    @Inject(DatabaseConfig.KEY) private readonly config: Config['database'],
+  ) {
+    this.routed = routeModels(databases.write.prisma, {
+      read: (model, operation, args) => this.read(model, operation, args),
+      wrote: () => this.wrote(),
+    });
+  }
+
+  /** To be called after a write ended, however it ended: a failed one may have been stored. */
+  wrote(): void {
+    this.writes++;
+  }
+
+  /** The read client when it holds every write of this instance, if need be after a bounded wait; else the write client. */
+  async client(): Promise<Client> {
+    const { read, write, hasReplica } = this.databases;
+    if (!hasReplica || this.writesOnReplica >= this.writes) return read;
+    return (await this.replicaHasAll()) ? read : write;
+  }
+
+  private async read(model: string, operation: string, args: unknown): Promise<unknown> {
+    const client = await this.client();
+    try {
+      return await callModel(client.prisma, model, operation, args);
+    } catch (error) {
+      if (client === this.databases.write || !isUnreachable(error)) throw error;
+      this.logger.warn('the replica cannot be reached: reading from the primary');
+      return callModel(this.databases.write.prisma, model, operation, args);
+    }
+  }
+
+  // Reads that arrive together share one check, as long as nothing was written since it began.
+  private replicaHasAll(): Promise<boolean> {
+    if (this.check === null || this.check.writes < this.writes)
+      this.check = { writes: this.writes, passed: this.waitForReplica(this.writes) };
+    const mine = this.check;
+    return mine.passed.finally(() => {
+      if (this.check === mine) this.check = null;
+    });
+  }
+
+  private async waitForReplica(writes: number): Promise<boolean> {
+    const deadline = performance.now() + this.config.replicaWaitMs;
+    try {
+      // Flushed, not inserted: a COMMIT is acknowledged when its WAL is flushed, and what is not flushed yet may not be sent for a while.
+      const { rows } = await this.databases.write.pool.query<{ lsn: string }>(
+        'SELECT pg_current_wal_flush_lsn() AS lsn',
+      );
+      const position = rows[0]?.lsn;
+      while (!(await this.replayed(position))) {
+        if (performance.now() >= deadline) return false;
+        await sleep(pollMs);
+      }
+      this.writesOnReplica = Math.max(this.writesOnReplica, writes);
+      return true;
+    } catch (error) {
+      this.logger.warn({ err: error }, 'the replica did not tell its position: reading from the primary');
+      return false;
+    }
+  }
+
+  private async replayed(position: string | undefined): Promise<boolean> {
+    const { rows } = await this.databases.read.pool.query<{ there: boolean | null }>(
+      'SELECT pg_last_wal_replay_lsn() >= $1::pg_lsn AS there',
+      [position],
+    );
+    return rows[0]?.there ?? !this.databases.hasReplica;
+  }
+}
+
+interface Route {
+  read(model: string, operation: string, args: unknown): Promise<unknown>;
+  wrote(): void;
+}
+
+function routeModels(client: PrismaClient, route: Route): PrismaClient {
+  return new Proxy(client, {
+    get(target, name) {
+      const member = Reflect.get(target, name) as unknown;
+      if (typeof name !== 'string' || name.startsWith('$') || typeof member !== 'object' || member === null)
+        return typeof member === 'function' ? afterwards(member.bind(target) as Operation, route) : member;
+      return routeOperations(member, name, route);
+    },
+  });
+}
+
+function routeOperations(delegate: object, model: string, route: Route): object {
+  return new Proxy(delegate, {
+    get(target, operation) {
+      const member = Reflect.get(target, operation) as unknown;
+      if (typeof member !== 'function' || typeof operation !== 'string') return member;
+      if (readOperations.has(operation)) return (args?: unknown) => route.read(model, operation, args);
+      return afterwards(member.bind(target) as Operation, route);
+    },
+  });
+}
+
+const afterwards =
+  (operation: Operation, route: Route) =>
+  async (...args: Parameters<Operation>): Promise<unknown> => {
+    try {
+      return await operation(...args);
+    } finally {
+      route.wrote();
+    }
+  };
+
+function callModel(client: PrismaClient, model: string, operation: string, args: unknown): Promise<unknown> {
+  const delegate = client[model as 'user'] as unknown as Record<string, Operation>;
+  return (delegate[operation] as Operation)(args);
+}

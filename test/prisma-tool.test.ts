@@ -1,0 +1,247 @@
+import { spawn, spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Client } from 'pg';
+import { runningCluster, startCluster, type Cluster } from '../src/database/embedded/cluster.ts';
+import { runPrisma, type PrismaOutcome } from '../src/database/embedded/prisma-cli.ts';
+import { until } from '../src/database/embedded/processes.ts';
+
+const project = process.cwd();
+const scratch = mkdtempSync(join(tmpdir(), 'holdfast-prisma-'));
+const home = join(scratch, '.holdfast');
+const migrations = join(scratch, 'prisma', 'migrations');
+let cluster: Cluster;
+
+const SCHEMA = `generator client {
+  provider     = "prisma-client"
+  output       = "../src/database/generated"
+  moduleFormat = "cjs"
+}
+
+datasource db {
+  provider = "postgresql"
+}
+`;
+
+const SHELVES = `model Shelf {
+  id    String @id @db.Uuid
+  books Book[]
+}
+`;
+
+const BOOKS = `enum BookState {
+  shelved
+  lent
+}
+
+model Book {
+  id      String    @id @db.Uuid
+  title   String
+  state   BookState @default(shelved)
+  shelfId String    @db.Uuid
+  shelf   Shelf     @relation(fields: [shelfId], references: [id])
+
+  @@index([shelfId])
+}
+`;
+
+// What Prisma's language cannot say, and statements whose semicolons are not ends.
+const BY_HAND = `
+ALTER TABLE "Book" ADD CONSTRAINT "title-missing" CHECK (title <> '');
+CREATE UNIQUE INDEX "title-taken" ON "Book" (title) WHERE state = 'shelved'; -- a comment; and its end
+CREATE FUNCTION trim_title() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  NEW.title := trim(NEW.title);
+  RETURN NEW;
+END
+$$;
+CREATE TRIGGER trim_title BEFORE INSERT ON "Book" FOR EACH ROW EXECUTE FUNCTION trim_title();
+`;
+
+jest.setTimeout(60_000);
+
+beforeAll(async () => {
+  chmodSync(scratch, 0o755);
+  for (const path of ['tools', 'prisma.config.ts', join('src', 'database', 'embedded')]) {
+    cpSync(join(project, path), join(scratch, path), { recursive: true });
+  }
+  symlinkSync(join(project, 'node_modules'), join(scratch, 'node_modules'));
+  mkdirSync(migrations, { recursive: true });
+  writeFileSync(join(scratch, 'package.json'), '{ "name": "scratch", "private": true }\n');
+  writeFileSync(join(scratch, 'prisma', 'schema.prisma'), SCHEMA);
+  writeFileSync(join(scratch, 'prisma', 'shelves.prisma'), SHELVES);
+  writeFileSync(join(scratch, 'prisma', 'books.prisma'), BOOKS);
+  cluster = await startCluster({ home, durable: false, maxConnections: 20 });
+});
+
+afterAll(async () => {
+  await cluster.stop();
+  rmSync(cluster.home, { recursive: true, force: true });
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+/** Nothing can be downloaded: there is no cache, and the mirror is a closed port. */
+function environment(): NodeJS.ProcessEnv {
+  const { DATABASE_OWNER_URL, HOLDFAST_HOME, PRISMA_SCHEMA_ENGINE_BINARY, ...others } = process.env;
+  return { ...others, HOME: join(scratch, 'nobody-home'), PRISMA_ENGINES_MIRROR: 'http://127.0.0.1:9', CI: '1' };
+}
+
+function prisma(...args: string[]): PrismaOutcome {
+  const options = { cwd: scratch, env: environment(), encoding: 'utf8', timeout: 50_000 } as const;
+  const { status, stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(scratch, 'tools', 'prisma.mts'), ...args],
+    options,
+  );
+  return { code: status ?? 1, output: stdout + stderr };
+}
+
+function difference(): PrismaOutcome {
+  return prisma('migrate', 'diff', '--from-migrations', 'prisma/migrations', '--to-schema', 'prisma', '--exit-code');
+}
+
+/** Whether wait.sql is at work, on the cluster that the tool has started. */
+async function isAsleep(): Promise<boolean> {
+  const running = runningCluster(home);
+  if (running === null) return false;
+  const client = new Client({ connectionString: running.url('owner') });
+  await client.connect();
+  const { rowCount } = await client.query("SELECT FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep(30)%'");
+  await client.end();
+  return rowCount === 1;
+}
+
+async function ask<T extends object>(sql: string, database?: string): Promise<T[]> {
+  const client = new Client({ connectionString: cluster.url('owner', database) });
+  await client.connect();
+  try {
+    return (await client.query<T>(sql)).rows;
+  } finally {
+    await client.end();
+  }
+}
+
+describe('npm run prisma', () => {
+  it('generates the client without a database and without a download', () => {
+    const { code, output } = prisma('generate');
+    expect([code, output]).toEqual([0, expect.stringContaining('Generated Prisma Client')]);
+    expect(existsSync(join(scratch, 'src', 'database', 'generated', 'client.ts'))).toBe(true);
+    expect(prisma('version').output).toMatch(
+      /Schema Engine\s*: schema-engine-cli [0-9a-f]{40} .*tools\/schema-engine\.mts/,
+    );
+  });
+
+  it('writes a migration from several schema files, on the database that runs', () => {
+    const made = prisma('migrate', 'dev', '--name', 'books', '--create-only');
+    expect([made.code, made.output]).toEqual([0, expect.stringContaining('without applying it')]);
+    expect(made.output).not.toContain('embedded database:');
+    const [name = ''] = readdirSync(migrations).filter((entry) => entry.endsWith('_books'));
+    appendFileSync(join(migrations, name, 'migration.sql'), BY_HAND);
+    expect(prisma('migrate', 'status').code).toBe(1);
+  });
+
+  it('deploys constraints, partial indexes and functions, once', async () => {
+    expect(prisma('migrate', 'deploy').output).toContain('All migrations have been successfully applied');
+    expect(prisma('migrate', 'deploy').output).toContain('No pending migrations to apply');
+    expect(prisma('migrate', 'status')).toMatchObject({ code: 0, output: expect.stringContaining('up to date') });
+    const shelf = '018f0000-0000-7000-8000-000000000000';
+    await ask(`INSERT INTO "Shelf" VALUES ('${shelf}')`);
+    const insert = `INSERT INTO "Book" VALUES (gen_random_uuid(), ' Emma ', 'shelved', '${shelf}') RETURNING title`;
+    expect(await ask(insert)).toEqual([{ title: 'Emma' }]);
+    await expect(ask(insert)).rejects.toMatchObject({ constraint: 'title-taken' });
+    await expect(ask(insert.replace('Emma', ''))).rejects.toMatchObject({ constraint: 'title-missing' });
+  });
+
+  it('sees whether the migrations add up to the schema', () => {
+    expect(difference()).toMatchObject({ code: 0, output: expect.stringContaining('No difference detected') });
+    const file = join(scratch, 'prisma', 'shelves.prisma');
+    writeFileSync(file, SHELVES.replace('books', 'label String?\n  books'));
+    expect(difference()).toMatchObject({ code: 2, output: expect.stringContaining('Added column `label`') });
+    const made = prisma('migrate', 'dev', '--name', 'labels');
+    expect([made.code, made.output]).toEqual([0, expect.stringContaining('now in sync')]);
+    expect(difference().code).toBe(0);
+  });
+
+  it('applies a pending migration and then looks for changes, in one go', async () => {
+    await ask('CREATE DATABASE another');
+    const databaseUrl = cluster.url('owner', 'another');
+    const { code, output } = await runPrisma(['migrate', 'dev'], { databaseUrl, quiet: true, root: scratch });
+    expect([code, output]).toEqual([0, expect.stringContaining('now in sync')]);
+  });
+
+  it('lets one of two deployments wait for the other', async () => {
+    await ask('CREATE DATABASE contended');
+    const databaseUrl = cluster.url('owner', 'contended');
+    const deploy = (): Promise<PrismaOutcome> =>
+      runPrisma(['migrate', 'deploy'], { databaseUrl, quiet: true, root: scratch });
+    const outcomes = await Promise.all([deploy(), deploy()]);
+    expect(outcomes.map(({ code }) => code)).toEqual([0, 0]);
+    expect(await ask('SELECT count(*)::int AS applied FROM _prisma_migrations', 'contended')).toEqual([{ applied: 2 }]);
+  });
+
+  it('notices that somebody changed the database behind its back', async () => {
+    await ask('ALTER TABLE "Shelf" ADD COLUMN secret text', 'another');
+    const databaseUrl = cluster.url('owner', 'another');
+    const { code, output } = await runPrisma(['migrate', 'dev'], { databaseUrl, quiet: true, root: scratch });
+    expect(code).not.toBe(0);
+    expect(output).toContain('Drift detected');
+    expect(output).toContain('Added column `secret`');
+  });
+
+  it('says which statement of a migration failed, and changes nothing', async () => {
+    const folder = join(migrations, '29990101000000_broken');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'migration.sql'), 'CREATE TABLE half (id int); SELECT no_such_function();');
+    await ask('CREATE DATABASE broken');
+    const databaseUrl = cluster.url('owner', 'broken');
+    const { code, output } = await runPrisma(['migrate', 'deploy'], { databaseUrl, quiet: true, root: scratch });
+    rmSync(folder, { recursive: true });
+    expect(code).toBe(1);
+    expect(output).toContain('function no_such_function() does not exist');
+    expect(await ask("SELECT to_regclass('half') AS half", 'broken')).toEqual([{ half: null }]);
+  });
+
+  it('leaves no shadow database behind', async () => {
+    expect(await ask("SELECT datname FROM pg_database WHERE datname LIKE 'prisma_migrate_shadow%'")).toEqual([]);
+  });
+
+  it('starts the embedded database when none runs, and stops it afterwards', async () => {
+    await cluster.stop();
+    const { code, output } = prisma('migrate', 'reset', '--force');
+    expect([code, output]).toEqual([0, expect.stringContaining('embedded database: starting')]);
+    expect(runningCluster(home)).toBeNull();
+    expect(existsSync(join(cluster.home, 'primary', 'postmaster.pid'))).toBe(false);
+  });
+
+  it('stops it also when it is interrupted', async () => {
+    writeFileSync(join(scratch, 'wait.sql'), 'SELECT pg_sleep(30)');
+    const args = [join(scratch, 'tools', 'prisma.mts'), 'db', 'execute', '--file', 'wait.sql'];
+    const child = spawn(process.execPath, args, { cwd: scratch, env: environment(), stdio: 'ignore' });
+    const ended = new Promise<number | null>((resolve) => child.once('exit', resolve));
+    expect(await until(isAsleep, 20_000)).toBe(true);
+    child.kill('SIGTERM');
+    expect(await ended).not.toBe(0);
+    expect(existsSync(join(cluster.home, 'primary', 'postmaster.pid'))).toBe(false);
+  });
+
+  it('names an engine method that it does not know', () => {
+    const engine = join(scratch, 'tools', 'schema-engine.mts');
+    const input = '{"jsonrpc":"2.0","id":1,"method":"divine","params":{}}\n';
+    const args = [engine, '--datasource', JSON.stringify({ url: 'postgresql://a:b@127.0.0.1:9/c' })];
+    const { stdout } = spawnSync(process.execPath, args, { cwd: scratch, input, encoding: 'utf8' });
+    const answer = JSON.parse(stdout) as { error: { data: { message: string } } };
+    expect(answer.error.data.message).toContain('does not know the engine method divine');
+  });
+});

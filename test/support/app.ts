@@ -1,0 +1,66 @@
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import request from 'supertest';
+import { createApp } from '../../src/app.ts';
+import { makeConfig } from '../../src/config/config.ts';
+import { readEnvironment } from '../../src/config/environment.ts';
+import { createDatabase, type TestDatabase } from './database.ts';
+
+/** A running service on a database of its own. */
+export interface TestApp {
+  readonly app: NestFastifyApplication;
+  readonly url: string;
+  readonly database: TestDatabase;
+  /** Requests as somebody, by access token; as nobody without. */
+  as(token?: string): Api;
+  close(): Promise<void>;
+}
+
+export interface Api {
+  get(path: string): request.Test;
+  post(path: string, body?: object): request.Test;
+  patch(path: string, body: object): request.Test;
+  delete(path: string): request.Test;
+}
+
+/** Variables that a test sets beside the usual ones. */
+export type Variables = Record<string, string>;
+
+export async function startApp(variables: Variables = {}): Promise<TestApp> {
+  const database = await createDatabase();
+  const { app, url } = await serve(database, variables);
+  return {
+    app,
+    url,
+    database,
+    as: (token) => api(url, token),
+    close: async () => {
+      await app.close();
+      await database.drop();
+    },
+  };
+}
+
+/** One more instance on a database that is there. */
+export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Variables = {}) {
+  const environment = readEnvironment({
+    DATABASE_WRITE_URL: database.urls.app,
+    DATABASE_READ_URL: database.urls.reader,
+    AUTH_SECRET: 'a secret of the tests, which is long enough',
+    LOG_LEVEL: 'silent',
+    ...variables,
+  });
+  const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]));
+  await app.listen({ host: '127.0.0.1', port: 0 });
+  return { app, url: await app.getUrl() };
+}
+
+export function api(url: string, token?: string): Api {
+  const signed = (test: request.Test) => (token === undefined ? test : test.auth(token, { type: 'bearer' }));
+  const to = request(url);
+  return {
+    get: (path) => signed(to.get(path)),
+    post: (path, body = {}) => signed(to.post(path).send(body)),
+    patch: (path, body) => signed(to.patch(path).send(body)),
+    delete: (path) => signed(to.delete(path)),
+  };
+}

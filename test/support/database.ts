@@ -1,0 +1,63 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+
+/** Where the cluster of this test run is, by role; `reader` leads to the replica. */
+export interface ClusterUrls {
+  readonly superuser: string;
+  readonly owner: string;
+  readonly app: string;
+  readonly reader: string;
+  readonly version: string;
+}
+
+/** A database of its own, cloned from the migrated template. */
+export interface TestDatabase {
+  readonly urls: Omit<ClusterUrls, 'version'>;
+  /** Runs a statement as the owner of the tables. */
+  query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<Row[]>;
+  drop(): Promise<void>;
+}
+
+export const clusterUrls = (): ClusterUrls => JSON.parse(process.env['HOLDFAST_TEST_CLUSTER'] ?? '{}') as ClusterUrls;
+
+let made = 0;
+
+export async function createDatabase(): Promise<TestDatabase> {
+  const cluster = clusterUrls();
+  const name = `test_${process.pid}_${++made}`;
+  await once(cluster.superuser, `CREATE DATABASE ${name} TEMPLATE holdfast OWNER holdfast_owner`);
+  const urls = {
+    superuser: at(cluster.superuser, name),
+    owner: at(cluster.owner, name),
+    app: at(cluster.app, name),
+    reader: at(cluster.reader, name),
+  };
+  await untilReplicated(urls.reader);
+  const pool = new pg.Pool({ connectionString: urls.owner, max: 2 });
+  return {
+    urls,
+    query: async (sql, values) => (await pool.query(sql, values)).rows as never,
+    drop: async () => {
+      await pool.end();
+      await once(cluster.superuser, `DROP DATABASE ${name} WITH (FORCE)`);
+    },
+  };
+}
+
+const at = (url: string, database: string): string => Object.assign(new URL(url), { pathname: `/${database}` }).href;
+
+async function once(url: string, sql: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  await client.query(sql).finally(() => client.end());
+}
+
+async function untilReplicated(url: string): Promise<void> {
+  for (const deadline = Date.now() + 10_000; ; await sleep(20)) {
+    try {
+      return await once(url, 'SELECT 1 FROM _prisma_migrations');
+    } catch (error) {
+      if (Date.now() > deadline) throw error;
+    }
+  }
+}
