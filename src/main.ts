@@ -5,26 +5,34 @@ import { createApp } from './app.ts';
 import { ConfigError } from './config/environment.ts';
 import { ClusterError } from './database/embedded/cluster.ts';
 import { SchemaVersionError } from './database/schema-version.ts';
-import { stopOnSignal } from './operations/shutdown.ts';
+import { Shutdown } from './operations/shutdown.ts';
 import { type Provision, provision } from './provision.ts';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
 async function main(): Promise<void> {
-  const provided = await provision((line) => say(`  ${line}`));
+  const provided = provision((line) => say(`  ${line}`));
+  const stopProvided = (): Promise<void> =>
+    provided.then(
+      ({ stop }) => stop(),
+      () => undefined,
+    );
+  const shutdown = new Shutdown({ afterwards: stopProvided, exit: (code) => process.exit(code), report: say });
   try {
-    await serve(provided);
+    await serve(await provided, shutdown);
   } catch (error) {
-    await provided.stop();
+    // What fails because the ground is being taken away is no failure to tell of; the shutdown ends the process.
+    if (shutdown.isOn) return;
+    await stopProvided();
     throw error;
   }
 }
 
-async function serve(provided: Provision): Promise<void> {
+async function serve(provided: Provision, shutdown: Shutdown): Promise<void> {
   const { config, isEmbedded } = provided;
+  if (shutdown.isOn) return;
   const app = await createApp(config);
-  // From here on a signal stops what has been started.
-  stopOnSignal(app, config.shutdown, { afterwards: provided.stop, exit: (code) => process.exit(code), report: say });
+  shutdown.serve(app, config.shutdown);
   await app.init();
   if (isEmbedded && (await seed(app))) say('  demo data added');
   await listen(app, config.http);

@@ -21,9 +21,9 @@ process.on('SIGTERM', () => {
 try {
   process.exitCode = needsDatabase() ? await runOnDatabase() : await run();
 } catch (error) {
-  if (!(error instanceof ClusterError)) throw error;
-  process.stderr.write(`${error.message}\n`);
-  process.exitCode = 1;
+  if (!isInterrupted && !(error instanceof ClusterError)) throw error;
+  if (!isInterrupted) process.stderr.write(`${(error as Error).message}\n`);
+  process.exitCode = isInterrupted ? INTERRUPTED : 1;
 }
 
 function needsDatabase(): boolean {

@@ -3,9 +3,19 @@ import type { INestApplication } from '@nestjs/common';
 import type { Config } from '../config/config.ts';
 import { Drain } from './drain.ts';
 
-/** What {@link stopOnSignal} ends the process with. */
-export interface Ending {
-  /** What is to be stopped after the service: the embedded database. */
+// npm passes on to us the Ctrl-C that the terminal has already sent us: what follows this soon is the same wish.
+const sameWishMs = 500;
+type Signal = 'SIGTERM' | 'SIGINT';
+
+/** A service that listens for requests, and how long its stopping may take. */
+interface Serving {
+  readonly app: INestApplication;
+  readonly shutdown: Config['shutdown'];
+}
+
+/** What {@link Shutdown} ends the process with. */
+interface Ending {
+  /** Stops what the service stood on: the embedded database. Called once, whatever happened before. */
   afterwards(): Promise<void>;
   exit(code: number): void;
   report(line: string): void;
@@ -13,34 +23,54 @@ export interface Ending {
 
 /**
  * Stops in this order: not ready, still serving → the balancer has noticed → no new connections → requests in flight finish →
- * clients disconnect (`onApplicationShutdown`) → the rest → exit 0. Ctrl-C skips the wait for a balancer. A second signal, or the deadline, exits 1.
+ * clients disconnect (`onApplicationShutdown`) → the rest → exit 0. Ctrl-C skips the wait for a balancer. A second signal, later, or the deadline exits 1.
+ * Listens from its construction on: a signal during the start leaves nothing running either.
  */
-export function stopOnSignal(app: INestApplication, { drainMs, deadlineMs }: Config['shutdown'], ending: Ending): void {
-  let isStopping = false;
-  const stop = async (signal: 'SIGTERM' | 'SIGINT'): Promise<void> => {
-    if (isStopping) return finish(1, 'stopped at once: requests in flight were cut');
-    isStopping = true;
+export class Shutdown {
+  private serving: Serving | null = null;
+  private stoppingSince: number | null = null;
+  private readonly ending: Ending;
+
+  constructor(ending: Ending) {
+    this.ending = ending;
+    process.on('SIGTERM', this.onSignal);
+    process.on('SIGINT', this.onSignal);
+  }
+
+  get isOn(): boolean {
+    return this.stoppingSince !== null;
+  }
+
+  /** From here on there is something to drain. */
+  serve(app: INestApplication, shutdown: Config['shutdown']): void {
+    this.serving = { app, shutdown };
+  }
+
+  private readonly onSignal = (signal: Signal): void => {
+    if (this.stoppingSince !== null && performance.now() - this.stoppingSince < sameWishMs) return;
+    const stop = this.isOn ? this.finish(1, 'stopped at once: requests in flight were cut') : this.stop(signal);
+    void stop.catch((error: unknown) => this.finish(1, `could not stop cleanly: ${String(error)}`));
+  };
+
+  private async stop(signal: Signal): Promise<void> {
+    this.stoppingSince = performance.now();
+    if (this.serving !== null) await this.drain(this.serving, signal);
+    await this.finish(0);
+  }
+
+  private async drain({ app, shutdown: { drainMs, deadlineMs } }: Serving, signal: Signal): Promise<void> {
     app.get(Drain).begin();
-    const wait = signal === 'SIGTERM' ? drainMs : 0;
-    const overdue = setTimeout(
-      () => void finish(1, 'stopped at the deadline: requests in flight were cut'),
-      wait + deadlineMs,
-    );
-    await sleep(wait);
+    const waitMs = signal === 'SIGTERM' ? drainMs : 0;
+    const cut = (): void => void this.finish(1, 'stopped at the deadline: requests in flight were cut');
+    const overdue = setTimeout(cut, waitMs + deadlineMs);
+    await sleep(waitMs);
     await app.close();
     clearTimeout(overdue);
-    await finish(0);
-  };
-  const finish = async (code: number, line?: string): Promise<void> => {
-    if (line !== undefined) ending.report(line);
-    await ending.afterwards();
-    ending.exit(code);
-  };
-  const start = (signal: 'SIGTERM' | 'SIGINT') => () =>
-    void stop(signal).catch((error: unknown) => {
-      ending.report(`could not stop cleanly: ${String(error)}`);
-      return finish(1);
-    });
-  process.on('SIGTERM', start('SIGTERM'));
-  process.on('SIGINT', start('SIGINT'));
+  }
+
+  private async finish(code: number, line?: string): Promise<void> {
+    if (line !== undefined) this.ending.report(line);
+    await this.ending.afterwards().catch((error: unknown) => this.ending.report(String(error)));
+    this.ending.exit(code);
+  }
 }

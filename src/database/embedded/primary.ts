@@ -74,7 +74,8 @@ async function initialise(folder: string, passwordFile: string, made: NewPrimary
     'UTF8',
   ];
   const sync = made.durable ? [] : ['--no-sync'];
-  const args = [...common, '--no-instructions', ...sync];
+  // A backup ends the current segment twice, and every segment is written in full, on both servers: 16 MB are the usual size.
+  const args = [...common, '--no-instructions', '--wal-segsize=4', ...sync];
   if (made.binaries.major >= BUILTIN_SINCE) {
     return initdb([...args, '--locale-provider=builtin', '--builtin-locale=C.UTF-8', '--locale=C'], folder, made);
   }
