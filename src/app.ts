@@ -8,6 +8,7 @@ import { AppModule } from './app.module.ts';
 import type { Config } from './config/config.ts';
 import { describeApi } from './http/openapi.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
+import { answerUnreadable } from './http/unreadable.ts';
 import { newId, showId } from './kernel/ids.ts';
 import { Drain } from './operations/drain.ts';
 
@@ -17,6 +18,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     bodyLimit: config.http.bodyLimitBytes,
     requestTimeout: config.http.requestTimeoutMs,
     genReqId: requestId,
+    clientErrorHandler: answerUnreadable,
     forceCloseConnections: 'idle',
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
       new ProblemFilter().send(error, request, reply),

@@ -137,7 +137,7 @@ class CharClient extends Client {
 function rememberChars<T extends QueryArrayResult | undefined>(result: T): T {
   const fields = result?.fields ?? [];
   const columns = fields.flatMap((field, index) => (field.dataTypeID === CHAR_OID ? [index] : []));
-  for (const index of columns) fields[index]!.dataTypeID = TEXT_OID;
+  for (const field of fields) if (field.dataTypeID === CHAR_OID) field.dataTypeID = TEXT_OID;
   if (result && columns.length > 0) charColumns.set(result.rows, columns);
   return result;
 }

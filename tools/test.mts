@@ -1,0 +1,90 @@
+// npm test [-- <file or option of Jest> …]: all tests, or the named ones. Silent about what passes; ends with one line of counts.
+import { spawn } from 'node:child_process';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { build } from './run.mts';
+
+interface Suite {
+  readonly status: string;
+  readonly assertionResults: readonly { readonly status: string }[];
+}
+
+interface Counts {
+  passed: number;
+  failed: number;
+  skipped: number;
+}
+
+// What Jest says of suites that pass, and its own sum, which our last line replaces.
+const needless = /^(PASS .*|Test Suites: .*|Tests: .*|Snapshots: .*|Time: .*|Ran all test suites.*)$/;
+
+const built = await build();
+if (built.code !== 0) {
+  process.stderr.write(built.output);
+  end({ passed: 0, failed: 1, skipped: 0 }, 'The service does not build, so no test ran.');
+} else {
+  const scratch = mkdtempSync(join(tmpdir(), 'holdfast-jest-'));
+  try {
+    const file = join(scratch, 'results.json');
+    judge(await jest(file), file);
+  } finally {
+    rmSync(scratch, { recursive: true, force: true });
+  }
+}
+
+function jest(outputFile: string): Promise<number> {
+  const args = [
+    '--experimental-vm-modules',
+    '--disable-warning=ExperimentalWarning',
+    join('node_modules', 'jest', 'bin', 'jest.js'),
+    '--json',
+    `--outputFile=${outputFile}`,
+    ...(process.env.CI === 'true' ? ['--ci'] : []),
+    ...process.argv.slice(2),
+  ];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  let isAfterGap = true;
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    if (needless.test(line) || (line === '' && isAfterGap)) return;
+    isAfterGap = line === '';
+    process.stderr.write(`${line}\n`);
+  });
+  // Ctrl-C reaches Jest too: we wait for it to stop its database.
+  process.on('SIGINT', () => undefined);
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      resolve(code ?? 1);
+    });
+  });
+}
+
+function judge(code: number, file: string): void {
+  if (!existsSync(file))
+    return end({ passed: 0, failed: 1, skipped: 0 }, `Jest ended with code ${code} and left no result: it crashed.`);
+  const { testResults } = JSON.parse(readFileSync(file, 'utf8')) as { testResults: Suite[] };
+  const counts = count(testResults);
+  if (counts.passed + counts.failed === 0)
+    return end({ ...counts, failed: 1 }, 'No test ran: the name fits no file, or all are skipped.');
+  if (code !== 0 && counts.failed === 0)
+    return end({ ...counts, failed: 1 }, `Jest ended with code ${code} although no test failed: see above.`);
+  end(counts);
+}
+
+function count(suites: readonly Suite[]): Counts {
+  const statuses = suites.flatMap(({ assertionResults }) => assertionResults.map(({ status }) => status));
+  const of = (...wanted: string[]): number => statuses.filter((status) => wanted.includes(status)).length;
+  // One that does not start, or whose afterAll fails, has no failed test of its own.
+  const broken = suites.filter(
+    ({ status, assertionResults }) => status === 'failed' && assertionResults.every((test) => test.status !== 'failed'),
+  );
+  return { passed: of('passed'), failed: of('failed') + broken.length, skipped: of('pending', 'todo', 'disabled') };
+}
+
+function end({ passed, failed, skipped }: Counts, sentence?: string): void {
+  if (sentence !== undefined) process.stderr.write(`${sentence}\n`);
+  process.stdout.write(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}\n`);
+  process.exitCode = failed > 0 ? 1 : 0;
+}
