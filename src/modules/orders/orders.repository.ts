@@ -1,19 +1,20 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
 import type { Slice } from '../../http/page.ts';
+import { defined } from '../../kernel/defined.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Money } from '../../kernel/money.ts';
 import type { Scope } from '../../kernel/principal.ts';
 import { lockRows } from '../../transactions/locks.ts';
 import type { Line } from './order.ts';
-import type { OrderQuery } from './orders.schema.ts';
+import type { NewOrder, OrderQuery } from './orders.schema.ts';
 
 interface OrderRow {
   readonly id: string;
   readonly userId: string;
   readonly total: Money;
-  readonly note: string | null;
   readonly lines: readonly Line[];
+  readonly details: Omit<NewOrder, 'items' | 'payment' | 'expectedTotal'>;
 }
 interface Paid {
   readonly accountId: string;
@@ -32,10 +33,10 @@ export class OrdersRepository {
   // Sql: Prisma has no row locks.
   constructor(@InjectDatabase() private readonly db: Tables<'order' | 'payment' | 'refund' | 'cancellation'> & Sql) {}
 
-  async create({ total, lines, ...order }: OrderRow): Promise<void> {
+  async create({ total, lines, details, ...order }: OrderRow): Promise<void> {
     const rows = lines.map(({ pointer: _, ...line }) => line);
     await this.db.order.create({
-      data: { ...order, total: total.amount, currency: total.currency, lines: { createMany: { data: rows } } },
+      data: { ...order, ...defined(details), total: total.amount, currency: total.currency, lines: { createMany: { data: rows } } },
       select: { id: true },
     });
   }

@@ -27,7 +27,7 @@ export class OrdersService {
    * Throws sku-not-found, currency-mismatch, price-changed, out-of-stock, account-not-found, insufficient-funds, total-too-large.
    */
   @Transactional()
-  async place(buyer: Principal, { items, payment, expectedTotal, note }: NewOrder) {
+  async place(buyer: Principal, { items, payment, expectedTotal, ...details }: NewOrder) {
     const wanted = mergeItems(items);
     const { lines, currency } = priceItems(wanted, await this.catalog.quote(wanted.map(({ skuId }) => skuId)));
     const total = totalOf(lines, currency);
@@ -35,7 +35,7 @@ export class OrdersService {
     if (refusal) throw refusal;
 
     const id = newId();
-    await this.orders.create({ id, userId: buyer.userId, total, note: note ?? null, lines });
+    await this.orders.create({ id, userId: buyer.userId, total, lines, details });
     await this.stock.take(wanted, { orderId: id, createdById: buyer.userId });
     const transfer = await this.transfers.pay(buyer, payment.accountId, total);
     await this.orders.createPayment(id, {
