@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   const provided = provision((line) => say(`  ${line}`));
   const stopProvided = (): Promise<void> =>
     provided.then(
-      ({ stop }) => stop(),
+      (known) => known.stop(),
       () => undefined,
     );
   const shutdown = new Shutdown({ afterwards: stopProvided, exit: (code) => process.exit(code), report: say });

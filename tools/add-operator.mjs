@@ -5,7 +5,11 @@ import { UsersService } from '../dist/src/modules/users/users.service.js';
 import { say, withApp } from './with-app.mjs';
 
 const [email = '', displayName = email] = process.argv.slice(2);
-const user = NewUser.omit({ currency: true }).safeParse({ email, password: await readPassword(), profile: { displayName } });
+const user = NewUser.omit({ currency: true }).safeParse({
+  email,
+  password: await readPassword(),
+  profile: { displayName },
+});
 
 if (user.success) {
   await withApp(async (app) => {

@@ -14,7 +14,7 @@ const steps: Record<string, () => Promise<Outcome>> = {
   lint: () => runNode([packaged('eslint', 'bin', 'eslint.js'), '.', '--max-warnings', '0']),
   boundaries: () =>
     runNode([
-      packaged('dependency-cruiser', 'bin', 'dependency-cruise.mjs'),
+      packaged('dependency-cruiser', 'bin', 'dependency-cruiser.mjs'),
       ...['--config', '.dependency-cruiser.cjs', 'src', 'prisma', 'tools', 'prisma.config.ts'],
     ]),
   format: () => runNode([packaged('prettier', 'bin', 'prettier.cjs'), '--check', '--log-level', 'warn', '.']),

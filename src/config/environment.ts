@@ -111,7 +111,7 @@ function reason(issue: z.core.$ZodIssue): string {
 /** The rows of the configuration table: name, default, meaning. */
 export function describeVariables(): { name: string; fallback: string; meaning: string }[] {
   return Object.entries(variables).map(([name, schema]) => {
-    const fallback = (schema as z.ZodType).safeParse(undefined).data;
+    const fallback = (schema as z.ZodType<string | number | undefined>).safeParse(undefined).data;
     return { name, fallback: fallback === undefined ? '' : String(fallback), meaning: schema.description ?? '' };
   });
 }

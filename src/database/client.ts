@@ -1,6 +1,7 @@
 import { PrismaPg } from '@prisma/adapter-pg';
 import pg from 'pg';
 import type { Config } from '../config/config.ts';
+import { Connection } from './connection.ts';
 import { PrismaClient } from './generated/client.ts';
 
 /** A Prisma client and the pool under it. Both are bounded in every direction: places, waiting, statement time, idle time. */
@@ -11,16 +12,21 @@ export interface Client {
 
 // How many distinct statements are prepared by name on each connection. Lists of ids of every length would otherwise fill the server's memory.
 const preparedStatements = 1000;
+// How often the server looks, while a statement runs, whether its client is still there.
+const goneCheckMs = 500;
 
 /** Opens a client; nothing connects before the first statement. Times in `settings` are milliseconds. */
 export function openClient(url: string, name: string, settings: Config['database']): Client {
   const pool = new pg.Pool({
+    Client: Connection,
     connectionString: url,
     application_name: name,
     max: settings.poolSize,
     connectionTimeoutMillis: settings.poolWaitMs,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
+    // A statement whose client has gone is not carried on for nobody, with its locks.
+    options: `-c client_connection_check_interval=${goneCheckMs}`,
     statement_timeout: settings.statementTimeoutMs,
     lock_timeout: settings.lockTimeoutMs,
     idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs,

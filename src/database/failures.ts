@@ -11,6 +11,13 @@ interface DriverCause {
   constraint?: { index?: string };
 }
 
+interface Wrapping {
+  meta?: { driverAdapterError?: { cause?: DriverCause } };
+  cause?: DriverCause;
+  code?: string;
+  message?: string;
+}
+
 /** The failure inside an error of Prisma or pg; null when the database did not answer with one. */
 export function databaseFailure(error: unknown): DatabaseFailure | null {
   const cause = driverCause(error);
@@ -22,22 +29,18 @@ export function databaseFailure(error: unknown): DatabaseFailure | null {
 }
 
 function driverCause(error: unknown): DriverCause | undefined {
-  const e = error as {
-    meta?: { driverAdapterError?: { cause?: DriverCause } };
-    cause?: DriverCause;
-    code?: string;
-    message?: string;
-  };
-  if (e?.meta?.driverAdapterError?.cause) return e.meta.driverAdapterError.cause;
-  if (e?.cause?.originalCode !== undefined) return e.cause;
-  return /^[0-9A-Z]{5}$/.test(e?.code ?? '') && !/^P\d{4}$/.test(e?.code ?? '')
-    ? { originalCode: e.code as string, originalMessage: e.message ?? '' }
-    : undefined;
+  const { meta, cause, code = '', message = '' } = (error ?? {}) as Wrapping;
+  if (meta?.driverAdapterError?.cause) return meta.driverAdapterError.cause;
+  if (cause?.originalCode !== undefined) return cause;
+  return isSqlState(code) ? { originalCode: code, originalMessage: message } : undefined;
 }
+
+// Prisma's own codes have the form of a SQLSTATE: P2002.
+const isSqlState = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code) && !/^P\d{4}$/.test(code);
 
 // Sentences of pg 8 and codes of the socket, none of which PostgreSQL itself answers with.
 const lostSentences =
-  /Connection terminated|not queryable|Client has encountered a connection error|timeout exceeded when trying to connect|Query read timeout|Server has closed the connection|Can't reach database server|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|DatabaseNotReachable|ConnectionClosed|SocketTimeout/;
+  /Connection terminated|not queryable|Client has encountered a connection error|timeout exceeded when trying to connect|Unable to start a transaction in the given time|Query read timeout|Server has closed the connection|Can't reach database server|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|DatabaseNotReachable|ConnectionClosed|SocketTimeout/;
 const lostStates = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', '53300']);
 const lostCodes = new Set([
   'P1001',
@@ -57,4 +60,16 @@ export function isUnreachable(error: unknown): boolean {
   if (failure) return lostStates.has(failure.sqlState);
   const e = error as { code?: string; message?: string; cause?: { kind?: string } };
   return lostCodes.has(e?.code ?? '') || lostSentences.test(`${e?.cause?.kind ?? ''} ${e?.message ?? ''}`);
+}
+
+const neverSentSentences =
+  /not queryable|timeout exceeded when trying to connect|connection timeout|Unable to start a transaction|ECONNREFUSED|ENOTFOUND|Can't reach database server|DatabaseNotReachable|TooManyConnections/;
+
+/** Whether the error of a write leaves open if it is stored: the connection was lost after the statement had been sent. */
+export function isOutcomeUnknown(error: unknown): boolean {
+  if (!isUnreachable(error)) return false;
+  const sqlState = databaseFailure(error)?.sqlState;
+  if (sqlState !== undefined) return !['53300', '57P03'].includes(sqlState);
+  const e = error as { code?: string; message?: string; cause?: { kind?: string } };
+  return !neverSentSentences.test(`${e.code ?? ''} ${e.cause?.kind ?? ''} ${e.message ?? ''}`);
 }

@@ -4,6 +4,9 @@ import { type ErrorPlace, invalid, notFound } from '../kernel/errors.ts';
 
 type Issue = z.core.$ZodIssue;
 
+// A body of a hundred kilobytes may be wrong in thirty thousand places.
+const mostErrors = 100;
+
 // A schema is required here, because Nest's own decorators let a value through unseen when none is given.
 
 /** The JSON body, as the schema makes it. Wrong input: 422 with a JSON pointer for each place. */
@@ -32,8 +35,12 @@ const parameterPlace: Place = (path) => ({ parameter: path.map(String).join('.')
 
 const refusing = (place: Place) => (issues: readonly unknown[]) =>
   invalid('validation-failed', 'The input does not have the required form.', {
-    errors: (issues as readonly Issue[]).slice(0, 100).flatMap((issue) => errorsOf(issue, place)),
+    errors: onePerPlace((issues as readonly Issue[]).flatMap((issue) => errorsOf(issue, place))).slice(0, mostErrors),
   });
+
+const onePerPlace = (errors: readonly ErrorPlace[]): ErrorPlace[] => [
+  ...new Map(errors.map((error) => [error.pointer ?? error.parameter, error])).values(),
+];
 
 function errorsOf(issue: Issue, place: Place): ErrorPlace[] {
   if (issue.code === 'unrecognized_keys')

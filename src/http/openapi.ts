@@ -1,61 +1,171 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { INestApplication } from '@nestjs/common';
-import { DocumentBuilder, type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
+import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
-import { Problem } from './problem.ts';
+import { scheme } from './principal.ts';
+import { Problem, titles } from './problem.ts';
 
 type Json = Record<string, unknown>;
 
+/** What of an operation the rest of its description follows from. */
+interface Operation {
+  readonly operationId: string;
+  readonly tags?: readonly string[];
+  readonly parameters?: readonly { name: string; in: string; schema: Json }[];
+  readonly requestBody?: object;
+  readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
+  responses: Record<string, Json>;
+  summary?: string;
+}
+
 /** The OpenAPI 3.1 document of all routes. The same for the running service, for `openapi.json` and for the check between them. */
 export function describeApi(app: INestApplication): OpenAPIObject {
-  const info = new DocumentBuilder()
-    .setOpenAPIVersion('3.1.0')
-    .setTitle('Holdfast')
-    .setDescription(
-      'Users, accounts, catalog and orders. Every error is application/problem+json with a stable `code`.',
-    )
-    .setVersion('1')
-    .addBearerAuth({
-      type: 'http',
-      scheme: 'bearer',
-      bearerFormat: 'JWT',
-      description: 'The accessToken of POST /v1/sessions',
-    })
-    .build();
-  const document = SwaggerModule.createDocument(app, info, {
+  const schemas = new Map<string, Json>();
+  const { paths } = SwaggerModule.createDocument(app, frame, {
     operationIdFactory: (_, method) => method,
     autoTagControllers: true,
-    standardSchemaConverter: (schema, { schemaType }) => convert(schema as z.ZodType, schemaType),
+    standardSchemaConverter: (schema, { schemaType }) => convert(schema as z.ZodType, schemaType, schemas),
   });
-  for (const operation of operationsOf(document))
-    operation['responses'] = { ...(operation['responses'] as Json), default: problem };
-  const { schema, components } = convert(Problem, 'output');
-  document.components = { ...document.components, schemas: { ...document.components?.schemas, ...components } };
-  return schema === undefined ? document : document;
+  convert(Problem, 'output', schemas);
+  const operations = Object.values(paths).flatMap((path) => Object.values(path) as Operation[]);
+  operations.forEach(complete);
+  const tags = new Set(operations.flatMap(({ tags }) => tags ?? []));
+  // Ours, not those that Nest has made of them: it writes `const` and `examples` as OpenAPI 3.0 did.
+  const ordered = Object.fromEntries([...schemas].sort(([a], [b]) => (a < b ? -1 : 1)));
+  const components = { ...frame.components, schemas: ordered } as OpenAPIObject['components'] & object;
+  return { ...frame, tags: [...tags].map((name) => ({ name })), paths, components };
 }
 
-const problem = {
-  description: 'Refused or failed',
-  content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+const text = { type: 'string' };
+const requestId = { 'Request-Id': { $ref: '#/components/headers/RequestId' } };
+const problem = { $ref: '#/components/responses/Problem' };
+
+const frame = {
+  openapi: '3.1.0',
+  info: {
+    title: 'Holdfast',
+    description:
+      'Users, accounts, catalog and orders. Every error is application/problem+json with a stable `code`. ' +
+      'Answers may gain members: ignore those you do not know.',
+    version: '1',
+  },
+  servers: [{ url: '/' }],
+  components: {
+    securitySchemes: {
+      [scheme]: {
+        type: 'http' as const,
+        scheme: 'bearer',
+        bearerFormat: 'JWT',
+        description: 'The accessToken of POST /v1/sessions',
+      },
+    },
+    headers: { RequestId: { description: 'Names the request in our logs; your own, when you sent one', schema: text } },
+    responses: {
+      Problem: {
+        description: 'Refused or failed',
+        headers: {
+          ...requestId,
+          'Retry-After': { description: 'With 503: seconds until a retry makes sense', schema: text },
+          'WWW-Authenticate': { description: 'With 401: Bearer', schema: text },
+        },
+        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
+      },
+    },
+  },
 };
 
-function* operationsOf(document: OpenAPIObject): Generator<Json> {
-  for (const path of Object.values(document.paths)) yield* Object.values(path) as Json[];
+/** Adds what follows from what the operation takes: its title, its refusals, and the headers that every answer has. */
+function complete(operation: Operation): void {
+  for (const { schema } of operation.parameters ?? []) modernise(schema);
+  operation.summary = titleOf(operation.operationId);
+  for (const response of Object.values(operation.responses))
+    response['headers'] = { ...(response['headers'] as Json | undefined), ...requestId };
+  const refusals = refusalsOf(operation).map((status) => [status, { ...problem, description: titles[status] }]);
+  operation.responses = { ...operation.responses, ...(Object.fromEntries(refusals) as Json), default: problem };
 }
 
-// Nest's own conversion is for OpenAPI 3.0; 3.1 takes JSON Schema as it is. Definitions by id move to components.
-function convert(schema: z.ZodType, io: 'input' | 'output'): { schema: unknown; components: Record<string, Json> } {
-  const {
-    $schema: _,
-    $defs = {},
-    id,
-    ...rest
-  } = z.toJSONSchema(schema, { target: 'draft-2020-12', io, unrepresentable: 'any' }) as Json & {
-    $defs?: Record<string, Json>;
-    id?: string;
-  };
-  const components = Object.fromEntries(
-    Object.entries($defs).map(([name, { id: __, ...definition }]) => [name, definition]),
-  );
-  if (id === undefined) return { schema: rest, components };
-  return { schema: { $ref: `#/components/schemas/${id}` }, components: { ...components, [id]: rest } };
+function refusalsOf({ parameters = [], requestBody, security = [] }: Operation): number[] {
+  const takes = (place: string, name?: string): boolean =>
+    parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name));
+  const roles = security.flatMap((requirement) => Object.values(requirement).flat());
+  const isEdit = takes('header', 'If-Match');
+  const hasInput = requestBody !== undefined || takes('query');
+  const refusals: [status: number, isPossible: boolean][] = [
+    [400, hasInput || isEdit],
+    [401, security.length > 0],
+    [403, roles.length > 0],
+    [404, takes('path')],
+    [412, isEdit],
+    [422, hasInput],
+    [428, isEdit],
+  ];
+  return refusals.filter(([, isPossible]) => isPossible).map(([status]) => status);
+}
+
+// `placeOrder` becomes `Place order`.
+const titleOf = (operationId: string): string => {
+  const words = operationId.replaceAll(/[A-Z]/g, (letter) => ` ${letter.toLowerCase()}`).replace(/\bsku\b/, 'SKU');
+  return words.charAt(0).toUpperCase() + words.slice(1);
+};
+
+// Nest has written the schema of a parameter as OpenAPI 3.0 did, and its description twice.
+function modernise(schema: Json): void {
+  if ('example' in schema) schema['examples'] = [schema['example']];
+  delete schema['example'];
+  delete schema['description'];
+}
+
+// Nest's own conversion is for OpenAPI 3.0; 3.1 takes JSON Schema as it is. What has an id goes to `schemas`.
+function convert(schema: z.ZodType, io: 'input' | 'output', schemas: Map<string, Json>): { schema: Json } {
+  const converted = z.toJSONSchema(schema, {
+    target: 'draft-2020-12',
+    io,
+    unrepresentable: 'any',
+    override: io === 'input' ? say : sayOutput,
+  });
+  const pointing = JSON.stringify(converted).replaceAll('"#/$defs/', '"#/components/schemas/');
+  const { $schema: _, $defs = {}, id, ...rest } = JSON.parse(pointing) as Json & { id?: string; $defs?: Json };
+  for (const [name, { id: __, ...definition }] of Object.entries($defs as Record<string, Json>))
+    keep(schemas, name, definition);
+  if (id === undefined) return { schema: rest };
+  keep(schemas, id, rest);
+  return { schema: { $ref: `#/components/schemas/${id}` } };
+}
+
+// One name for what is taken and what is given would be right for one of them only.
+function keep(schemas: Map<string, Json>, id: string, definition: Json): void {
+  const known = schemas.get(id);
+  if (known !== undefined && !isDeepStrictEqual(known, definition))
+    throw new Error(`Two different schemas have the id ${id}: give one of them another.`);
+  schemas.set(id, definition);
+}
+
+interface Said {
+  readonly zodSchema: z.core.$ZodType;
+  readonly jsonSchema: z.core.JSONSchema.BaseSchema;
+}
+
+const largestInt32 = 2_147_483_647;
+
+/** Says what a generator of clients needs, and leaves out what no reader does. */
+function say({ zodSchema, jsonSchema }: Said): void {
+  // The pattern of a format repeats the format, in two hundred characters.
+  if (jsonSchema.format !== undefined) delete jsonSchema.pattern;
+  if (jsonSchema.minLength === 0) delete jsonSchema.minLength;
+  const { type, checks } = zodSchema._zod.def;
+  if (type !== 'number' || jsonSchema.type !== 'integer') return;
+  const { minimum = -Infinity, maximum = Infinity } = jsonSchema;
+  jsonSchema.format = minimum >= -largestInt32 && maximum <= largestInt32 ? 'int32' : 'int64';
+  // Those of a plain z.int(): the limits of JavaScript, not of the value.
+  if (checks === undefined) {
+    delete jsonSchema.minimum;
+    delete jsonSchema.maximum;
+  }
+}
+
+/** An answer has every member that it names, and may gain others. */
+function sayOutput(said: Said): void {
+  say(said);
+  delete said.jsonSchema.default;
+  if (said.jsonSchema.additionalProperties === false) delete said.jsonSchema.additionalProperties;
 }

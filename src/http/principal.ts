@@ -1,6 +1,9 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
-import { ApiBearerAuth } from '@nestjs/swagger';
+import { ApiSecurity } from '@nestjs/swagger';
 import type { Principal } from '../kernel/principal.ts';
+
+/** What the OpenAPI document calls our access tokens. */
+export const scheme = 'bearer';
 
 export const ACCESS = Symbol('access');
 export type Access = 'public' | 'signed-in' | 'operator';
@@ -14,11 +17,11 @@ export const Public = (): MethodDecorator => SetMetadata(ACCESS, 'public' satisf
 
 /** Open to whoever is signed in. What no route says is the same, undocumented; so say it. */
 export const SignedIn = (): MethodDecorator =>
-  applyDecorators(SetMetadata(ACCESS, 'signed-in' satisfies Access), ApiBearerAuth());
+  applyDecorators(SetMetadata(ACCESS, 'signed-in' satisfies Access), ApiSecurity(scheme));
 
 /** Open to operators. */
 export const OperatorsOnly = (): MethodDecorator =>
-  applyDecorators(SetMetadata(ACCESS, 'operator' satisfies Access), ApiBearerAuth());
+  applyDecorators(SetMetadata(ACCESS, 'operator' satisfies Access), ApiSecurity(scheme, ['operator']));
 
 /** Parameter: who asks. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {

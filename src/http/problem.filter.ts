@@ -17,6 +17,8 @@ export class ProblemFilter implements ExceptionFilter {
     if (answer.status === 500) this.logger.error({ err: thrown }, 'request failed');
     if (answer.status === 503) this.logger.warn({ err: thrown, code: answer.code }, 'request refused');
     const problem: Problem = { ...answer, instance: request.url.split('?')[0] ?? '', requestId: request.id };
-    void reply.status(answer.status).headers(headers).type('application/problem+json').send(problem);
+    // What the router refuses passes no hook: the id is sent from here.
+    void reply.status(answer.status).headers({ ...headers, 'request-id': request.id });
+    void reply.type('application/problem+json').send(problem);
   }
 }

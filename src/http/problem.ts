@@ -1,5 +1,6 @@
 import { HttpException } from '@nestjs/common';
 import { z } from 'zod';
+import { TransactionExpiredError } from '../database/connection.ts';
 import { databaseFailure, isUnreachable } from '../database/failures.ts';
 import { AppError, conflict, type ErrorKind, invalid, unavailable } from '../kernel/errors.ts';
 import { CommitOutcomeUnknownError } from '../transactions/errors.ts';
@@ -51,7 +52,7 @@ const statuses: Record<ErrorKind, number> = {
   unavailable: 503,
 };
 
-const titles: Record<number, string> = {
+export const titles: Record<number, string> = {
   400: 'Malformed request',
   401: 'Not signed in',
   403: 'Not allowed',
@@ -70,6 +71,9 @@ export type Answer = Omit<Problem, 'instance' | 'requestId'> & { headers: Readon
 
 /** The one map from what was thrown to what is answered. What it does not know is a 500 that tells nothing. */
 export function answerFor(thrown: unknown): Answer {
+  // First, because its messages quote the request, which could imitate those of a lost connection.
+  const refused = fromFramework(thrown);
+  if (refused) return refused;
   const error = explain(thrown);
   if (error instanceof AppError) {
     const headers: Record<string, string> =
@@ -81,7 +85,7 @@ export function answerFor(thrown: unknown): Answer {
     return { ...answer(statuses[error.kind], error.code, error.message, headers, error.retryable), ...places(error) };
   }
   if (error instanceof HttpProblem) return answer(error.status, error.code, error.message, error.headers);
-  return fromFramework(error) ?? answer(500, 'internal-error', 'Something went wrong on our side.');
+  return answer(500, 'internal-error', 'Something went wrong on our side.');
 }
 
 const places = (error: AppError) => (error.errors.length > 0 ? { errors: [...error.errors] } : {});
@@ -121,7 +125,9 @@ function explain(thrown: unknown): unknown {
 
 // P2028: Prisma's own clock ended the transaction, which rolled it back.
 const expired = (thrown: unknown): unknown =>
-  (thrown as { code?: string }).code === 'P2028' ? contention(thrown) : thrown;
+  thrown instanceof TransactionExpiredError || (thrown as { code?: string }).code === 'P2028'
+    ? contention(thrown)
+    : thrown;
 
 const contention = (cause: unknown): AppError =>
   unavailable('transient-contention', 'The data was busy for too long. Nothing was stored.', {
@@ -129,23 +135,28 @@ const contention = (cause: unknown): AppError =>
     cause,
   });
 
+// A constraint in kebab-case is named after its error code; one in snake_case is broken by a mistake of ours only.
+const isCode = (constraint: string | null): constraint is string => constraint !== null && !constraint.includes('_');
+
 function fromDatabase(sqlState: string, constraint: string | null, thrown: unknown): unknown {
   switch (sqlState) {
     case '23505': // unique_violation
-      return constraint === null || constraint.endsWith('_pkey') ? thrown : conflict(constraint, 'It exists already.');
+      return isCode(constraint) ? conflict(constraint, 'It exists already.') : thrown;
     case '23514': // check_violation: the last line of defence; services refuse with better words first
-      return constraint === null ? thrown : invalid(constraint, 'The change would break a rule of the books.');
-    case '40001': // serialization_failure
-    case '40P01': // deadlock_detected
-    case '55P03': // lock_not_available
-    case '57014': // query_canceled
-    case '25P03': // idle_in_transaction_session_timeout
-    case '25P04': // transaction_timeout
-      return contention(thrown);
+      return isCode(constraint) ? invalid(constraint, 'The change would break a rule of the books.') : thrown;
     default:
-      return thrown;
+      return contentions.has(sqlState) ? contention(thrown) : thrown;
   }
 }
+
+const contentions = new Set([
+  '40001', // serialization_failure
+  '40P01', // deadlock_detected
+  '55P03', // lock_not_available
+  '57014', // query_canceled
+  '25P03', // idle_in_transaction_session_timeout
+  '25P04', // transaction_timeout
+]);
 
 const frameworkCodes: Record<string, [status: number, code: string, detail: string]> = {
   FST_ERR_CTP_INVALID_JSON_BODY: [400, 'malformed-json', 'The body is not valid JSON.'],
@@ -154,17 +165,21 @@ const frameworkCodes: Record<string, [status: number, code: string, detail: stri
   FST_ERR_CTP_BODY_TOO_LARGE: [413, 'body-too-large', 'The body is larger than is allowed.'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: [415, 'unsupported-media-type', 'Send application/json.'],
   FST_ERR_BAD_URL: [400, 'malformed-url', 'The path is not a valid URL.'],
+  FST_ERR_MAX_PARAM_LENGTH: [404, 'not-found', 'There is no such thing.'],
 };
 
 function fromFramework(error: unknown): Answer | null {
-  const known = frameworkCodes[(error as { code?: string }).code ?? ''];
+  // Nest wraps what Fastify threw.
+  const { code, cause } = error as { code?: string; cause?: { code?: string } };
+  const known = frameworkCodes[code ?? cause?.code ?? ''];
   if (known) return answer(...known);
   const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number }).statusCode;
+  return status === undefined ? null : fromStatus(status);
+}
+
+function fromStatus(status: number): Answer | null {
   if (status === 404) return answer(404, 'route-not-found', 'There is nothing here.');
   if (status === 413) return answer(413, 'body-too-large', 'The body is larger than is allowed.');
-  if (status !== undefined && status >= 400 && status < 500)
-    return answer(status, 'malformed-request', 'The request could not be read.');
-  return status === 503
-    ? answer(503, 'shutting-down', 'This instance is stopping.', { 'retry-after': '1' }, true)
-    : null;
+  if (status === 503) return answer(503, 'shutting-down', 'This instance is stopping.', { 'retry-after': '1' }, true);
+  return status >= 400 && status < 500 ? answer(status, 'malformed-request', 'The request could not be read.') : null;
 }

@@ -5,16 +5,24 @@ import { currencies, type Currency, largestAmount } from '../kernel/money.ts';
 // PostgreSQL's text cannot hold NUL, and a lone surrogate is not Unicode: both are refused at the door.
 const isText = (value: string): boolean => value.isWellFormed() && !value.includes('\0');
 
+const asText = { error: 'must be well-formed text without NUL', abort: true } as const;
+
 /** Text of up to so many UTF-16 code units. */
-export const text = (most: number, least = 0) =>
-  z.string().min(least).max(most).refine(isText, { error: 'must be well-formed text without NUL', abort: true });
+export const text = (most: number, least = 0) => z.string().min(least).max(most).refine(isText, asText);
+
+/** An address on the web, kept as it was written. */
+export const webAddress = (most: number) =>
+  z
+    .url({ protocol: /^https?$/ })
+    .max(most)
+    .refine(isText, asText);
 
 /** An id that comes in: `ord_01h…` on the wire, a UUID behind it. */
 export const idIn = (prefix: Prefix) =>
   z
     .string()
-    .regex(idPattern(prefix), `must be the id of a ${prefixes[prefix]}: ${prefix}_ and 26 characters`)
-    .meta({ description: `Id of a ${prefixes[prefix]}`, examples: [exampleId(prefix)] })
+    .regex(idPattern(prefix), `must be the id of ${one(prefix)}: ${prefix}_ and 26 characters`)
+    .meta({ description: `Id of ${one(prefix)}`, examples: [exampleId(prefix)] })
     .transform(readId);
 
 /** An id that goes out: a UUID in the database, `ord_01h…` on the wire. */
@@ -26,13 +34,16 @@ export const idOut = (prefix: Prefix) =>
       z
         .string()
         .regex(idPattern(prefix))
-        .meta({ description: `Id of a ${prefixes[prefix]}`, examples: [exampleId(prefix)] }),
+        .meta({ description: `Id of ${one(prefix)}`, examples: [exampleId(prefix)] }),
     );
 
+const one = (prefix: Prefix): string => `${/^[aeio]/.test(prefixes[prefix]) ? 'an' : 'a'} ${prefixes[prefix]}`;
 const exampleId = (prefix: Prefix): string => showId(prefix, '01890a5d-ac96-774b-bcce-b302099a8057');
 
 const codes = Object.keys(currencies) as [Currency, ...Currency[]];
-export const CurrencyCode = z.enum(codes).meta({ description: 'Currency, ISO 4217', examples: ['EUR'] });
+export const CurrencyCode = z
+  .enum(codes)
+  .meta({ id: 'Currency', description: 'Currency, ISO 4217', examples: ['EUR'] });
 
 const minorUnits = (least: number) =>
   z
@@ -42,9 +53,11 @@ const minorUnits = (least: number) =>
     .meta({ description: 'Minor units of the currency (1299 EUR are 12.99 €; JPY has none)', examples: [1299] });
 
 /** Money that comes in: more than zero. */
-export const MoneyIn = z
-  .strictObject({ amount: minorUnits(1).transform(BigInt), currency: CurrencyCode })
-  .meta({ examples: [{ amount: 1299, currency: 'EUR' }] });
+export const MoneyIn = z.strictObject({ amount: minorUnits(1).transform(BigInt), currency: CurrencyCode }).meta({
+  id: 'PositiveMoney',
+  description: 'More than nothing of one currency',
+  examples: [{ amount: 1299, currency: 'EUR' }],
+});
 
 /** Money that goes out; an amount beyond 2^53 - 1 is a broken promise, not a rounded number. */
 export const MoneyOut = z
@@ -57,7 +70,7 @@ export const MoneyOut = z
       .pipe(minorUnits(-Number(largestAmount))),
     currency: z.string().pipe(CurrencyCode),
   })
-  .meta({ examples: [{ amount: 1299, currency: 'EUR' }] });
+  .meta({ id: 'Money', description: 'An amount of one currency', examples: [{ amount: 1299, currency: 'EUR' }] });
 
 /** A moment that goes out: RFC 3339 in UTC. */
 export const instant = z

@@ -67,7 +67,9 @@ export class HealthController {
   }
 
   private must(name: string, { pool }: Client) {
-    const attempt = this.indicators.check(name).attempt(async () => void (await pool.query('SELECT 1')));
+    const attempt = this.indicators.check(name).attempt(async () => {
+      await pool.query('SELECT 1');
+    });
     return attempt.withTimeout(probeTimeoutMs);
   }
 

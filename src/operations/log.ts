@@ -1,7 +1,6 @@
 import { RequestMethod, type DynamicModule } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LoggerModule } from 'nestjs-pino';
-import pino from 'pino';
 import type { Config } from '../config/config.ts';
 
 /** Structured lines, one for each request, each with the request's id. No body, header, query or message of a database is ever written. */
@@ -23,14 +22,15 @@ export const logModule = ({ level }: Config['log']): DynamicModule =>
       hooks: {
         // Nest tells of every module and route at each start: forty lines that nobody asked for.
         logMethod(line, write, severity) {
-          const [{ context } = { context: '' }] = line as [{ context?: string }];
-          if (severity > pino.levels.values['info']! || !startUpContexts.has(context ?? '')) write.apply(this, line);
+          const { context } = (line[0] ?? {}) as { context?: string };
+          if (severity > informative || !startUpContexts.has(context ?? '')) write.apply(this, line);
         },
       },
       serializers: { req: () => undefined, res: () => undefined, err: describeError },
     },
   });
 
+const informative = 30; // pino's level `info`
 const startUpContexts = new Set([
   'InstanceLoader',
   'RoutesResolver',

@@ -3,8 +3,9 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { type Config, DatabaseConfig } from '../config/config.ts';
 import type { Client } from '../database/client.ts';
 import { Databases } from '../database/databases.ts';
-import { isUnreachable } from '../database/failures.ts';
+import { isOutcomeUnknown, isUnreachable } from '../database/failures.ts';
 import type { PrismaClient } from '../database/generated/client.ts';
+import { CommitOutcomeUnknownError } from './errors.ts';
 
 const readOperations = new Set([
   'findUnique',
@@ -17,6 +18,8 @@ const readOperations = new Set([
   'groupBy',
 ]);
 const pollMs = 2;
+// How often a replica that was lost is tried again.
+const retryMs = 250;
 type Operation = (args?: unknown) => Promise<unknown>;
 
 /**
@@ -29,6 +32,7 @@ export class ReadRouter {
   readonly routed: PrismaClient;
   private writes = 0;
   private writesOnReplica = 0;
+  private isReplicaLost = false;
   private check: { readonly writes: number; readonly passed: Promise<boolean> } | null = null;
   private readonly logger = new Logger(ReadRouter.name);
 
@@ -50,8 +54,28 @@ export class ReadRouter {
   /** The read client when it holds every write of this instance, if need be after a bounded wait; else the write client. */
   async client(): Promise<Client> {
     const { read, write, hasReplica } = this.databases;
+    if (this.isReplicaLost) return write;
     if (!hasReplica || this.writesOnReplica >= this.writes) return read;
     return (await this.replicaHasAll()) ? read : write;
+  }
+
+  /** The replica could not be reached: reads leave it alone until it answers again. */
+  lost(error: unknown): void {
+    if (this.isReplicaLost) return;
+    this.logger.warn({ err: error }, 'the replica cannot be reached: reading from the primary');
+    this.isReplicaLost = true;
+    void this.untilReplicaAnswers();
+  }
+
+  private async untilReplicaAnswers(): Promise<void> {
+    const { pool } = this.databases.read;
+    while (!pool.ending && this.isReplicaLost) {
+      await sleep(retryMs, undefined, { ref: false });
+      this.isReplicaLost = await pool.query('SELECT 1').then(
+        () => false,
+        () => true,
+      );
+    }
   }
 
   private async read(model: string, operation: string, args: unknown): Promise<unknown> {
@@ -60,7 +84,7 @@ export class ReadRouter {
       return await callModel(client.prisma, model, operation, args);
     } catch (error) {
       if (client === this.databases.write || !isUnreachable(error)) throw error;
-      this.logger.warn('the replica cannot be reached: reading from the primary');
+      this.lost(error);
       return callModel(this.databases.write.prisma, model, operation, args);
     }
   }
@@ -82,17 +106,22 @@ export class ReadRouter {
       const { rows } = await this.databases.write.pool.query<{ lsn: string }>(
         'SELECT pg_current_wal_flush_lsn() AS lsn',
       );
-      const position = rows[0]?.lsn;
-      while (!(await this.replayed(position))) {
-        if (performance.now() >= deadline) return false;
-        await sleep(pollMs);
-      }
+      if (!(await this.catchesUp(rows[0]?.lsn, deadline))) return false;
       this.writesOnReplica = Math.max(this.writesOnReplica, writes);
       return true;
     } catch (error) {
-      this.logger.warn({ err: error }, 'the replica did not tell its position: reading from the primary');
+      if (isUnreachable(error)) this.lost(error);
+      else this.logger.warn({ err: error }, 'the replica did not tell its position: reading from the primary');
       return false;
     }
+  }
+
+  private async catchesUp(position: string | undefined, deadline: number): Promise<boolean> {
+    while (!(await within(deadline, this.replayed(position)))) {
+      if (performance.now() >= deadline) return false;
+      await sleep(pollMs);
+    }
+    return true;
   }
 
   private async replayed(position: string | undefined): Promise<boolean> {
@@ -114,7 +143,9 @@ function routeModels(client: PrismaClient, route: Route): PrismaClient {
     get(target, name) {
       const member = Reflect.get(target, name) as unknown;
       if (typeof name !== 'string' || name.startsWith('$') || typeof member !== 'object' || member === null)
-        return typeof member === 'function' ? afterwards(member.bind(target) as Operation, route) : member;
+        return typeof member === 'function'
+          ? afterwards(String(name), member.bind(target) as Operation, route)
+          : member;
       return routeOperations(member, name, route);
     },
   });
@@ -126,20 +157,29 @@ function routeOperations(delegate: object, model: string, route: Route): object 
       const member = Reflect.get(target, operation) as unknown;
       if (typeof member !== 'function' || typeof operation !== 'string') return member;
       if (readOperations.has(operation)) return (args?: unknown) => route.read(model, operation, args);
-      return afterwards(member.bind(target) as Operation, route);
+      return afterwards(`${model}.${operation}`, member.bind(target) as Operation, route);
     },
   });
 }
 
 const afterwards =
-  (operation: Operation, route: Route) =>
+  (name: string, operation: Operation, route: Route) =>
   async (...args: Parameters<Operation>): Promise<unknown> => {
     try {
       return await operation(...args);
+    } catch (error) {
+      if (isOutcomeUnknown(error)) throw new CommitOutcomeUnknownError(name, error);
+      throw error;
     } finally {
       route.wrote();
     }
   };
+
+/** The answer, or false when it does not come in time: a replica that has gone silent must not hold a read up. */
+function within(deadline: number, answer: Promise<boolean>): Promise<boolean> {
+  const over = sleep(Math.max(deadline - performance.now(), 0), false, { ref: false });
+  return Promise.race([answer, over]);
+}
 
 function callModel(client: PrismaClient, model: string, operation: string, args: unknown): Promise<unknown> {
   const delegate = client[model as 'user'] as unknown as Record<string, Operation>;

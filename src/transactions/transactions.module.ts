@@ -1,5 +1,5 @@
 import { Global, Module } from '@nestjs/common';
-import { ClsPluginTransactional, TransactionHost } from '@nestjs-cls/transactional';
+import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { ClsModule } from 'nestjs-cls';
 import { DatabaseModule } from '../database/database.module.ts';
 import { DATABASE } from '../database/tables.ts';
@@ -26,9 +26,9 @@ class RoutingModule {}
     Transactions,
     {
       provide: DATABASE,
-      inject: [TransactionHost],
-      useFactory: (host: TransactionHost<Adapter>) =>
-        new Proxy({}, { get: (_, member) => Reflect.get(host.tx, member) as unknown }),
+      inject: [Transactions],
+      useFactory: (transactions: Transactions) =>
+        new Proxy({}, { get: (_, member) => Reflect.get(transactions.client(), member) as unknown }),
     },
   ],
   exports: [Transactions, DATABASE],

@@ -2,11 +2,16 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Propagation as HostPropagation, TransactionHost } from '@nestjs-cls/transactional';
 import { ClsService } from 'nestjs-cls';
 import { type Config, DatabaseConfig } from '../config/config.ts';
+import type { Prisma } from '../database/generated/client.ts';
 import type { Adapter, BeginOptions } from './adapter.ts';
 import { type Boundary, milliseconds, planBoundary, type TransactionOptions } from './boundary.ts';
-import { TransactionRequiredError } from './errors.ts';
+import { ReadRouter } from './read-router.ts';
 
-const BOUNDARY = Symbol('boundary');
+const RUNNING = Symbol('boundary');
+interface Running {
+  readonly owner: Transactions;
+  readonly boundary: Boundary;
+}
 type Work<T> = () => Promise<T>;
 
 /** Draws boundaries where the decorator does not fit, and knows the one that is running. */
@@ -15,6 +20,7 @@ export class Transactions {
   constructor(
     private readonly host: TransactionHost<Adapter>,
     private readonly cls: ClsService,
+    private readonly reads: ReadRouter,
     @Inject(DatabaseConfig.KEY) private readonly config: Config['database'],
   ) {}
 
@@ -35,15 +41,16 @@ export class Transactions {
     }
   }
 
-  /** The running boundary; null outside. */
+  /** The running boundary; null outside. That of another application in this process is not ours to join. */
   running(): Boundary | null {
-    return this.host.isTransactionActive() ? this.cls.get<Boundary>(BOUNDARY) : null;
+    if (!this.host.isTransactionActive()) return null;
+    const { owner, boundary } = this.cls.get<Running>(RUNNING);
+    return owner === this ? boundary : null;
   }
 
-  /** For what makes sense inside a boundary only, such as a row lock. Throws TransactionRequiredError. */
-  demand(what: string): void {
-    if (!this.host.isTransactionActive())
-      throw new TransactionRequiredError(`${what} must run inside a boundary; call it from a @Transactional() method.`);
+  /** The transaction of the running boundary, else the client that routes. */
+  client(): Prisma.TransactionClient {
+    return this.running() === null ? this.reads.routed : this.host.tx;
   }
 
   private begin<T>(options: TransactionOptions, work: Work<T>): Promise<T> {
@@ -57,14 +64,15 @@ export class Transactions {
     };
     const begin: BeginOptions = {
       name,
-      timeout,
+      timeoutMs: timeout,
+      hasOwnTimeout: options.timeout !== undefined,
       readOnly: boundary.readOnly,
       isolation: options.isolation ?? null,
       poolWaitMs: this.config.poolWaitMs,
     };
     // The host would join for `Required`; whether to join is decided by now.
     return this.host.withTransaction(HostPropagation.RequiresNew, begin, () => {
-      this.cls.set(BOUNDARY, boundary);
+      this.cls.set<Running>(RUNNING, { owner: this, boundary });
       return work();
     });
   }

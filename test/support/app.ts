@@ -64,3 +64,29 @@ export function api(url: string, token?: string): Api {
     delete: (path) => signed(to.delete(path)),
   };
 }
+
+interface Page<Row> {
+  readonly data: Row[];
+  readonly hasMore: boolean;
+  readonly nextCursor: string | null;
+}
+
+/** All rows of a list, read page by page; `path` may have a query. `between` runs after each page. */
+export async function readAll<Row = { id: string }>(
+  { get }: Api,
+  path: string,
+  limit = 2,
+  between: () => Promise<unknown> = () => Promise.resolve(),
+): Promise<Row[]> {
+  const rows: Row[] = [];
+  const first = `${path}${path.includes('?') ? '&' : '?'}limit=${limit}`;
+  for (let next: string | null = first; next !== null;) {
+    const page: Page<Row> = (await get(next).expect(200)).body;
+    rows.push(...page.data);
+    expect(page.data.length).toBeLessThanOrEqual(limit);
+    expect(page.hasMore).toBe(page.nextCursor !== null);
+    next = page.nextCursor === null ? null : `${first}&cursor=${page.nextCursor}`;
+    await between();
+  }
+  return rows;
+}

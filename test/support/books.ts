@@ -36,3 +36,16 @@ export async function findMistakes({ query }: TestDatabase): Promise<string[]> {
     for (const { id } of await query<{ id: string }>(sql)) mistakes.push(`${sentence}: ${id}`);
   return mistakes;
 }
+
+/** Every row of every table but Prisma's own, by table: equal before and after means that nothing was stored. */
+export async function allRows({ query }: TestDatabase): Promise<Record<string, string[]>> {
+  const tables = await query<{ name: string }>(
+    `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> '_prisma_migrations' ORDER BY 1`,
+  );
+  const rows: Record<string, string[]> = {};
+  for (const { name } of tables)
+    rows[name] = (await query<{ row: string }>(`SELECT t::text AS row FROM "${name}" t ORDER BY 1`)).map(
+      ({ row }) => row,
+    );
+  return rows;
+}

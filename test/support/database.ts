@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 
@@ -24,8 +25,12 @@ let made = 0;
 
 export async function createDatabase(): Promise<TestDatabase> {
   const cluster = clusterUrls();
-  const name = `test_${process.pid}_${++made}`;
+  // The count begins anew in each test file, and one that failed may have left its database.
+  const name = `test_${process.pid}_${++made}_${randomBytes(4).toString('hex')}`;
   await once(cluster.superuser, `CREATE DATABASE ${name} TEMPLATE holdfast OWNER holdfast_owner`);
+  // A clone does not take over who may use the database it was cloned from.
+  await once(cluster.superuser, `REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
+  await once(cluster.superuser, `GRANT CONNECT ON DATABASE ${name} TO holdfast_app, holdfast_reader`);
   const urls = {
     superuser: at(cluster.superuser, name),
     owner: at(cluster.owner, name),
@@ -34,6 +39,10 @@ export async function createDatabase(): Promise<TestDatabase> {
   };
   await untilReplicated(urls.reader);
   const pool = new pg.Pool({ connectionString: urls.owner, max: 2 });
+  // DROP … FORCE may reach a connection that is about to close by itself.
+  pool.on('error', () => undefined);
+  // DROP DATABASE may meet a connection that is still saying goodbye.
+  pool.on('error', () => undefined);
   return {
     urls,
     query: async (sql, values) => (await pool.query(sql, values)).rows as never,

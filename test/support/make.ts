@@ -1,4 +1,4 @@
-import { readId } from '../../src/kernel/ids.ts';
+import { readId, showId } from '../../src/kernel/ids.ts';
 import { UsersService } from '../../src/modules/users/users.service.ts';
 import type { Api, TestApp } from './app.ts';
 
@@ -38,7 +38,7 @@ export function makers({ app, as }: TestApp) {
   async function makeOperator(): Promise<Person> {
     const email = `operator-${next()}@example.com`;
     const { id } = await app.get(UsersService).addOperator({ email, password, profile: { displayName: 'Operator' } });
-    return signIn(email, id, '');
+    return signIn(email, showId('usr', id), '');
   }
 
   /** One operator for all tests of the app. */
@@ -89,13 +89,21 @@ export function makers({ app, as }: TestApp) {
     payment: { accountId: buyer.accountId },
   });
 
+  /** An order that was placed; gives it as the API shows it. */
+  const order = async (buyer: Person, items: (string | { skuId: string; quantity: number })[]) =>
+    (await buyer.api.post('/v1/orders', orderOf(buyer, items)).expect(201)).body as { id: string; version: number };
+
+  /** One SKU of a product of its own, with so many units; gives its id. */
+  const sku = async (onHand: number, price = 1000, currency = 'EUR'): Promise<string> =>
+    (await product({ onHand: [onHand], price, currency })).skus[0]?.id ?? '';
+
   const balanceOf = async (person: Person): Promise<number> =>
     (await person.api.get(`/v1/accounts/${person.accountId}`).expect(200)).body.balance.amount;
 
   const onHandOf = async (skuId: string): Promise<number> =>
     (await as().get(`/v1/skus/${skuId}/stock`).expect(200)).body.onHand;
 
-  return { operator: theOperator, user, deposit, product, orderOf, balanceOf, onHandOf };
+  return { operator: theOperator, user, deposit, product, sku, orderOf, order, balanceOf, onHandOf };
 }
 
 /** The UUID behind an id that the API shows. */

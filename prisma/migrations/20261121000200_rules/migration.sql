@@ -53,19 +53,50 @@ $$;
 CREATE CONSTRAINT TRIGGER transfer_has_entries AFTER INSERT ON transfer
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION transfer_has_entries();
 
--- At COMMIT the balance of an account is what its newest entry says. With the two rules above: the sum of its entries.
-CREATE FUNCTION account_is_its_entries() RETURNS trigger LANGUAGE plpgsql AS $$
+-- A transfer is what its kind says: money enters through cash, orders are paid to sales and refunded from it, and each belongs to its order.
+CREATE FUNCTION transfer_is_of_its_kind() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  IF (SELECT CASE NEW.kind
+        WHEN 'deposit' THEN f.house = 'cash' AND t.house IS NULL
+        WHEN 'transfer' THEN f.house IS NULL AND t.house IS NULL
+        WHEN 'payment' THEN f.house IS NULL AND t.house = 'sales' AND EXISTS (SELECT FROM payment WHERE transfer_id = NEW.id)
+        WHEN 'refund' THEN f.house = 'sales' AND t.house IS NULL AND EXISTS (SELECT FROM refund WHERE transfer_id = NEW.id)
+      END
+      FROM account f, account t WHERE f.id = NEW.from_account_id AND t.id = NEW.to_account_id) IS NOT TRUE THEN
+    RAISE EXCEPTION 'a transfer is not what its kind says' USING ERRCODE = '23000', CONSTRAINT = 'transfer_is_of_its_kind';
+  END IF;
+  RETURN NULL;
+END
+$$;
+CREATE CONSTRAINT TRIGGER transfer_is_of_its_kind AFTER INSERT ON transfer
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION transfer_is_of_its_kind();
+
+-- At COMMIT the balance of an account is what its newest entry says. With the rules above: the sum of its entries.
+-- An entry asks the same for its account, unless the account was written in this transaction and so asks itself.
+CREATE FUNCTION account_is_its_entries() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+  its_account uuid;
+BEGIN
+  IF TG_TABLE_NAME = 'account' THEN
+    its_account := NEW.id;
+  ELSE
+    its_account := NEW.account_id;
+    IF EXISTS (SELECT FROM account a WHERE a.id = its_account AND a.xmin = pg_current_xact_id()::xid) THEN
+      RETURN NULL;
+    END IF;
+  END IF;
   IF (SELECT a.balance = coalesce(e.balance_after, 0) AND a.entry_count = coalesce(e.seq, 0)
       FROM account a LEFT JOIN LATERAL (
         SELECT balance_after, seq FROM entry WHERE account_id = a.id ORDER BY seq DESC LIMIT 1) e ON true
-      WHERE a.id = NEW.id) IS FALSE THEN
+      WHERE a.id = its_account) IS FALSE THEN
     RAISE EXCEPTION 'a balance is not the sum of its entries' USING ERRCODE = '23000', CONSTRAINT = 'account_is_its_entries';
   END IF;
   RETURN NULL;
 END
 $$;
-CREATE CONSTRAINT TRIGGER account_is_its_entries AFTER INSERT OR UPDATE OF balance, entry_count ON account
+CREATE CONSTRAINT TRIGGER account_is_its_entries AFTER INSERT OR UPDATE ON account
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION account_is_its_entries();
+CREATE CONSTRAINT TRIGGER entry_is_in_its_account AFTER INSERT ON entry
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION account_is_its_entries();
 
 -- Stock -----------------------------------------------------------------------------------------------------------------
@@ -100,9 +131,13 @@ $$;
 CREATE TRIGGER movements_continue AFTER INSERT ON stock_movement REFERENCING NEW TABLE AS added
   FOR EACH STATEMENT EXECUTE FUNCTION movements_continue();
 
--- At COMMIT a stock is what its newest movement says.
+-- At COMMIT a stock is what its newest movement says; a movement asks the same for its stock.
 CREATE FUNCTION stock_is_its_movements() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  IF TG_TABLE_NAME = 'stock_movement'
+    AND EXISTS (SELECT FROM stock s WHERE s.sku_id = NEW.sku_id AND s.xmin = pg_current_xact_id()::xid) THEN
+    RETURN NULL;
+  END IF;
   IF (SELECT s.on_hand = coalesce(m.on_hand_after, 0) AND s.movement_count = coalesce(m.seq, 0)
       FROM stock s LEFT JOIN LATERAL (
         SELECT on_hand_after, seq FROM stock_movement WHERE sku_id = s.sku_id ORDER BY seq DESC LIMIT 1) m ON true
@@ -112,7 +147,9 @@ BEGIN
   RETURN NULL;
 END
 $$;
-CREATE CONSTRAINT TRIGGER stock_is_its_movements AFTER INSERT OR UPDATE OF on_hand, movement_count ON stock
+CREATE CONSTRAINT TRIGGER stock_is_its_movements AFTER INSERT OR UPDATE ON stock
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION stock_is_its_movements();
+CREATE CONSTRAINT TRIGGER movement_is_in_its_stock AFTER INSERT ON stock_movement
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION stock_is_its_movements();
 
 -- Orders ----------------------------------------------------------------------------------------------------------------
@@ -130,14 +167,28 @@ ALTER TABLE refund ADD CONSTRAINT refund_amount_is_positive CHECK (amount >= 1);
 
 -- At COMMIT an order costs what its lines cost, is paid by a transfer of that amount, and holds just the stock that it sold:
 -- all of it while it is placed; when it is cancelled none, its money is back where it came from, and somebody cancelled it.
+-- Whatever belongs to an order asks for it too (a second payment is refused by its name), unless the order was written in this transaction and so asks itself.
 CREATE FUNCTION order_is_whole() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   o "order"%ROWTYPE;
+  its_order uuid;
   broken text;
 BEGIN
-  SELECT * INTO o FROM "order" WHERE id = NEW.id;
+  IF TG_TABLE_NAME = 'order' THEN
+    its_order := NEW.id;
+  ELSE
+    IF TG_TABLE_NAME = 'refund' THEN
+      its_order := (SELECT p.order_id FROM payment p WHERE p.id = NEW.payment_id);
+    ELSE
+      its_order := NEW.order_id;
+    END IF;
+    IF EXISTS (SELECT FROM "order" WHERE id = its_order AND xmin = pg_current_xact_id()::xid) THEN
+      RETURN NULL;
+    END IF;
+  END IF;
+  SELECT * INTO o FROM "order" WHERE id = its_order;
   broken := CASE
-    WHEN o.total IS DISTINCT FROM (SELECT sum(quantity * unit_price) FROM order_line WHERE order_id = o.id)
+    WHEN o.total IS DISTINCT FROM (SELECT sum(quantity * unit_price) FROM order_line l WHERE l.order_id = o.id)
       THEN 'costs something else than its lines'
     WHEN NOT EXISTS (
       SELECT FROM payment p JOIN transfer t ON t.id = p.transfer_id
@@ -163,8 +214,16 @@ BEGIN
   RETURN NULL;
 END
 $$;
-CREATE CONSTRAINT TRIGGER order_is_whole AFTER INSERT OR UPDATE OF status, total, currency ON "order"
+CREATE CONSTRAINT TRIGGER order_is_whole AFTER INSERT OR UPDATE ON "order"
   DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION order_is_whole();
+CREATE CONSTRAINT TRIGGER order_line_is_in_its_order AFTER INSERT ON order_line
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION order_is_whole();
+CREATE CONSTRAINT TRIGGER refund_is_of_its_order AFTER INSERT ON refund
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION order_is_whole();
+CREATE CONSTRAINT TRIGGER cancellation_is_of_its_order AFTER INSERT ON cancellation
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION order_is_whole();
+CREATE CONSTRAINT TRIGGER movement_is_of_its_order AFTER INSERT ON stock_movement
+  DEFERRABLE INITIALLY DEFERRED FOR EACH ROW WHEN (NEW.order_id IS NOT NULL) EXECUTE FUNCTION order_is_whole();
 
 -- The house -------------------------------------------------------------------------------------------------------------
 
@@ -173,6 +232,21 @@ INSERT INTO account (id, house, name, currency)
 SELECT gen_random_uuid(), house, initcap(house::text), currency
 FROM unnest(enum_range(NULL::house)) AS house, unnest(ARRAY['BHD', 'CHF', 'EUR', 'GBP', 'JPY', 'KWD', 'SEK', 'USD']) AS currency;
 
--- What has been written into the books stays as it is.
+-- What stays ------------------------------------------------------------------------------------------------------------
+
+CREATE FUNCTION stays_as_it_is() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  RAISE EXCEPTION 'this does not change' USING ERRCODE = '23000', CONSTRAINT = TG_NAME;
+END
+$$;
+-- The entries of an account are in its currency and its owner's, for good.
+CREATE TRIGGER account_keeps_owner_and_currency BEFORE UPDATE OF id, user_id, house, currency ON account FOR EACH ROW
+  WHEN ((OLD.id, OLD.user_id, OLD.house, OLD.currency) IS DISTINCT FROM (NEW.id, NEW.user_id, NEW.house, NEW.currency))
+  EXECUTE FUNCTION stays_as_it_is();
+CREATE TRIGGER order_keeps_buyer_and_price BEFORE UPDATE OF id, user_id, currency, total ON "order" FOR EACH ROW
+  WHEN ((OLD.id, OLD.user_id, OLD.currency, OLD.total) IS DISTINCT FROM (NEW.id, NEW.user_id, NEW.currency, NEW.total))
+  EXECUTE FUNCTION stays_as_it_is();
+
+-- What has been written into the books stays as it is, and what they refer to stays there.
 REVOKE UPDATE, DELETE ON transfer, entry, stock_movement, order_line, payment, refund, cancellation FROM holdfast_app;
-REVOKE DELETE ON account, "order", product, sku, stock FROM holdfast_app;
+REVOKE DELETE ON account, "order", product, sku, stock, "user", profile FROM holdfast_app;

@@ -47,12 +47,13 @@ async function make(from: string, to: string, below: string, { owner, open }: Co
 async function copyOne(from: string, to: string, path: string, isLink: boolean, rules: CopyRules): Promise<void> {
   const target = join(to, path);
   try {
-    if (isLink) return await symlink(await readlink(join(from, path)), target);
-    await copyFile(join(from, path), target);
+    if (isLink) await symlink(await readlink(join(from, path)), target);
+    else await copyFile(join(from, path), target);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
     throw error;
   }
+  if (isLink) return;
   if (rules.open) await chmod(target, (await stat(target)).mode & 0o100 ? 0o755 : 0o644);
   if (rules.owner !== null) await lchown(target, rules.owner.uid, rules.owner.gid);
 }

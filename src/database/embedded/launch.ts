@@ -36,18 +36,24 @@ export interface Servers {
 /** Both servers running, the replica streaming. On an error neither runs. */
 export async function launch(plan: Plan): Promise<Servers> {
   for (let attempt = 1; ; attempt++) {
-    const servers = await serversOf(plan);
-    try {
-      await bringUp(plan, servers);
-      plan.state.holder = thisProcess();
-      plan.save();
-      return servers;
-    } catch (error) {
-      await servers.replica.stop('immediate');
-      await servers.primary.stop('fast');
-      if (error instanceof PortTaken && attempt < PORT_ATTEMPTS) continue;
-      throw asClusterError(error, plan.ground.place, servers.primary.logSinceStart());
-    }
+    const servers = await attemptLaunch(plan, attempt === PORT_ATTEMPTS);
+    if (servers !== null) return servers;
+  }
+}
+
+/** Null when somebody took a port meanwhile and this was not the last attempt. */
+async function attemptLaunch(plan: Plan, isLast: boolean): Promise<Servers | null> {
+  const servers = await serversOf(plan);
+  try {
+    await bringUp(plan, servers);
+    plan.state.holder = thisProcess();
+    plan.save();
+    return servers;
+  } catch (error) {
+    await servers.replica.stop('immediate');
+    await servers.primary.stop('fast');
+    if (error instanceof PortTaken && !isLast) return null;
+    throw asClusterError(error, plan.ground.place, servers.primary.logSinceStart());
   }
 }
 

@@ -17,14 +17,19 @@ export function takeLock(home: string): () => void {
   const mine = JSON.stringify(thisProcess());
   try {
     writeFileSync(claim, mine, { mode: 0o600 });
-    for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-      if (linked(claim, lock)) return () => release(lock, mine);
-      removeIfStale(lock, home);
-    }
+    if (gained(claim, lock, home)) return () => release(lock, mine);
     throw new ClusterError(`Cannot take the lock ${lock}: too many programs ask for it at once. Try again.`);
   } finally {
     rmSync(claim, { force: true });
   }
+}
+
+function gained(claim: string, lock: string, home: string): boolean {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    if (linked(claim, lock)) return true;
+    removeIfStale(lock, home);
+  }
+  return false;
 }
 
 /** A hard link appears at once and with its content, or fails because the name exists. */

@@ -9,6 +9,16 @@ export interface AccountState {
   readonly balance: bigint;
 }
 
+/** Money that moves from one account to another, and who made it move. */
+export interface Movement {
+  readonly kind: 'deposit' | 'transfer' | 'payment' | 'refund';
+  readonly fromAccountId: string;
+  readonly toAccountId: string;
+  readonly amount: Money;
+  readonly note: string | null;
+  readonly createdById: string;
+}
+
 /** Whether a person may send money there: accounts of the house take part in what the house does only. */
 export const canReceive = ({ house }: AccountState): boolean => house === null;
 

@@ -40,7 +40,7 @@ export class AccountsService {
     const entries = await page(
       'entries',
       { ...query, id },
-      z.int(),
+      z.int32(),
       (slice) => this.accounts.listEntries(id, slice),
       ({ seq }) => seq,
     );

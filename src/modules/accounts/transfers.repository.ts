@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { InjectDatabase, type Tables } from '../../database/tables.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Scope } from '../../kernel/principal.ts';
-import type { Movement } from './transfers.service.ts';
+import type { Movement } from './account.ts';
 
 /** What an account looks like after its side of the transfer. */
 interface After {

@@ -3,20 +3,10 @@ import { type AppError, found, invalid, notFound } from '../../kernel/errors.ts'
 import { type Money, money } from '../../kernel/money.ts';
 import { type Principal, scopeOf } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import { canReceive, refuseMovement } from './account.ts';
+import { canReceive, type Movement, refuseMovement } from './account.ts';
 import { AccountsRepository } from './accounts.repository.ts';
 import type { NewDeposit, NewTransfer } from './accounts.schema.ts';
 import { TransfersRepository } from './transfers.repository.ts';
-
-/** Money that moves from one account to another, and who made it move. */
-export interface Movement {
-  readonly kind: 'deposit' | 'transfer' | 'payment' | 'refund';
-  readonly fromAccountId: string;
-  readonly toAccountId: string;
-  readonly amount: Money;
-  readonly note: string | null;
-  readonly createdById: string;
-}
 
 @Injectable()
 export class TransfersService {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { pageOf, pageQuery } from '../../http/page.ts';
-import { idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
+import { idIn, idOut, instant, MoneyIn, MoneyOut, text, webAddress } from '../../http/wire.ts';
 
 export const ProductId = idIn('prd');
 export const SkuId = idIn('sku');
@@ -28,10 +28,7 @@ const sku = {
 };
 
 const NewImage = z.strictObject({
-  url: z
-    .url({ protocol: /^https?$/ })
-    .max(2000)
-    .meta({ examples: ['https://images.example.com/mug-blue.jpg'] }),
+  url: webAddress(2000).meta({ examples: ['https://images.example.com/mug-blue.jpg'] }),
   alt: text(500).default('').meta({ description: 'Says what is to be seen' }),
 });
 
@@ -111,6 +108,10 @@ export const NewStockAdjustment = z
       .refine((quantity) => quantity !== 0, 'must not be 0')
       .meta({ description: 'Units that came (positive) or went (negative)', examples: [25] }),
     reason: z.enum(['received', 'adjusted']).default('adjusted'),
+  })
+  .refine(({ quantity, reason }) => reason === 'adjusted' || quantity > 0, {
+    path: ['quantity'],
+    error: 'must be positive where units were received',
   })
   .meta({ id: 'NewStockAdjustment' });
 export type NewStockAdjustment = z.infer<typeof NewStockAdjustment>;

@@ -36,7 +36,13 @@ export class OrdersRepository {
   async create({ total, lines, details, ...order }: OrderRow): Promise<void> {
     const rows = lines.map(({ pointer: _, ...line }) => line);
     await this.db.order.create({
-      data: { ...order, ...defined(details), total: total.amount, currency: total.currency, lines: { createMany: { data: rows } } },
+      data: {
+        ...order,
+        ...defined(details),
+        total: total.amount,
+        currency: total.currency,
+        lines: { createMany: { data: rows } },
+      },
       select: { id: true },
     });
   }

@@ -1,4 +1,4 @@
-import { Controller, Delete, Post } from '@nestjs/common';
+import { Controller, Delete, Header, Post } from '@nestjs/common';
 import { Body } from '../../http/input.ts';
 import { Caller, Public, SignedIn } from '../../http/principal.ts';
 import { Returns, ReturnsNothing } from '../../http/returns.ts';
@@ -12,6 +12,7 @@ export class SessionsController {
 
   @Post()
   @Public()
+  @Header('cache-control', 'no-store')
   @Returns(201, SessionView)
   logIn(@Body(NewSession) credentials: NewSession) {
     return this.sessions.logIn(credentials);
@@ -19,6 +20,7 @@ export class SessionsController {
 
   @Post('refresh')
   @Public()
+  @Header('cache-control', 'no-store')
   @Returns(201, SessionView)
   refresh(@Body(RefreshRequest) request: RefreshRequest) {
     return this.sessions.refresh(request);

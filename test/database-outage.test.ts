@@ -1,0 +1,309 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import pg from 'pg';
+import type { Response } from 'supertest';
+import { startOwnCluster, type OwnCluster } from './support/own-cluster.ts';
+import { api, serve, type TestApp, type Variables } from './support/app.ts';
+import { findMistakes } from './support/books.ts';
+import { crowd, eventually, inFlight, underLoad } from './support/crowd.ts';
+import { makers, type Person, uuidOf } from './support/make.ts';
+import { type Proxy, startProxy } from './support/proxy.ts';
+import { recordStatements } from './support/statements.ts';
+
+let own: OwnCluster;
+let service: TestApp;
+let make: ReturnType<typeof makers>;
+let alice: Person;
+let bob: Person;
+const unhandled: unknown[] = [];
+const remember = (reason: unknown): void => void unhandled.push(reason);
+
+beforeAll(async () => {
+  process.on('unhandledRejection', remember);
+  own = await startOwnCluster();
+  service = await instance({});
+  make = makers(service);
+  [alice, bob] = (await crowd(service, 2, { balance: 100_000 })) as [Person, Person];
+});
+const cleanUp: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const work of cleanUp.splice(0)) await work();
+});
+afterEach(async () => expect(await findMistakes(service.database)).toEqual([]));
+afterAll(async () => {
+  await service.close();
+  await own.close();
+  process.off('unhandledRejection', remember);
+  expect(unhandled).toEqual([]);
+});
+
+async function instance(variables: Variables): Promise<TestApp> {
+  const { app, url } = await serve(own.database, variables);
+  const database = { ...own.database, drop: async () => undefined };
+  return { app, url, database, as: (token) => api(url, token), close: () => app.close() };
+}
+
+const body = (from: Person, to: Person, amount = 1) => ({
+  fromAccountId: from.accountId,
+  toAccountId: to.accountId,
+  amount: { amount, currency: 'EUR' },
+});
+const transfer = (through: TestApp, from: Person, to: Person) =>
+  through.as(from.token).post('/v1/transfers', body(from, to));
+
+interface Timed {
+  readonly answer: Response;
+  readonly ms: number;
+}
+async function timed(request: PromiseLike<Response>): Promise<Timed> {
+  const start = performance.now();
+  const answer = await request;
+  return { answer, ms: performance.now() - start };
+}
+
+/** What a client is told when the database is at fault: it can be read by a program, and says whether to try again. */
+function expectUnavailable({ status, body: problem, headers }: Response, code?: string): void {
+  expect({ status, type: headers['content-type'] }).toEqual({
+    status: 503,
+    type: expect.stringContaining('application/problem+json'),
+  });
+  if (code !== undefined) expect(problem.code).toBe(code);
+  expect(problem.retryable).toBe(problem.code !== 'outcome-unknown');
+  expect(headers['retry-after']).toBe(problem.retryable ? '1' : undefined);
+}
+
+const isStored = async (id: string): Promise<boolean> =>
+  (await own.database.query('SELECT FROM transfer WHERE id = $1', [uuidOf(id)])).length === 1;
+const balance = async ({ accountId }: Person): Promise<number> => {
+  const [row] = await own.database.query<{ balance: string }>('SELECT balance FROM account WHERE id = $1', [
+    uuidOf(accountId),
+  ]);
+  return Number(row?.balance);
+};
+
+/** Holds the row lock of an account until it is let go. */
+async function holdAccount({ accountId }: Person): Promise<() => Promise<void>> {
+  const client = new pg.Client({ connectionString: own.database.urls.owner });
+  await client.connect();
+  await client.query('BEGIN');
+  await client.query('SELECT FROM account WHERE id = $1 FOR UPDATE', [uuidOf(accountId)]);
+  let isHeld = true;
+  const letGo = async (): Promise<void> => {
+    if (isHeld) await client.end();
+    isHeld = false;
+  };
+  cleanUp.push(letGo);
+  return letGo;
+}
+
+describe('the primary goes down in the middle of requests', () => {
+  it('each client is told so or has its work stored, nothing is half made, and the service recovers by itself', async () => {
+    const before = await balance(bob);
+    const answers: Timed[] = [];
+    const work = async (n: number): Promise<void> => {
+      const one = await timed(n % 3 === 0 ? alice.api.get('/v1/users/me') : transfer(service, alice, bob));
+      answers.push(one);
+      if (one.answer.status >= 400) await sleep(50);
+    };
+    await underLoad(12, work, async () => {
+      await eventually(
+        async () => answers.length,
+        (n) => n > 40,
+      );
+      await own.cluster.primary.stop('immediate');
+      await eventually(
+        async () => answers.filter(({ answer }) => answer.status >= 400).length,
+        (n) => n > 20,
+      );
+      expect((await service.as().get('/livez')).status).toBe(200);
+      const ready = await eventually(
+        () => service.as().get('/readyz'),
+        ({ body: report }) => report.details.primary.status === 'degraded',
+      );
+      expect(ready.status).toBe(200);
+      expect((await service.as().get('/startupz')).status).toBe(503);
+      await own.cluster.primary.start();
+      const restarted = answers.length;
+      await eventually(
+        async () => answers.slice(restarted).filter(({ answer }) => answer.status === 201).length,
+        (n) => n > 30,
+      );
+    }).finally(() => own.cluster.primary.start());
+
+    for (const { answer, ms } of answers) {
+      if (answer.status >= 400) expectUnavailable(answer);
+      expect(ms).toBeLessThan(6000);
+    }
+    const acknowledged = answers.filter(({ answer }) => answer.status === 201).map(({ answer }) => answer.body.id);
+    for (const id of acknowledged) expect(await isStored(id)).toBe(true);
+    // Beyond what was acknowledged only what was called unknown may have been stored.
+    const unknown = answers.filter(({ answer }) => answer.body.code === 'outcome-unknown').length;
+    const stored = (await balance(bob)) - before;
+    expect(stored).toBeGreaterThanOrEqual(acknowledged.length);
+    expect(stored).toBeLessThanOrEqual(acknowledged.length + unknown);
+    const after = await eventually(
+      () => service.as().get('/readyz'),
+      ({ body: report }) => report.details.primary.status === 'up',
+    );
+    expect(after.status).toBe(200);
+  });
+});
+
+describe('the replica goes down', () => {
+  it('reads go on from the primary, none fails, and they return to the replica afterwards', async () => {
+    const readsOn = async (): Promise<string[]> => {
+      const statements = recordStatements();
+      expect((await alice.api.get('/v1/users/me')).status).toBe(200);
+      statements.stop();
+      const reads = statements.take().filter(({ text }) => text.includes('"public"."user"'));
+      return [...new Set(reads.map(({ connection }) => connection))];
+    };
+    await eventually(readsOn, (where) => where[0] === 'holdfast read');
+
+    const answers: Response[] = [];
+    const work = async (): Promise<unknown> => answers.push(await alice.api.get(`/v1/accounts/${alice.accountId}`));
+    await underLoad(6, work, async () => {
+      await eventually(
+        async () => answers.length,
+        (n) => n > 20,
+      );
+      await own.cluster.replica.stop('immediate');
+      const stopped = answers.length;
+      await eventually(
+        async () => answers.length,
+        (n) => n > stopped + 100,
+      );
+      const ready = await eventually(
+        () => service.as().get('/readyz'),
+        ({ body: report }) => report.details.replica.status === 'degraded',
+      );
+      expect(ready.status).toBe(200);
+      expect(await readsOn()).toEqual(['holdfast write']);
+      expect((await transfer(service, alice, bob)).status).toBe(201);
+      await own.cluster.replica.start();
+      await eventually(readsOn, (where) => where.length === 1 && where[0] === 'holdfast read');
+    }).finally(() => own.cluster.replica.start());
+    expect(answers.filter(({ status }) => status !== 200)).toEqual([]);
+  });
+});
+
+describe('a service that is kept waiting', () => {
+  it('answers 503 when no connection comes free in time, and the one who holds it is not disturbed', async () => {
+    const small = await instance({ DATABASE_POOL_SIZE: '1', DATABASE_POOL_WAIT_MS: '300' });
+    cleanUp.push(small.close);
+    const letGo = await holdAccount(alice);
+    const first = timed(transfer(small, alice, bob));
+    await sleep(150);
+    const others = await inFlight(6, 6, (n) =>
+      timed(n % 2 === 0 ? transfer(small, bob, alice) : small.as(bob.token).post('/v1/accounts', { currency: 'EUR' })),
+    );
+    await letGo();
+    for (const { answer, ms } of others) {
+      expectUnavailable(answer, 'temporary-reduced-capacity');
+      expect(ms).toBeLessThan(2000);
+    }
+    expect((await first).answer.status).toBe(201);
+    expect((await transfer(small, bob, alice)).status).toBe(201);
+  });
+
+  it.each([
+    ['a lock', { DATABASE_LOCK_TIMEOUT_MS: '200' }],
+    ['a statement', { DATABASE_STATEMENT_TIMEOUT_MS: '200' }],
+    ['a boundary', { DATABASE_TRANSACTION_TIMEOUT_MS: '200', DATABASE_STATEMENT_TIMEOUT_MS: '1000' }],
+  ])('answers 503 transient-contention when %s takes too long, and nothing is stored', async (_, variables) => {
+    const impatient = await instance(variables);
+    cleanUp.push(impatient.close);
+    const before = await balance(bob);
+    const letGo = await holdAccount(alice);
+    const { answer, ms } = await timed(transfer(impatient, alice, bob));
+    await letGo();
+    expectUnavailable(answer, 'transient-contention');
+    expect(ms).toBeLessThan(3000);
+    expect(await balance(bob)).toBe(before);
+    expect((await transfer(impatient, alice, bob)).status).toBe(201);
+  });
+});
+
+describe('a network that swallows everything', () => {
+  let proxy: Proxy;
+  let far: TestApp;
+  beforeEach(async () => {
+    proxy = await startProxy(own.database.urls.app);
+    far = await instance({
+      DATABASE_WRITE_URL: proxy.through(own.database.urls.app),
+      DATABASE_READ_URL: '',
+      DATABASE_STATEMENT_TIMEOUT_MS: '500',
+      DATABASE_POOL_WAIT_MS: '500',
+      DATABASE_POOL_SIZE: '2',
+    });
+  });
+  afterEach(async () => {
+    await far.close();
+    await proxy.close();
+  });
+
+  it('no answer comes later than its deadline, and once it passes again the first request is served', async () => {
+    expect((await transfer(far, alice, bob)).status).toBe(201);
+    const before = await balance(bob);
+    const letGo = await holdAccount(alice);
+    // One is in the middle of its boundary when it begins, the others come afterwards.
+    const caught = timed(transfer(far, alice, bob));
+    await sleep(100);
+    proxy.goSilent();
+    const others = await inFlight(5, 5, (n) =>
+      timed(n % 2 === 0 ? far.as(alice.token).get('/v1/users/me') : transfer(far, bob, alice)),
+    );
+    const slow = await timed(far.as().get('/readyz'));
+    expect({ status: slow.answer.status, primary: slow.answer.body.details.primary.status }).toEqual({
+      status: 200,
+      primary: 'degraded',
+    });
+    // Half a second for a connection, and half a second plus one for the statement on it; the rest is for a busy machine.
+    for (const { answer, ms } of [await caught, ...others]) {
+      expectUnavailable(answer);
+      expect(ms).toBeLessThan(500 + 1500 + 700);
+    }
+    expect(slow.ms).toBeLessThan(2000);
+    proxy.heal();
+    await letGo();
+    expect((await transfer(far, bob, alice)).status).toBe(201);
+    expect((await far.as(alice.token).get('/v1/users/me')).status).toBe(200);
+    expect(await balance(bob)).toBe(before - 1);
+  });
+
+  it.each([
+    ['before', 0],
+    ['after', 1],
+  ] as const)('says that the outcome is unknown when COMMIT was cut %s it reached the server', async (when, stored) => {
+    expect((await transfer(far, alice, bob)).status).toBe(201);
+    const before = await balance(bob);
+    await proxy.cutAt('COMMIT', when);
+    const answer = await transfer(far, alice, bob);
+    expect(proxy.cuts).toBe(1);
+    expectUnavailable(answer, 'outcome-unknown');
+    expect((await balance(bob)) - before).toBe(stored);
+    expect((await transfer(far, alice, bob)).status).toBe(201);
+  });
+
+  it.each([
+    ['before', 0],
+    ['after', 1],
+  ] as const)('says so too of a write outside any boundary, cut %s it reached the server', async (when, stored) => {
+    const accounts = async (): Promise<number> =>
+      (await own.database.query('SELECT FROM account WHERE user_id = $1', [uuidOf(alice.id)])).length;
+    const before = await accounts();
+    await proxy.cutAt('INSERT INTO "public"."account"', when);
+    const answer = await far.as(alice.token).post('/v1/accounts', { currency: 'EUR' });
+    expect(proxy.cuts).toBe(1);
+    expectUnavailable(answer, 'outcome-unknown');
+    expect((await accounts()) - before).toBe(stored);
+  });
+
+  it('may be tried again when it was cut before COMMIT: nothing is stored', async () => {
+    const before = await balance(bob);
+    await proxy.cutAt('INSERT INTO "public"."transfer"', 'after');
+    const answer = await transfer(far, alice, bob);
+    expect(proxy.cuts).toBe(1);
+    expectUnavailable(answer, 'temporary-reduced-capacity');
+    expect(await balance(bob)).toBe(before);
+  });
+});

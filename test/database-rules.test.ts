@@ -1,0 +1,478 @@
+import pg from 'pg';
+import { newId } from '../src/kernel/ids.ts';
+import { startApp, type TestApp } from './support/app.ts';
+import { findMistakes } from './support/books.ts';
+import { crowd } from './support/crowd.ts';
+import { makers, uuidOf } from './support/make.ts';
+
+type Sql = readonly string[];
+interface Rule {
+  /** Statements that break the rule, as holdfast_app, in one transaction. */
+  readonly broken: () => Sql;
+  /** When PostgreSQL is to refuse: at the statement, or only at COMMIT. Default: at the statement. */
+  readonly at?: 'COMMIT';
+  /** The name in the error, where it is not that of the rule. */
+  readonly raises?: string;
+}
+
+let service: TestApp;
+let app: pg.Client;
+// What the statements below work on: two people with money, a product, a placed order and a cancelled one.
+let alice: string;
+let account: string;
+let bobsAccount: string;
+let yen: string;
+let cash: string;
+let sales: string;
+let product: string;
+let sku: string;
+let order: string;
+let payment: string;
+let cancelled: string;
+
+beforeAll(async () => {
+  service = await startApp();
+  const make = makers(service);
+  const [a, b] = await crowd(service, 2, { balance: 10_000 });
+  const [y] = await crowd(service, 1, { balance: 10_000, currency: 'JPY' });
+  const goods = await make.product({ onHand: [10], price: 100 });
+  const placed = await a!.api.post('/v1/orders', make.orderOf(a!, [goods.skus[0]!.id])).expect(201);
+  const other = await a!.api.post('/v1/orders', make.orderOf(a!, [goods.skus[0]!.id])).expect(201);
+  await a!.api.post(`/v1/orders/${other.body.id}/cancel`).expect(200);
+  alice = uuidOf(a!.id);
+  account = uuidOf(a!.accountId);
+  bobsAccount = uuidOf(b!.accountId);
+  yen = uuidOf(y!.accountId);
+  product = uuidOf(goods.id);
+  sku = uuidOf(goods.skus[0]!.id);
+  order = uuidOf(placed.body.id);
+  payment = uuidOf(placed.body.payment.id);
+  cancelled = uuidOf(other.body.id);
+  [cash = '', sales = ''] = (
+    await service.database.query<{ id: string }>(
+      `SELECT id FROM account WHERE currency = 'EUR' AND house IS NOT NULL ORDER BY house`,
+    )
+  ).map(({ id }) => id);
+  app = new pg.Client({ connectionString: service.database.urls.app });
+  await app.connect();
+});
+afterEach(async () => expect(await findMistakes(service.database)).toEqual([]));
+afterAll(async () => {
+  await app.end();
+  await service.close();
+});
+
+interface Refusal {
+  readonly constraint: string | undefined;
+  readonly sqlState: string | undefined;
+  readonly at: string;
+}
+
+/** Runs it as holdfast_app; gives the refusal, null when it was stored. */
+async function run(statements: Sql): Promise<Refusal | null> {
+  await app.query('BEGIN');
+  let at = '';
+  try {
+    for (const sql of statements) await app.query((at = sql));
+    await app.query((at = 'COMMIT'));
+    return null;
+  } catch (error) {
+    const { constraint, code } = error as pg.DatabaseError;
+    return { constraint, sqlState: code, at };
+  } finally {
+    await app.query('ROLLBACK');
+  }
+}
+
+// Statements by hand ------------------------------------------------------------------------------------------------------
+
+const transferRow = (id: string, from: string, to: string, amount: number, kind = 'transfer', currency = 'EUR') =>
+  `INSERT INTO transfer (id, kind, from_account_id, to_account_id, amount, currency, created_by_id)
+   VALUES ('${id}', '${kind}', '${from}', '${to}', ${amount}, '${currency}', '${alice}')`;
+/** Both entries of a transfer, each as it continues its account, as the account rows say. */
+const entryRows = (id: string, from: string, to: string, amount: number, drift = 0) =>
+  `INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
+   SELECT id, entry_count, '${id}', CASE id WHEN '${from}' THEN -${amount} ELSE ${amount + drift} END, balance
+   FROM account WHERE id IN ('${from}', '${to}')`;
+const moveBalances = (from: string, to: string, amount: number, drift = 0): Sql => [
+  `UPDATE account SET balance = balance - ${amount}, entry_count = entry_count + 1 WHERE id = '${from}'`,
+  `UPDATE account SET balance = balance + ${amount + drift}, entry_count = entry_count + 1 WHERE id = '${to}'`,
+];
+/** A whole transfer, as the service makes it. */
+const move = (from: string, to: string, amount: number, kind = 'transfer', id = newId(), currency = 'EUR'): Sql => [
+  ...moveBalances(from, to, amount),
+  transferRow(id, from, to, amount, kind, currency),
+  entryRows(id, from, to, amount),
+];
+const movementRow = (
+  seq: string,
+  quantity: number,
+  after: string,
+  reason = 'adjusted',
+  orderId: string | null = null,
+) =>
+  `INSERT INTO stock_movement (sku_id, seq, quantity, on_hand_after, reason, order_id, created_by_id)
+   SELECT sku_id, ${seq}, ${quantity}, ${after}, '${reason}', ${orderId === null ? 'NULL' : `'${orderId}'`}, '${alice}'
+   FROM stock WHERE sku_id = '${sku}'`;
+/** A whole change of the stock, as the service makes it. */
+const changeStock = (quantity: number, reason?: string, orderId?: string): Sql => [
+  `UPDATE stock SET on_hand = on_hand + ${quantity}, movement_count = movement_count + 1 WHERE sku_id = '${sku}'`,
+  movementRow('movement_count', quantity, 'on_hand', reason, orderId),
+];
+const orderRow = (id: string, total = 100) =>
+  `INSERT INTO "order" (id, user_id, currency, total) VALUES ('${id}', '${alice}', 'EUR', ${total})`;
+const lineRow = (id: string, { position = 0, quantity = 1, price = 100, item = sku } = {}) =>
+  `INSERT INTO order_line (order_id, position, sku_id, name, quantity, unit_price)
+   VALUES ('${id}', ${position}, '${item}', 'Goods', ${quantity}, ${price})`;
+const paymentRow = (orderId: string, transfer: string, amount = 100, from = account) =>
+  `INSERT INTO payment (id, order_id, account_id, transfer_id, amount)
+   VALUES ('${newId()}', '${orderId}', '${from}', '${transfer}', ${amount})`;
+const refundRow = (paymentId: string, transfer: string, amount = 100) =>
+  `INSERT INTO refund (id, payment_id, transfer_id, amount) VALUES ('${newId()}', '${paymentId}', '${transfer}', ${amount})`;
+const cancellationRow = (id: string) =>
+  `INSERT INTO cancellation (order_id, cancelled_by_id) VALUES ('${id}', '${alice}')`;
+/** A whole order, as the service makes it. */
+function place(id = newId(), transfer = newId()): Sql {
+  return [
+    orderRow(id),
+    lineRow(id),
+    ...changeStock(-1, 'sold', id),
+    ...move(account, sales, 100, 'payment', transfer),
+    paymentRow(id, transfer),
+  ];
+}
+/** The order without the statements that match. */
+const placeWithout = (...patterns: RegExp[]): Sql =>
+  place().filter((sql) => !patterns.some((pattern) => pattern.test(sql)));
+/** A whole cancellation, as the service makes it. */
+function cancel(transfer = newId()): Sql {
+  return [
+    `UPDATE "order" SET status = 'cancelled', version = version + 1 WHERE id = '${order}'`,
+    cancellationRow(order),
+    ...changeStock(1, 'restocked', order),
+    ...move(sales, account, 100, 'refund', transfer),
+    refundRow(payment, transfer),
+  ];
+}
+const cancelWithout = (...patterns: RegExp[]): Sql =>
+  cancel().filter((sql) => !patterns.some((pattern) => pattern.test(sql)));
+const accountRow = (columns: string, values: string) =>
+  `INSERT INTO account (id, ${columns}) VALUES ('${newId()}', ${values})`;
+const skuRow = (columns: string, values: string) =>
+  `INSERT INTO sku (id, product_id, name, ${columns}) VALUES ('${newId()}', '${product}', 'Other', ${values})`;
+
+// The rules ---------------------------------------------------------------------------------------------------------------
+
+const rules: Record<string, Rule | Rule[]> = {
+  'insufficient-funds': { broken: () => move(account, bobsAccount, 1_000_000) },
+  'balance-too-large': { broken: () => move(cash, account, Number.MAX_SAFE_INTEGER, 'deposit') },
+  account_has_one_owner: [
+    { broken: () => [accountRow('currency', `'EUR'`)] },
+    { broken: () => [accountRow('currency, user_id, house', `'EUR', '${alice}', 'cash'`)] },
+  ],
+  account_currency_is_a_code: { broken: () => [accountRow('currency, user_id', `'eur', '${alice}'`)] },
+  account_entry_count_is_a_count: {
+    broken: () => [`UPDATE account SET entry_count = -1 WHERE id = '${account}'`],
+  },
+  transfer_amount_is_positive: [
+    { broken: () => [transferRow(newId(), account, bobsAccount, 0)] },
+    { broken: () => [transferRow(newId(), account, bobsAccount, -5)] },
+  ],
+  'same-account': { broken: () => [transferRow(newId(), account, account, 5)] },
+  entry_amount_is_not_zero: {
+    broken: () => {
+      const id = newId();
+      return [transferRow(id, account, bobsAccount, 5), entryRows(id, account, bobsAccount, 0)];
+    },
+  },
+  entry_seq_counts_from_one: {
+    broken: () => {
+      const id = newId();
+      return [
+        transferRow(id, account, bobsAccount, 5),
+        `INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after) VALUES ('${account}', 0, '${id}', -5, -5)`,
+      ];
+    },
+  },
+  entries_are_balanced: [
+    {
+      // The one side gets more than the other gives.
+      broken: () => {
+        const id = newId();
+        return [
+          ...moveBalances(account, bobsAccount, 5, 3),
+          transferRow(id, account, bobsAccount, 5),
+          entryRows(id, account, bobsAccount, 5, 3),
+        ];
+      },
+    },
+    {
+      // One side only.
+      broken: () => {
+        const id = newId();
+        return [
+          ...moveBalances(account, bobsAccount, 5),
+          transferRow(id, account, bobsAccount, 5),
+          `${entryRows(id, account, bobsAccount, 5)} AND id = '${account}'`,
+        ];
+      },
+    },
+    // Between two currencies.
+    { broken: () => move(account, yen, 5) },
+    // In a currency of neither.
+    { broken: () => move(account, bobsAccount, 5, 'transfer', newId(), 'USD') },
+  ],
+  entries_continue: [
+    {
+      // Each side is off by the same, so that the transfer itself is balanced.
+      broken: () => {
+        const id = newId();
+        return [
+          ...moveBalances(account, bobsAccount, 5),
+          transferRow(id, account, bobsAccount, 5),
+          entryRows(id, account, bobsAccount, 5).replace(', balance\n', ', balance + 1\n'),
+        ];
+      },
+    },
+    {
+      // A number is left out.
+      broken: () => {
+        const id = newId();
+        return [
+          ...moveBalances(account, bobsAccount, 5),
+          transferRow(id, account, bobsAccount, 5),
+          entryRows(id, account, bobsAccount, 5).replace('entry_count', 'entry_count + 1'),
+        ];
+      },
+    },
+  ],
+  transfer_has_entries: { broken: () => [transferRow(newId(), account, bobsAccount, 5)], at: 'COMMIT' },
+  transfer_is_of_its_kind: [
+    { broken: () => move(account, bobsAccount, 5, 'deposit'), at: 'COMMIT' },
+    { broken: () => move(cash, account, 5), at: 'COMMIT' },
+    { broken: () => move(account, sales, 5), at: 'COMMIT' },
+    // Of no order.
+    { broken: () => move(account, sales, 5, 'payment'), at: 'COMMIT' },
+    { broken: () => move(sales, account, 5, 'refund'), at: 'COMMIT' },
+    { broken: () => move(account, bobsAccount, 5, 'payment'), at: 'COMMIT' },
+  ],
+  account_is_its_entries: [
+    { broken: () => [`UPDATE account SET balance = balance + 1 WHERE id = '${account}'`], at: 'COMMIT' },
+    { broken: () => [`UPDATE account SET entry_count = entry_count + 1 WHERE id = '${account}'`], at: 'COMMIT' },
+    { broken: () => [accountRow('currency, user_id, balance', `'EUR', '${alice}', 5`)], at: 'COMMIT' },
+  ],
+  entry_is_in_its_account: {
+    // Entries that continue the chain, of accounts that do not know of them.
+    broken: () => {
+      const id = newId();
+      const unknown = entryRows(id, account, bobsAccount, 5)
+        .replace('entry_count', 'entry_count + 1')
+        .replace(', balance\n', `, balance + CASE id WHEN '${account}' THEN -5 ELSE 5 END\n`);
+      return [transferRow(id, account, bobsAccount, 5), unknown];
+    },
+    at: 'COMMIT',
+    raises: 'account_is_its_entries',
+  },
+  account_keeps_owner_and_currency: [
+    { broken: () => [`UPDATE account SET currency = 'USD' WHERE id = '${account}'`] },
+    { broken: () => [`UPDATE account SET user_id = NULL, house = 'sales' WHERE id = '${account}'`] },
+  ],
+  'house-account-exists': { broken: () => [accountRow('currency, house', `'EUR', 'cash'`)] },
+  'entry-exists': {
+    broken: () => [
+      `INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
+       SELECT account_id, seq + 1000, transfer_id, amount, balance_after FROM entry WHERE account_id = '${account}' LIMIT 1`,
+    ],
+  },
+
+  sku_price_is_positive: [
+    { broken: () => [skuRow('code, price, currency', `'FREE', 0, 'EUR'`)] },
+    { broken: () => [`UPDATE sku SET price = -1 WHERE id = '${sku}'`] },
+    { broken: () => [`UPDATE sku SET price = 9007199254740992 WHERE id = '${sku}'`] },
+  ],
+  sku_currency_is_a_code: { broken: () => [`UPDATE sku SET currency = 'eur' WHERE id = '${sku}'`] },
+  'sku-code-taken': {
+    broken: () => [skuRow('code, price, currency', `(SELECT code FROM sku WHERE id = '${sku}'), 1, 'EUR'`)],
+  },
+  'slug-taken': {
+    broken: () => [`INSERT INTO product (id, slug, name) SELECT '${newId()}', slug, name FROM product LIMIT 1`],
+  },
+  'image-position-taken': {
+    broken: () =>
+      [1, 2].map(() => `INSERT INTO image (id, product_id, url, position) VALUES ('${newId()}', '${product}', 'u', 7)`),
+  },
+  'out-of-stock': { broken: () => changeStock(-1_000_000) },
+  'too-much-stock': { broken: () => changeStock(1_000_000_000) },
+  stock_movement_count_is_a_count: {
+    broken: () => [`UPDATE stock SET movement_count = -1 WHERE sku_id = '${sku}'`],
+  },
+  movement_quantity_is_not_zero: { broken: () => changeStock(0) },
+  movement_seq_counts_from_one: { broken: () => [movementRow('0', 1, '1')] },
+  movement_of_an_order_names_it: [
+    { broken: () => changeStock(-1, 'sold') },
+    { broken: () => changeStock(1, 'adjusted', order) },
+  ],
+  movement_has_the_sign_of_its_reason: [
+    { broken: () => changeStock(1, 'sold', order) },
+    { broken: () => changeStock(-1, 'restocked', order) },
+    { broken: () => changeStock(-1, 'received') },
+  ],
+  movements_continue: [
+    { broken: () => [movementRow('movement_count + 1', 1, 'on_hand + 2')] },
+    { broken: () => [movementRow('movement_count + 5', 1, 'on_hand + 1')] },
+  ],
+  stock_is_its_movements: [
+    { broken: () => [`UPDATE stock SET on_hand = on_hand + 1 WHERE sku_id = '${sku}'`], at: 'COMMIT' },
+    {
+      broken: () => {
+        const id = newId();
+        return [
+          `INSERT INTO sku (id, product_id, code, name, price, currency) VALUES ('${id}', '${product}', 'FROM-NOTHING', 'New', 1, 'EUR')`,
+          `INSERT INTO stock (sku_id, on_hand) VALUES ('${id}', 5)`,
+        ];
+      },
+      at: 'COMMIT',
+    },
+  ],
+  movement_is_in_its_stock: {
+    broken: () => [movementRow('movement_count + 1', 1, 'on_hand + 1')],
+    at: 'COMMIT',
+    raises: 'stock_is_its_movements',
+  },
+
+  order_total_is_positive: { broken: () => [orderRow(newId(), 0)] },
+  order_currency_is_a_code: { broken: () => [orderRow(newId()).replace(`'EUR'`, `'eur'`)] },
+  order_line_quantity_is_positive: { broken: () => [lineRow(order, { position: 1, quantity: 0 })] },
+  order_line_price_is_positive: { broken: () => [lineRow(order, { position: 1, price: 0 })] },
+  payment_amount_is_positive: { broken: () => [paymentRow(order, newId(), 0)] },
+  refund_amount_is_positive: { broken: () => [refundRow(payment, newId(), 0)] },
+  'order-line-exists': { broken: () => [lineRow(order, { position: 1 })] },
+  'already-paid': {
+    broken: () => {
+      const transfer = newId();
+      return [...move(account, sales, 100, 'payment', transfer), paymentRow(order, transfer)];
+    },
+  },
+  'payment-transfer-used': {
+    broken: () => {
+      const id = newId();
+      const used = `(SELECT transfer_id FROM payment WHERE order_id = '${order}')`;
+      return [orderRow(id), lineRow(id), paymentRow(id, newId()).replace(/(?<=', )'[^']+'(?=, 100\))/, used)];
+    },
+  },
+  'already-refunded': {
+    broken: () => {
+      const transfer = newId();
+      const refunded = `(SELECT id FROM payment WHERE order_id = '${cancelled}')`;
+      return [
+        ...move(sales, account, 100, 'refund', transfer),
+        refundRow('paid', transfer).replace(`'paid'`, refunded),
+      ];
+    },
+  },
+  'refund-transfer-used': {
+    broken: () => {
+      const used = `(SELECT r.transfer_id FROM refund r JOIN payment p ON p.id = r.payment_id WHERE p.order_id = '${cancelled}')`;
+      return [refundRow(payment, 'used').replace(`'used'`, used)];
+    },
+  },
+  order_is_whole: [
+    // Costs something else than its lines.
+    {
+      broken: () => place().map((sql) => (sql.includes('INTO order_line') ? sql.replace(/100\)$/, '99)') : sql)),
+      at: 'COMMIT',
+    },
+    { broken: () => placeWithout(/INTO order_line/), at: 'COMMIT' },
+    // Is not paid, or not from the account it names, or not as much.
+    { broken: () => placeWithout(/payment/, /UPDATE account/, /INTO entry/), at: 'COMMIT' },
+    {
+      broken: () => place().map((sql) => (sql.includes('INTO payment') ? sql.replace(account, bobsAccount) : sql)),
+      at: 'COMMIT',
+    },
+    {
+      broken: () => place().map((sql) => (sql.includes('INTO payment') ? sql.replace(/100\)$/, '99)') : sql)),
+      at: 'COMMIT',
+    },
+    // Does not hold its stock.
+    { broken: () => placeWithout(/stock/), at: 'COMMIT' },
+    // Is cancelled, but its money, its stock or its canceller is missing.
+    { broken: () => cancelWithout(/refund/, /UPDATE account/, /INTO entry/), at: 'COMMIT' },
+    { broken: () => cancelWithout(/stock/), at: 'COMMIT' },
+    { broken: () => cancelWithout(/INTO cancellation/), at: 'COMMIT' },
+    { broken: () => [`UPDATE "order" SET status = 'cancelled' WHERE id = '${order}'`], at: 'COMMIT' },
+    { broken: () => [`UPDATE "order" SET status = 'placed' WHERE id = '${cancelled}'`], at: 'COMMIT' },
+  ],
+  order_keeps_buyer_and_price: [
+    {
+      broken: () => [
+        `UPDATE "order" SET user_id = (SELECT user_id FROM account WHERE id = '${bobsAccount}') WHERE id = '${order}'`,
+      ],
+    },
+    { broken: () => [`UPDATE "order" SET total = total + 1 WHERE id = '${order}'`] },
+  ],
+  order_line_is_in_its_order: {
+    broken: () => {
+      const other = newId();
+      return [
+        `INSERT INTO sku (id, product_id, code, name, price, currency) VALUES ('${other}', '${product}', 'LATER', 'Later', 1, 'EUR')`,
+        lineRow(order, { position: 1, item: other }),
+      ];
+    },
+    at: 'COMMIT',
+    raises: 'order_is_whole',
+  },
+  refund_is_of_its_order: {
+    broken: () => {
+      const transfer = newId();
+      return [...move(sales, account, 100, 'refund', transfer), refundRow(payment, transfer)];
+    },
+    at: 'COMMIT',
+    raises: 'order_is_whole',
+  },
+  cancellation_is_of_its_order: { broken: () => [cancellationRow(order)], at: 'COMMIT', raises: 'order_is_whole' },
+  movement_is_of_its_order: {
+    broken: () => changeStock(1, 'restocked', order),
+    at: 'COMMIT',
+    raises: 'order_is_whole',
+  },
+  'email-taken': {
+    broken: () => [`INSERT INTO "user" (id, email, password_hash) SELECT '${newId()}', email, 'x' FROM "user" LIMIT 1`],
+  },
+};
+
+const cases = Object.entries(rules).flatMap(([name, rule]) =>
+  [rule].flat().map((one, n): [string, Rule, string] => [name, one, n === 0 ? '' : ` (${n + 1})`]),
+);
+
+describe('a rule of the database', () => {
+  it.each(cases.map(([name, rule, n]): [string, Rule] => [`${name}${n}`, rule]))(
+    '%s refuses what breaks it',
+    async (label, { broken, at, raises }) => {
+      const refusal = await run(broken());
+      expect(refusal).toMatchObject({ constraint: raises ?? label.replace(/ \(\d+\)$/, '') });
+      expect(refusal?.sqlState).toMatch(/^23/);
+      expect(refusal?.at === 'COMMIT').toBe(at === 'COMMIT');
+    },
+  );
+
+  it('lets pass what the service itself would write', async () => {
+    expect(await run(move(account, bobsAccount, 5))).toBeNull();
+    expect(await run(move(cash, account, 5, 'deposit'))).toBeNull();
+    expect(await run(changeStock(3, 'received'))).toBeNull();
+    expect(await run(place())).toBeNull();
+    expect(await run(cancel())).toBeNull();
+  });
+
+  it('has a case here, whichever it is', async () => {
+    const { query } = service.database;
+    const found = await query<{ name: string }>(`
+      SELECT conname AS name FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'u', 'x')
+      UNION SELECT indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+        WHERE c.relnamespace = 'public'::regnamespace AND i.indisunique AND NOT i.indisprimary AND c.relname <> '_prisma_migrations'
+      UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal
+      UNION SELECT (regexp_matches(prosrc, 'CONSTRAINT = ''([^'']+)''', 'g'))[1] FROM pg_proc WHERE pronamespace = 'public'::regnamespace`);
+    const names = new Set(found.map(({ name }) => name.replaceAll('"', '')));
+    expect([...names].filter((name) => !(name in rules)).sort()).toEqual([]);
+    expect(Object.keys(rules).filter((name) => !names.has(name))).toEqual([]);
+  });
+});

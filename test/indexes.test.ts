@@ -1,0 +1,235 @@
+import pg from 'pg';
+import { newId, showId } from '../src/kernel/ids.ts';
+import { AccessTokens } from '../src/http/access-tokens.ts';
+import { type Api, startApp, type TestApp } from './support/app.ts';
+import { eventually } from './support/crowd.ts';
+import { recordStatements, type Statement } from './support/statements.ts';
+
+// Rows of each table. PostgreSQL decides by statistics: with too few it rightly reads the whole table.
+const many = 20_000;
+/** A sort of so many rows is one of a page or of the parts of a thing, not of a table. */
+const fewRows = 1500;
+
+interface Plan {
+  readonly 'Node Type': string;
+  readonly 'Plan Rows': number;
+  readonly 'Relation Name'?: string;
+  readonly Plans?: Plan[];
+}
+
+let service: TestApp;
+let superuser: pg.Client;
+let alice: Api;
+let operator: Api;
+const ids: Record<string, string> = {};
+
+beforeAll(async () => {
+  service = await startApp();
+  superuser = new pg.Client({ connectionString: service.database.urls.superuser });
+  await superuser.connect();
+  await fill();
+  const sign = async (role: 'customer' | 'operator') => {
+    const principal = { userId: ids['user'] as string, sessionId: ids['session'] as string, role };
+    return service.as(await service.app.get(AccessTokens).sign(principal, new Date()));
+  };
+  [alice, operator] = [await sign('customer'), await sign('operator')];
+  // The replica has all of it.
+  await eventually(
+    () => alice.get('/v1/users/me'),
+    ({ status }) => status === 200,
+  );
+});
+afterAll(async () => {
+  await superuser.end();
+  await service.close();
+});
+
+/** Set by set, past the rules, which would be asked twenty thousand times each. */
+async function fill(): Promise<void> {
+  // An id for the n-th row of a kind, which sorts by n as a UUIDv7 does by time.
+  const id = (kind: number, n: string) => `(lpad(to_hex(${n}), 8, '0') || '-0000-7000-8000-00000000000${kind}')::uuid`;
+  const n = `generate_series(1, ${many}) AS n`;
+  await superuser.query(`
+    SET session_replication_role = replica;
+    INSERT INTO "user" (id, email, password_hash) SELECT ${id(1, 'n')}, 'u' || n || '@example.com', 'x' FROM ${n};
+    INSERT INTO profile (user_id, display_name) SELECT ${id(1, 'n')}, 'U' || n FROM ${n};
+    INSERT INTO session (id, user_id, expires_at) SELECT ${id(2, 'n')}, ${id(1, 'n')}, now() + interval '1 day' FROM ${n};
+    INSERT INTO refresh_token (hash, session_id) SELECT sha256(n::text::bytea), ${id(2, 'n')} FROM ${n};
+    -- Five accounts each; the first person has a thousand orders, the others one each.
+    INSERT INTO account (id, user_id, currency, balance, entry_count)
+      SELECT ${id(3, 'n')}, ${id(1, 'n / 5 + 1')}, 'EUR', 1000, 1 FROM ${n};
+    INSERT INTO transfer (id, kind, from_account_id, to_account_id, amount, currency, created_by_id)
+      SELECT ${id(4, 'n')}, 'transfer', ${id(3, 'n')}, ${id(3, `${many} - n + 1`)}, 5, 'EUR', ${id(1, '1')} FROM ${n};
+    INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
+      SELECT CASE WHEN n <= 2000 THEN ${id(3, '1')} ELSE ${id(3, 'n')} END, n, ${id(4, 'n')}, 5, 5 FROM ${n};
+    INSERT INTO product (id, slug, name) SELECT ${id(5, 'n')}, 'p' || n, 'P' || n FROM ${n};
+    INSERT INTO image (id, product_id, url, position) SELECT ${id(6, 'n')}, ${id(5, 'n')}, 'u', 0 FROM ${n};
+    INSERT INTO sku (id, product_id, code, name, price, currency)
+      SELECT ${id(7, 'n')}, ${id(5, 'n / 2 + 1')}, 'S' || n, 'S', 5, 'EUR' FROM ${n};
+    INSERT INTO stock (sku_id, on_hand, movement_count) SELECT ${id(7, 'n')}, 5, 1 FROM ${n};
+    INSERT INTO stock_movement (sku_id, seq, quantity, on_hand_after, reason, order_id, created_by_id)
+      SELECT ${id(7, 'n')}, 1, 5, 5, 'restocked', ${id(8, 'n')}, ${id(1, '1')} FROM ${n};
+    INSERT INTO "order" (id, user_id, status, currency, total)
+      SELECT ${id(8, 'n')}, ${id(1, 'CASE WHEN n % 20 = 0 THEN 1 ELSE n END')},
+        (CASE WHEN n % 3 = 0 THEN 'cancelled' ELSE 'placed' END)::order_status, 'EUR', 5 FROM ${n};
+    INSERT INTO order_line (order_id, position, sku_id, name, quantity, unit_price)
+      SELECT ${id(8, 'n')}, p, ${id(7, '(n + p) % 20000 + 1')}, 'S', 1, 5 FROM ${n}, generate_series(0, 1) AS p;
+    INSERT INTO payment (id, order_id, account_id, transfer_id, amount)
+      SELECT ${id(9, 'n')}, ${id(8, 'n')}, ${id(3, '1')}, ${id(4, 'n')}, 5 FROM ${n};
+    INSERT INTO refund (id, payment_id, transfer_id, amount) SELECT ${id(6, 'n')}, ${id(9, 'n')}, ${id(4, 'n')}, 5 FROM ${n} WHERE n % 3 = 0;
+    INSERT INTO cancellation (order_id, cancelled_by_id) SELECT ${id(8, 'n')}, ${id(1, '1')} FROM ${n} WHERE n % 3 = 0;
+    SET session_replication_role = origin;
+    ANALYZE;`);
+  const first = (kind: number): string => `00000001-0000-7000-8000-00000000000${kind}`;
+  Object.assign(ids, {
+    user: first(1),
+    session: first(2),
+    account: first(3),
+    transfer: first(4),
+    product: first(5),
+    sku: first(7),
+    order: '00000014-0000-7000-8000-000000000008', // the twentieth: the first person's
+  });
+}
+
+/** The plan of a statement as the service sends it, or with values for a rule's. */
+async function explain({ text, values }: Pick<Statement, 'text' | 'values'>): Promise<Plan> {
+  const { rows } = await superuser.query<{ 'QUERY PLAN': [{ Plan: Plan }] }>(`EXPLAIN (FORMAT JSON) ${text}`, [
+    ...values,
+  ]);
+  return rows[0]!['QUERY PLAN'][0].Plan;
+}
+
+const nodes = (plan: Plan): Plan[] => [plan, ...(plan.Plans ?? []).flatMap(nodes)];
+
+/** What in the plan reads or sorts a whole table. */
+function wasteIn(plan: Plan): string[] {
+  return nodes(plan).flatMap((node) => {
+    const name = `${node['Node Type']} ${node['Relation Name'] ?? ''}`.trim();
+    if (node['Node Type'] === 'Seq Scan') return [name];
+    const [input] = node.Plans ?? [];
+    return node['Node Type'].includes('Sort') && (input?.['Plan Rows'] ?? 0) > fewRows ? [name] : [];
+  });
+}
+
+async function plansOf(
+  ask: () => PromiseLike<{ status: number; body: unknown }>,
+): Promise<{ text: string; plan: Plan }[]> {
+  const statements = recordStatements();
+  const { status, body } = await ask();
+  statements.stop();
+  expect({ status, body: status < 300 ? null : body }).toEqual({ status: expect.any(Number), body: null });
+  const sent = statements
+    .take()
+    .filter(({ text }) => /^\s*(SELECT|UPDATE|DELETE)\b/.test(text) && !text.includes('_lsn('));
+  expect(sent.length).toBeGreaterThan(0);
+  return Promise.all(sent.map(async (statement) => ({ text: statement.text, plan: await explain(statement) })));
+}
+
+const shown = (prefix: Parameters<typeof showId>[0], kind: string): string => showId(prefix, ids[kind] as string);
+const next = async (api: Api, path: string): Promise<string> =>
+  `${path}${path.includes('?') ? '&' : '?'}cursor=${(await api.get(path).expect(200)).body.nextCursor}`;
+
+const requests: [string, () => Promise<{ status: number; body: unknown }>][] = [
+  ['GET /v1/users/me', async () => alice.get('/v1/users/me')],
+  ['GET /v1/accounts', async () => alice.get('/v1/accounts')],
+  ['GET /v1/accounts, the next page', async () => alice.get(await next(alice, '/v1/accounts?limit=2'))],
+  ['GET /v1/accounts/:id', async () => alice.get(`/v1/accounts/${shown('acct', 'account')}`)],
+  ['GET /v1/accounts/:id/entries', async () => alice.get(`/v1/accounts/${shown('acct', 'account')}/entries`)],
+  [
+    'GET /v1/accounts/:id/entries, the next page',
+    async () => alice.get(await next(alice, `/v1/accounts/${shown('acct', 'account')}/entries`)),
+  ],
+  ['GET /v1/transfers/:id', async () => alice.get(`/v1/transfers/${shown('tr', 'transfer')}`)],
+  ['GET /v1/transfers/:id by an operator', async () => operator.get(`/v1/transfers/${shown('tr', 'transfer')}`)],
+  ['GET /v1/products', async () => alice.get('/v1/products')],
+  ['GET /v1/products, the next page', async () => alice.get(await next(alice, '/v1/products?limit=100'))],
+  ['GET /v1/products/:id', async () => alice.get(`/v1/products/${shown('prd', 'product')}`)],
+  ['GET /v1/skus/:id', async () => alice.get(`/v1/skus/${shown('sku', 'sku')}`)],
+  ['GET /v1/skus/:id/stock', async () => alice.get(`/v1/skus/${shown('sku', 'sku')}/stock`)],
+  ['GET /v1/orders', async () => alice.get('/v1/orders')],
+  ['GET /v1/orders, the next page', async () => alice.get(await next(alice, '/v1/orders?limit=100'))],
+  ['GET /v1/orders by status', async () => alice.get('/v1/orders?status=placed')],
+  ['GET /v1/orders by another status', async () => alice.get('/v1/orders?status=cancelled')],
+  ['GET /v1/orders by status, the next page', async () => alice.get(await next(alice, '/v1/orders?status=placed'))],
+  ['GET /v1/orders by an operator', async () => operator.get('/v1/orders?limit=100')],
+  ['GET /v1/orders by an operator, the next page', async () => operator.get(await next(operator, '/v1/orders'))],
+  ['GET /v1/orders by status, by an operator', async () => operator.get('/v1/orders?status=cancelled')],
+  [
+    'GET /v1/orders by status, by an operator, the next page',
+    async () => operator.get(await next(operator, '/v1/orders?status=cancelled')),
+  ],
+  ['GET /v1/orders/:id', async () => alice.get(`/v1/orders/${shown('ord', 'order')}`)],
+  ['DELETE /v1/sessions/current', async () => alice.delete('/v1/sessions/current')],
+  [
+    'PATCH /v1/users/:id',
+    async () =>
+      alice.patch(`/v1/users/${shown('usr', 'user')}`, { profile: { displayName: 'A' } }).set('if-match', '*'),
+  ],
+  [
+    'PATCH /v1/skus/:id',
+    async () => operator.patch(`/v1/skus/${shown('sku', 'sku')}`, { name: 'Other' }).set('if-match', '*'),
+  ],
+  [
+    'PATCH /v1/products/:id',
+    async () =>
+      operator.patch(`/v1/products/${shown('prd', 'product')}`, { name: 'O', images: [] }).set('if-match', '*'),
+  ],
+  [
+    'POST /v1/skus/:id/stock-adjustments',
+    async () => operator.post(`/v1/skus/${shown('sku', 'sku')}/stock-adjustments`, { quantity: 5 }),
+  ],
+];
+
+describe(`with ${many} rows in every table`, () => {
+  it.each(requests)('%s reads no table from end to end', async (_, ask) => {
+    for (const { text, plan } of await plansOf(ask))
+      expect({ text, waste: wasteIn(plan) }).toEqual({ text, waste: [] });
+  });
+
+  it('a log-in, a refresh, a transfer and an order do not either', async () => {
+    const sent: Statement[] = [];
+    const statements = recordStatements();
+    await service.as().post('/v1/sessions', { email: 'nobody@example.com', password: 'wrong but long' }).expect(401);
+    await service.as().post('/v1/sessions/refresh', { refreshToken: 'unknown' }).expect(401);
+    const account = await alice.post('/v1/accounts', { currency: 'EUR' }).expect(201);
+    await operator
+      .post('/v1/deposits', { accountId: account.body.id, amount: { amount: 500, currency: 'EUR' } })
+      .expect(201);
+    const sku = { code: 'NEW', name: 'New', price: { amount: 5, currency: 'EUR' }, onHand: 5 };
+    const product = await operator.post('/v1/products', { slug: 'new', name: 'New', skus: [sku] }).expect(201);
+    const order = { items: [{ skuId: product.body.skus[0].id, quantity: 1 }], payment: { accountId: account.body.id } };
+    const placed = await alice.post('/v1/orders', order).expect(201);
+    await alice.post(`/v1/orders/${placed.body.id}/cancel`).expect(200);
+    statements.stop();
+    sent.push(...statements.take());
+    for (const statement of sent.filter(
+      ({ text }) => /^\s*(SELECT|UPDATE|DELETE)\b/.test(text) && !text.includes('_lsn('),
+    ))
+      expect({ text: statement.text, waste: wasteIn(await explain(statement)) }).toEqual({
+        text: statement.text,
+        waste: [],
+      });
+  });
+
+  it.each([
+    'SELECT count(*) FROM entry WHERE transfer_id = $1',
+    'SELECT balance_after, seq FROM entry WHERE account_id = $1 ORDER BY seq DESC LIMIT 1',
+    'SELECT on_hand_after, seq FROM stock_movement WHERE sku_id = $1 ORDER BY seq DESC LIMIT 1',
+    'SELECT sum(quantity * unit_price) FROM order_line l WHERE l.order_id = $1',
+    'SELECT sum(quantity) FROM stock_movement m WHERE m.order_id = $1 AND m.sku_id = $1',
+    'SELECT FROM payment p JOIN transfer t ON t.id = p.transfer_id WHERE p.order_id = $1',
+    'SELECT FROM refund r JOIN payment p ON p.id = r.payment_id WHERE p.order_id = $1',
+    'SELECT FROM payment WHERE transfer_id = $1',
+    'SELECT FROM refund WHERE transfer_id = $1',
+    'SELECT FROM cancellation c WHERE c.order_id = $1',
+  ])('what the rules ask at COMMIT does not: %s', async (text) => {
+    expect(wasteIn(await explain({ text, values: [newId()] }))).toEqual([]);
+  });
+
+  it('and the test would see one that does', async () => {
+    const waste = async (text: string, ...values: unknown[]) => wasteIn(await explain({ text, values }));
+    expect(await waste('SELECT * FROM "order" WHERE note = $1', 'x')).toEqual(['Seq Scan order']);
+    expect(await waste('SELECT * FROM product ORDER BY name')).toContain('Sort');
+  });
+});

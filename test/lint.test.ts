@@ -1,0 +1,214 @@
+import { spawnSync } from 'node:child_process';
+
+interface Report {
+  readonly messages: readonly { readonly ruleId: string | null; readonly message: string }[];
+}
+interface Text {
+  readonly filePath: string;
+  readonly code: string;
+}
+
+// ESLint reads an ES module as its configuration, which it can do outside Jest only.
+const linter = `
+import { ESLint } from 'eslint';
+import { text } from 'node:stream/consumers';
+const eslint = new ESLint();
+const reports = [];
+for (const { filePath, code } of JSON.parse(await text(process.stdin)))
+  reports.push(...(await eslint.lintText(code, { filePath })));
+console.log(JSON.stringify(reports));`;
+
+function lint(texts: readonly Text[]): Report[] {
+  const args = ['--input-type=module', '--eval', linter];
+  const { stdout, stderr } = spawnSync(process.execPath, args, { input: JSON.stringify(texts), encoding: 'utf8' });
+  if (stdout === '') throw new Error(stderr);
+  return JSON.parse(stdout) as Report[];
+}
+
+// The typed rules need files that the project has: each text stands in for that of a real one.
+const service = 'src/modules/orders/orders.service.ts';
+const repository = 'src/modules/orders/orders.repository.ts';
+const controller = 'src/modules/orders/orders.controller.ts';
+const kernel = 'src/kernel/money.ts';
+const database = 'src/database/failures.ts';
+
+const lines = (count: number, line: string): string => `${line}\n`.repeat(count);
+const syntax = 'no-restricted-syntax';
+const imports = 'no-restricted-imports';
+const prisma = 'declare const db: { $transaction(work: string): unknown };\n';
+const unsafe = (verb: string): string => `declare const db: { $${verb}RawUnsafe(sql: string): unknown };\n`;
+const step = 'declare const step: (value?: unknown) => Promise<void>;\n';
+
+const mistakes: [what: string, rule: string, file: string, code: string][] = [
+  [
+    'a promise nobody waits for',
+    '@typescript-eslint/no-floating-promises',
+    service,
+    `${step}export function go() { step(); }`,
+  ],
+  [
+    'a promise taken for a truth',
+    '@typescript-eslint/no-misused-promises',
+    service,
+    `${step}export const isOver = (): boolean => { if (step()) return true; return false; };`,
+  ],
+  [
+    'an async callback that nobody waits for',
+    '@typescript-eslint/no-misused-promises',
+    service,
+    `${step}export const all = (): void => { [1].forEach(async (one) => { await step(one); }); };`,
+  ],
+  [
+    'await on what is no promise',
+    '@typescript-eslint/await-thenable',
+    service,
+    'export async function go() { await 1; }',
+  ],
+  ['any', '@typescript-eslint/no-explicit-any', service, 'export const go = (value: any): boolean => value === 1;'],
+  [
+    'an import of types that stays in the build',
+    '@typescript-eslint/consistent-type-imports',
+    kernel,
+    "import { Clock } from './clock.ts';\nexport type Watch = Clock;",
+  ],
+  ['console', 'no-console', service, "export const go = (): void => { console.log('here'); };"],
+  [
+    'a case left out',
+    '@typescript-eslint/switch-exhaustiveness-check',
+    kernel,
+    "export function say(state: 'placed' | 'cancelled') { switch (state) { case 'placed': return 1; } }",
+  ],
+  ['a file of 251 lines', 'max-lines', kernel, `${lines(250, '// a line')}export const last = 251;`],
+  [
+    'a function of 31 lines',
+    'max-lines-per-function',
+    kernel,
+    `${step}export async function go() {\n${lines(29, '  await step();')}}`,
+  ],
+  [
+    'three levels of nesting',
+    'max-depth',
+    kernel,
+    'export function go(rows: number[][]) { for (const row of rows) for (const cell of row) if (cell > 1) { if (cell > 2) return cell; } return 0; }',
+  ],
+  [
+    'a function with eleven ways',
+    'complexity',
+    kernel,
+    `export const go = (a: number): boolean => ${Array.from({ length: 11 }, (_, i) => `a === ${i}`).join(' || ')};`,
+  ],
+  [
+    'six parameters',
+    'max-params',
+    kernel,
+    'export const go = (a: number, b: number, c: number, d: number, e: number, f: number) => a + b + c + d + e + f;',
+  ],
+  ...['Body', 'Query', 'Param', 'Headers'].map((name): (typeof mistakes)[number] => [
+    `Nest's own @${name}()`,
+    imports,
+    controller,
+    `import { ${name} } from '@nestjs/common';\nexport const use = ${name};`,
+  ]),
+  [
+    "the package's own @Transactional()",
+    imports,
+    service,
+    "import { Transactional } from '@nestjs-cls/transactional';\nexport const use = Transactional;",
+  ],
+  [
+    'ambient state in http',
+    imports,
+    'src/http/page.ts',
+    "import { ClsService } from 'nestjs-cls';\nexport const use = ClsService;",
+  ],
+  [
+    'the whole client in a repository',
+    imports,
+    repository,
+    "import type { PrismaClient } from '../../database/generated/client.ts';\nexport type Use = PrismaClient;",
+  ],
+  [
+    'SQL put together',
+    syntax,
+    repository,
+    `${unsafe('query')}export const go = (): unknown => db.$queryRawUnsafe('SELECT 1');`,
+  ],
+  [
+    'SQL put together by another way',
+    syntax,
+    'tools/check.mts',
+    "export const go = (db: Record<string, (sql: string) => unknown>): unknown => db['$executeRawUnsafe']?.('SELECT 1');",
+  ],
+  ['a transaction of its own', syntax, repository, `${prisma}export const go = (): unknown => db.$transaction('x');`],
+  [
+    'a transaction of its own in the database room',
+    syntax,
+    database,
+    `${prisma}export const go = (): unknown => db.$transaction('x');`,
+  ],
+  ['a row lock of its own', syntax, repository, "export const sql = 'SELECT id FROM account FOR UPDATE';"],
+  [
+    'a row lock of its own in a template',
+    syntax,
+    'src/transactions/read-router.ts',
+    'export const sql = (table: string) => `SELECT id FROM ${table}\n  for no key update`;',
+  ],
+  ['new Date()', syntax, service, 'export const now = (): Date => new Date();'],
+  ['Date.now()', syntax, repository, 'export const now = (): number => Date.now();'],
+  ['process.env', syntax, service, "export const port = (): string | undefined => process.env['PORT'];"],
+  ...['OrderDto', 'OrderEntity', 'OrdersServiceImpl', 'OrdersManager', 'OrdersHelper', 'OrderUtils'].map(
+    (name): (typeof mistakes)[number] => [
+      `the name ${name}`,
+      '@typescript-eslint/naming-convention',
+      kernel,
+      `export class ${name} { readonly value = 1; }`,
+    ],
+  ),
+  [
+    'the name of a function that ends in Helper',
+    '@typescript-eslint/naming-convention',
+    kernel,
+    'export function moneyHelper() { return 1; }',
+  ],
+];
+
+const allowed: [what: string, file: string, code: string][] = [
+  [
+    'a transaction in src/transactions',
+    'src/transactions/adapter.ts',
+    `${prisma}export const go = (): unknown => db.$transaction('x');`,
+  ],
+  [
+    'a row lock in locks.ts',
+    'src/transactions/locks.ts',
+    "export const sql = 'SELECT id FROM account FOR NO KEY UPDATE';",
+  ],
+  ['the time in the clock', 'src/kernel/clock.ts', 'export const now = (): Date => new Date();'],
+  ['a given time in a module', service, 'export const read = (text: string): Date => new Date(text);'],
+  ['our own @Body()', controller, "import { Body } from '../../http/input.ts';\nexport const use = Body;"],
+  ['a promise that is waited for', service, `${step}export async function go() { await step(); }`],
+  ['a function of 30 lines', kernel, `${step}export async function go() {\n${lines(28, '  await step();')}}`],
+];
+
+describe('the rules of the code', () => {
+  let reports: Report[];
+  beforeAll(() => {
+    const texts = [
+      ...mistakes.map(([, , file, code]) => [file, code]),
+      ...allowed.map(([, file, code]) => [file, code]),
+    ];
+    reports = lint(texts.map(([filePath = '', code = '']) => ({ filePath, code: `${code}\n` })));
+  }, 60_000);
+
+  const rulesOf = (index: number) => [
+    ...new Set(reports[index]?.messages.map(({ ruleId, message }) => ruleId ?? message)),
+  ];
+
+  it.each(mistakes.map(([what, rule], index) => ({ what, rule, index })))('refuse $what', ({ rule, index }) => {
+    expect(rulesOf(index)).toEqual([rule]);
+  });
+
+  it.each(allowed.map(([what], index) => ({ what, index })))('allow $what', ({ index }) => {
+    expect(rulesOf(mistakes.length + index)).toEqual([]);
+  });
+});

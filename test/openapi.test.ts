@@ -1,0 +1,277 @@
+import { readFileSync } from 'node:fs';
+import { RequestMethod } from '@nestjs/common';
+import { ModulesContainer } from '@nestjs/core';
+import { Validator } from '@seriousme/openapi-schema-validator';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import formats from 'ajv-formats';
+import { startApp, type TestApp } from './support/app.ts';
+import { makers } from './support/make.ts';
+
+interface Schema {
+  readonly [keyword: string]: unknown;
+  readonly $ref?: string;
+  readonly examples?: readonly unknown[];
+}
+type Content = Readonly<Record<string, { readonly schema: Schema }>>;
+interface Response {
+  readonly $ref?: string;
+  readonly headers?: Readonly<Record<string, unknown>>;
+  readonly content?: Content;
+}
+interface Operation {
+  readonly operationId: string;
+  readonly summary: string;
+  readonly tags: readonly string[];
+  readonly parameters: readonly { name: string; in: string; required: boolean; schema: Schema }[];
+  readonly requestBody?: { readonly required: boolean; readonly content: Content };
+  readonly responses: Readonly<Record<string, Response>>;
+  readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
+}
+interface Document {
+  readonly tags: readonly { name: string }[];
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+}
+interface Route extends Operation {
+  readonly path: string;
+  readonly method: string;
+}
+
+// For machines beside the service, not for its callers.
+const undocumented = ['GET /livez', 'GET /readyz', 'GET /startupz'];
+
+let service: TestApp;
+let text: string;
+let document: Document;
+let routes: Route[];
+const ajv = formats.default(new Ajv2020({ strict: true, allErrors: true }));
+
+beforeAll(async () => {
+  service = await startApp();
+  text = (await service.as().get('/openapi.json').expect(200)).text;
+  document = JSON.parse(text) as Document;
+  routes = Object.entries(document.paths).flatMap(([path, item]) =>
+    Object.entries(item).map(([method, operation]) => ({ path, method: method.toUpperCase(), ...operation })),
+  );
+  ajv.addVocabulary(Object.keys(document)); // so that it may stand around its schemas
+  ajv.addSchema(document, 'api');
+});
+afterAll(() => service.close());
+
+/** The operations for which the sentence is not true. */
+const except = (isTrue: (route: Route) => boolean): string[] =>
+  routes.filter((route) => !isTrue(route)).map(({ method, path }) => `${method} ${path}`);
+
+const nameOf = ({ method, path }: Pick<Route, 'method' | 'path'>): string => `${method} ${path}`;
+const contents = ({ requestBody, responses }: Route): Content[] => [
+  ...(requestBody ? [requestBody.content] : []),
+  ...Object.values(responses).flatMap(({ content }) => (content ? [content] : [])),
+];
+const takes = ({ parameters }: Route, place: string): boolean => parameters.some((parameter) => parameter.in === place);
+const roles = ({ security = [] }: Route): string[] => security.flatMap((one) => Object.values(one).flat());
+
+/** Every schema of the document with its place, named and inline. */
+function* schemas(): Generator<[place: string, schema: Schema]> {
+  for (const [name, schema] of Object.entries(document.components.schemas))
+    yield* within(`/components/schemas/${name}`, schema);
+  for (const [path, item] of Object.entries(document.paths))
+    for (const [method, { parameters }] of Object.entries(item))
+      for (const [index, { schema }] of parameters.entries())
+        yield* within(`/paths/${path.replaceAll('/', '~1')}/${method}/parameters/${index}/schema`, schema);
+}
+
+function* within(place: string, schema: Schema): Generator<[place: string, schema: Schema]> {
+  yield [place, schema];
+  const { properties = {}, items, anyOf = [] } = schema as { properties?: object; items?: Schema; anyOf?: Schema[] };
+  for (const [name, property] of Object.entries(properties))
+    yield* within(`${place}/properties/${name}`, property as Schema);
+  for (const [index, one] of anyOf.entries()) yield* within(`${place}/anyOf/${index}`, one);
+  if (items !== undefined) yield* within(`${place}/items`, items);
+}
+
+/** Why the value does not fit the schema at that place; null when it does. */
+function misfit(place: string, value: unknown): string | null {
+  const validate = ajv.compile({ $ref: `api#${encodeURI(place)}` });
+  return validate(value) ? null : `${place}: ${ajv.errorsText(validate.errors)} in ${JSON.stringify(value)}`;
+}
+
+describe('the OpenAPI document', () => {
+  it('is openapi.json', () => {
+    const written = readFileSync('openapi.json', 'utf8');
+    expect(written).toBe(`${JSON.stringify(document, null, 2)}\n`);
+  });
+
+  it('is valid OpenAPI 3.1, and every reference in it leads somewhere', async () => {
+    const validator = new Validator();
+    expect(await validator.validate(JSON.parse(text) as Record<string, unknown>)).toMatchObject({ valid: true });
+    expect(validator.version).toBe('3.1');
+    const pointers = [...text.matchAll(/"\$ref":"#([^"]+)"/g)].map(([, pointer = '']) => pointer);
+    expect(pointers.length).toBeGreaterThan(100);
+    const target = (pointer: string): unknown =>
+      pointer
+        .split('/')
+        .slice(1)
+        .reduce<unknown>((at, part) => (at as Record<string, unknown> | undefined)?.[part], document);
+    expect(pointers.filter((pointer) => target(pointer) === undefined)).toEqual([]);
+  });
+
+  it('has schemas without mistakes, in the words of JSON Schema 2020-12', () => {
+    const all = [...schemas()];
+    expect(all.length).toBeGreaterThan(200);
+    // Strict: an unknown keyword or format, or one that has no effect there, throws.
+    for (const [place] of all) ajv.compile({ $ref: `api#${encodeURI(place)}` });
+    const outdated = all.filter(
+      ([, schema]) =>
+        'example' in schema || 'nullable' in schema || (schema['enum'] as unknown[] | undefined)?.length === 1,
+    );
+    expect(outdated).toEqual([]);
+  });
+
+  it('has examples and defaults that are what it asks for', () => {
+    const values = [...schemas()].flatMap(([place, { examples = [], default: fallback }]) =>
+      [...examples, ...(fallback === undefined ? [] : [fallback])].map((value) => [place, value] as const),
+    );
+    expect(values.length).toBeGreaterThan(50);
+    expect(values.map(([place, value]) => misfit(place, value)).filter(Boolean)).toEqual([]);
+  });
+
+  it('refuses as an example what it does not ask for', () => {
+    expect(misfit('/components/schemas/PositiveMoney', { amount: 0, currency: 'EUR' })).toContain(
+      'amount must be >= 1',
+    );
+    expect(misfit('/components/schemas/Money', { amount: 1299, currency: 'XXX' })).toContain('allowed values');
+  });
+
+  it('has every route but the probes, and no others', () => {
+    const documented = routes.map(nameOf);
+    expect([...documented, ...undocumented].sort()).toEqual(ownRoutes().sort());
+    const fastify = service.app.getHttpAdapter().getInstance();
+    expect(
+      except(({ method, path }) => fastify.hasRoute({ method: method, url: path.replaceAll(/\{(\w+)\}/g, ':$1') })),
+    ).toEqual([]);
+  });
+
+  it('names every operation so that a client can have a method of that name', () => {
+    const names = routes.map(({ operationId }) => operationId);
+    expect(names.filter((name) => !/^[a-z]+([A-Z][a-z]+)*$/.test(name))).toEqual([]);
+    expect(new Set(names).size).toBe(names.length);
+    expect(new Set(routes.map(({ summary }) => summary)).size).toBe(names.length);
+    const tags = document.tags.map(({ name }) => name);
+    expect(except((route) => route.tags.length === 1 && tags.includes(route.tags[0] ?? ''))).toEqual([]);
+  });
+
+  it('says what each operation answers', () => {
+    const isNamed = (content: Content): boolean =>
+      Object.values(content).every(({ schema }) => schema.$ref !== undefined);
+    expect(except((route) => contents(route).every(isNamed))).toEqual([]);
+    const successes = ({ responses }: Route) => Object.entries(responses).filter(([status]) => status.startsWith('2'));
+    expect(except((route) => successes(route).length === 1)).toEqual([]);
+    expect(
+      except((route) =>
+        successes(route).every(([status, { content }]) => (status === '204') === (content === undefined)),
+      ),
+    ).toEqual([]);
+  });
+
+  it('says how each operation refuses', () => {
+    const problem = '#/components/responses/Problem';
+    expect(
+      except(({ responses }) =>
+        Object.entries(responses).every(([status, { $ref }]) => status.startsWith('2') || $ref === problem),
+      ),
+    ).toEqual([]);
+    const tells = (status: string, isPossible: (route: Route) => boolean) =>
+      except((route) => status in route.responses === isPossible(route));
+    expect(tells('default', () => true)).toEqual([]);
+    expect(tells('401', ({ security }) => security !== undefined)).toEqual([]);
+    expect(tells('403', (route) => roles(route).length > 0)).toEqual([]);
+    expect(tells('404', (route) => takes(route, 'path'))).toEqual([]);
+    expect(tells('412', ({ method }) => method === 'PATCH')).toEqual([]);
+    expect(tells('422', (route) => route.requestBody !== undefined || takes(route, 'query'))).toEqual([]);
+  });
+
+  it('asks for If-Match where something is edited, and nowhere else', () => {
+    const asks = ({ parameters }: Route) => parameters.some(({ name, required }) => name === 'If-Match' && required);
+    expect(except((route) => asks(route) === (route.method === 'PATCH'))).toEqual([]);
+    expect(except((route) => route.method !== 'PATCH' || 'ETag' in (route.responses['200']?.headers ?? {}))).toEqual(
+      [],
+    );
+  });
+
+  it('asks for a limit and a cursor where there are pages, both optional', () => {
+    const isList = (route: Route) => route.operationId.startsWith('list');
+    const query = ({ parameters }: Route) => parameters.filter((parameter) => parameter.in === 'query');
+    expect(
+      except(
+        (route) =>
+          !isList(route) || ['limit', 'cursor'].every((wanted) => query(route).some(({ name }) => name === wanted)),
+      ),
+    ).toEqual([]);
+    expect(except((route) => query(route).every(({ required }) => !required))).toEqual([]);
+  });
+
+  it('tells the truth about who may come in', async () => {
+    const { token } = await makers(service).user();
+    const statusOf = async ({ method, path }: Route, authorization?: string): Promise<number> => {
+      const url = path.replaceAll('{id}', 'nobody');
+      const headers = authorization === undefined ? {} : { authorization };
+      return (await service.app.inject({ method: method as 'GET', url, headers })).statusCode;
+    };
+    for (const route of routes) {
+      const isRefused = (await statusOf(route)) === 401;
+      expect([nameOf(route), isRefused]).toEqual([nameOf(route), route.security !== undefined]);
+      if (route.operationId === 'logOut') continue; // it would end the session of those that follow
+      const isClosed = (await statusOf(route, `Bearer ${token}`)) === 403;
+      expect([nameOf(route), isClosed]).toEqual([nameOf(route), roles(route).includes('operator')]);
+    }
+  });
+
+  it('describes what is really answered', async () => {
+    const make = makers(service);
+    const buyer = await make.user({ balance: 5000 });
+    const product = await make.product();
+    const order = await buyer.api.post('/v1/orders', make.orderOf(buyer, [product.skus[0]?.id ?? ''])).expect(201);
+    const answers: [schema: string, path: string][] = [
+      ['User', '/v1/users/me'],
+      ['AccountPage', '/v1/accounts'],
+      ['Account', `/v1/accounts/${buyer.accountId}`],
+      ['EntryPage', `/v1/accounts/${buyer.accountId}/entries?limit=1`],
+      ['Transfer', `/v1/transfers/${order.body.payment.transferId}`],
+      ['ProductPage', '/v1/products'],
+      ['Product', `/v1/products/${product.id}`],
+      ['Sku', `/v1/skus/${product.skus[0]?.id}`],
+      ['Stock', `/v1/skus/${product.skus[0]?.id}/stock`],
+      ['OrderPage', '/v1/orders'],
+      ['Order', `/v1/orders/${order.body.id}`],
+      ['Problem', '/v1/orders?limit=0'],
+      ['Problem', '/v1/orders/nothing'],
+    ];
+    for (const [schema, path] of answers) {
+      const { body, headers } = await buyer.api.get(path);
+      expect([path, misfit(`/components/schemas/${schema}`, body)]).toEqual([path, null]);
+      expect(headers).toHaveProperty('request-id');
+    }
+  });
+});
+
+function ownRoutes(): string[] {
+  const controllers = [...service.app.get(ModulesContainer).values()].flatMap((module) => [
+    ...module.controllers.values(),
+  ]);
+  return controllers.flatMap(({ metatype }) => {
+    if (metatype === null || typeof metatype !== 'function') return [];
+    const prefix = String(Reflect.getMetadata('path', metatype));
+    const methods = Object.values(Object.getOwnPropertyDescriptors(metatype.prototype)).map(
+      ({ value }) => value as object,
+    );
+    return methods
+      .filter((method) => Reflect.hasMetadata('method', method))
+      .map((method) => {
+        const parts = [prefix, String(Reflect.getMetadata('path', method))]
+          .flatMap((part) => part.split('/'))
+          .filter(Boolean);
+        const verb = RequestMethod[Reflect.getMetadata('method', method) as RequestMethod];
+        return `${verb} /${parts.join('/').replaceAll(/:(\w+)/g, '{$1}')}`;
+      });
+  });
+}

@@ -1,0 +1,255 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type request from 'supertest';
+import { money } from '../src/kernel/money.ts';
+import type { Principal } from '../src/kernel/principal.ts';
+import { TransfersService } from '../src/modules/accounts/transfers.service.ts';
+import { StockService } from '../src/modules/catalog/stock.service.ts';
+import { TransactionRequiredError } from '../src/transactions/errors.ts';
+import { startApp, type TestApp } from './support/app.ts';
+import { allRows, findMistakes } from './support/books.ts';
+import { makers, uuidOf } from './support/make.ts';
+
+let service: TestApp;
+let make: ReturnType<typeof makers>;
+beforeAll(async () => {
+  service = await startApp();
+  make = makers(service);
+  await service.database.query(`
+    CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the test made % fail', TG_TABLE_NAME; END $$`);
+});
+afterAll(async () => {
+  expect(await findMistakes(service.database)).toEqual([]);
+  await service.close();
+});
+
+type Act = () => request.Test;
+interface Case {
+  /** The table that the method writes to last, and how. */
+  readonly last: `${'INSERT' | 'UPDATE' | 'DELETE'} ${string}`;
+  /** Makes what the call needs, and gives the call. */
+  readonly prepare: () => Promise<Act>;
+}
+
+const eur = (amount: number) => ({ amount, currency: 'EUR' });
+
+async function placing(): Promise<Act> {
+  const buyer = await make.user({ balance: 5000 });
+  const order = make.orderOf(buyer, [await make.sku(3), { skuId: await make.sku(3), quantity: 2 }]);
+  return () => buyer.api.post('/v1/orders', order);
+}
+
+async function cancelling(): Promise<Act> {
+  const buyer = await make.user({ balance: 5000 });
+  const { id } = await make.order(buyer, [await make.sku(3), await make.sku(3)]);
+  return () => buyer.api.post(`/v1/orders/${id}/cancel`, { reason: 'Changed my mind' });
+}
+
+/** One for each method that draws a boundary or joins one. */
+const boundaries: Record<string, Case> = {
+  'UsersService.edit': {
+    last: 'UPDATE profile',
+    prepare: async () => {
+      const { id, api } = await make.user();
+      const patch = { email: `edited-${id}@example.com`, profile: { displayName: 'Edited' } };
+      return () => api.patch(`/v1/users/${id}`, patch).set('if-match', '"1"');
+    },
+  },
+  'SessionsService.rotate': {
+    last: 'INSERT refresh_token',
+    prepare: async () => {
+      const { refreshToken } = await make.user();
+      return () => service.as().post('/v1/sessions/refresh', { refreshToken });
+    },
+  },
+  'TransfersService.transfer': {
+    last: 'INSERT entry',
+    prepare: async () => {
+      const [ada, bob] = [await make.user({ balance: 100 }), await make.user()];
+      const transfer = { fromAccountId: ada.accountId, toAccountId: bob.accountId, amount: eur(60) };
+      return () => ada.api.post('/v1/transfers', transfer);
+    },
+  },
+  'TransfersService.deposit': {
+    last: 'INSERT entry',
+    prepare: async () => {
+      const [{ api }, { accountId }] = [await make.operator(), await make.user()];
+      return () => api.post('/v1/deposits', { accountId, amount: eur(60) });
+    },
+  },
+  'TransfersService.pay': { last: 'INSERT entry', prepare: placing },
+  'TransfersService.refund': { last: 'INSERT entry', prepare: cancelling },
+  'CatalogService.addSku': {
+    last: 'INSERT stock_movement',
+    prepare: async () => {
+      const [{ api }, product] = [await make.operator(), await make.product()];
+      const sku = { code: `ADDED-TO-${product.slug.toUpperCase()}`, name: 'Added', price: eur(1), onHand: 5 };
+      return () => api.post(`/v1/products/${product.id}/skus`, sku);
+    },
+  },
+  'CatalogService.edit': {
+    last: 'INSERT image',
+    prepare: async () => {
+      const [{ api }, { id }] = [await make.operator(), await make.product()];
+      const image = (n: number) => ({ url: `https://images.example.com/${n}.jpg` });
+      const edit = (patch: object) => api.patch(`/v1/products/${id}`, patch).set('if-match', '*');
+      await edit({ images: [image(1), image(2)] }).expect(200);
+      return () => edit({ name: 'Edited', images: [image(3)] });
+    },
+  },
+  'CatalogService.editSku': {
+    last: 'UPDATE sku',
+    prepare: async () => {
+      const [{ api }, id] = [await make.operator(), await make.sku(1)];
+      return () => api.patch(`/v1/skus/${id}`, { price: eur(7) }).set('if-match', '"1"');
+    },
+  },
+  'StockService.adjust': {
+    last: 'INSERT stock_movement',
+    prepare: async () => {
+      const [{ api }, id] = [await make.operator(), await make.sku(1)];
+      return () => api.post(`/v1/skus/${id}/stock-adjustments`, { quantity: 5 });
+    },
+  },
+  'StockService.take': { last: 'INSERT stock_movement', prepare: placing },
+  'StockService.putBack': { last: 'INSERT stock_movement', prepare: cancelling },
+  'OrdersService.place': { last: 'INSERT payment', prepare: placing },
+  'OrdersService.cancel': { last: 'INSERT refund', prepare: cancelling },
+};
+
+/** What is stored by one nested write, which is a boundary of its own. */
+const nestedWrites: Record<string, Case> = {
+  'UsersService.signUp': {
+    last: 'INSERT account',
+    prepare: async () => () =>
+      service.as().post('/v1/users', {
+        email: 'nested@example.com',
+        password: 'correct horse battery',
+        profile: { displayName: 'Nested' },
+      }),
+  },
+  'SessionsService.logIn': {
+    last: 'INSERT refresh_token',
+    prepare: async () => {
+      const { email, password } = await make.user();
+      return () => service.as().post('/v1/sessions', { email, password });
+    },
+  },
+  'CatalogService.add': {
+    last: 'INSERT image',
+    prepare: async () => {
+      const { api } = await make.operator();
+      const skus = [{ code: 'NESTED', name: 'Nested', price: eur(1), onHand: 5 }];
+      const images = [{ url: 'https://images.example.com/1.jpg' }];
+      return () => api.post('/v1/products', { slug: 'nested', name: 'Nested', skus, images });
+    },
+  },
+};
+
+/** Makes every such write to the table fail, while the work runs. */
+async function failing<T>(last: Case['last'], when: 'at once' | 'at COMMIT', work: () => Promise<T>): Promise<T> {
+  const [operation, table] = last.split(' ');
+  const [kind, timing] = when === 'at once' ? ['TRIGGER', ''] : ['CONSTRAINT TRIGGER', 'DEFERRABLE INITIALLY DEFERRED'];
+  const { query } = service.database;
+  await query(`CREATE ${kind} zz_fail AFTER ${operation} ON "${table}" ${timing} FOR EACH ROW EXECUTE FUNCTION fail()`);
+  try {
+    return await work();
+  } finally {
+    await query(`DROP TRIGGER zz_fail ON "${table}"`);
+  }
+}
+
+async function expectNothingOrAll({ last, prepare }: Case, when: 'at once' | 'at COMMIT'): Promise<void> {
+  const act = await prepare();
+  const before = await allRows(service.database);
+  const { status, body } = await failing(last, when, act);
+  expect([status, body.code]).toEqual([500, 'internal-error']);
+  expect(JSON.stringify(body)).not.toMatch(/the test made|trigger|fail\(/);
+  expect(await allRows(service.database)).toEqual(before);
+
+  // The same call goes through when nothing fails: it was the failure that kept it from being stored.
+  expect((await act()).status).toBeLessThan(300);
+  expect(await allRows(service.database)).not.toEqual(before);
+}
+
+describe('what fails in its last step stores nothing:', () => {
+  it.each(Object.keys(boundaries))('%s', async (name) => {
+    await expectNothingOrAll(boundaries[name] as Case, 'at once');
+  });
+  it.each(Object.keys(nestedWrites))('the nested write of %s', async (name) => {
+    await expectNothingOrAll(nestedWrites[name] as Case, 'at once');
+  });
+});
+
+describe('what fails at COMMIT stores nothing:', () => {
+  it.each(Object.keys(boundaries))('%s', async (name) => {
+    await expectNothingOrAll(boundaries[name] as Case, 'at COMMIT');
+  });
+});
+
+interface Decorated {
+  readonly name: string;
+  readonly isMandatory: boolean;
+}
+
+/** Every method of the sources that carries @Transactional(). */
+function decoratedMethods(): Decorated[] {
+  const root = join(__dirname, '../src');
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
+    .flatMap((file) => {
+      const source = readFileSync(join(root, file), 'utf8');
+      return [...source.matchAll(/^ +@Transactional\((.*?)\)\n(?: +@.*\n)* +(?:async )?(\w+)\(/gms)].map((match) => ({
+        name: `${classBefore(source, match.index)}.${match[2]}`,
+        isMandatory: (match[1] ?? '').includes("'mandatory'"),
+      }));
+    });
+}
+const classBefore = (source: string, index: number): string =>
+  [...source.slice(0, index).matchAll(/^export class (\w+)/gm)].at(-1)?.[1] ?? '';
+const countOfDecorators = (): number => {
+  const root = join(__dirname, '../src/modules');
+  return readdirSync(root, { recursive: true, encoding: 'utf8' })
+    .filter((file) => file.endsWith('.service.ts'))
+    .map((file) => readFileSync(join(root, file), 'utf8').split('@Transactional(').length - 1)
+    .reduce((sum, n) => sum + n, 0);
+};
+
+describe('these tests', () => {
+  it('cover every method that draws a boundary', () => {
+    const names = decoratedMethods().map(({ name }) => name);
+    expect(names).toHaveLength(countOfDecorators());
+    expect(names.sort()).toEqual(Object.keys(boundaries).sort());
+  });
+});
+
+describe('what only makes sense as a part of something greater is refused alone:', () => {
+  const nobody: Principal = {
+    userId: '01a1fbe4-cc8b-7000-9287-282254c2d3bc',
+    sessionId: '01a1fbe4-cc8b-7000-9287-282254c2d3bd',
+    role: 'operator',
+  };
+  const order = { orderId: null, createdById: nobody.userId };
+  const alone: Record<string, (accountId: string, skuId: string) => Promise<unknown>> = {
+    'TransfersService.pay': (accountId) => service.app.get(TransfersService).pay(nobody, accountId, money(1n, 'EUR')),
+    'TransfersService.refund': (accountId) =>
+      service.app.get(TransfersService).refund(nobody, accountId, money(1n, 'EUR')),
+    'StockService.take': (_, skuId) =>
+      service.app.get(StockService).take([{ skuId, quantity: 1, pointer: '/items/0' }], order),
+    'StockService.putBack': (_, skuId) => service.app.get(StockService).putBack([{ skuId, quantity: 1 }], order),
+  };
+
+  it.each(Object.keys(alone))('%s', async (name) => {
+    const [{ accountId }, skuId] = [await make.user({ balance: 10 }), await make.sku(1)];
+    const before = await allRows(service.database);
+    const call = alone[name]?.(uuidOf(accountId), uuidOf(skuId));
+    await expect(call).rejects.toThrow(TransactionRequiredError);
+    await expect(call).rejects.toThrow(name);
+    expect(await allRows(service.database)).toEqual(before);
+  });
+
+  it('no other method', () => {
+    const mandatory = decoratedMethods().filter(({ isMandatory }) => isMandatory);
+    expect(mandatory.map(({ name }) => name).sort()).toEqual(Object.keys(alone).sort());
+  });
+});

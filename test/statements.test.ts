@@ -1,0 +1,173 @@
+import type { Response } from 'supertest';
+import { startApp, type TestApp } from './support/app.ts';
+import { makers, type Person } from './support/make.ts';
+import { recordStatements } from './support/statements.ts';
+
+// What each endpoint costs in statements, BEGIN and COMMIT among them: round trips to the database.
+// A figure that grows needs a reason; one that shrinks is good news. Both are written down here.
+const figures = {
+  'POST /v1/users': 8,
+  'POST /v1/sessions': 6,
+  'POST /v1/sessions/refresh': 9,
+  'DELETE /v1/sessions/current': 1,
+  'GET /v1/users/me': 3,
+  'GET /v1/users/:id': 3,
+  'PATCH /v1/users/:id': 10,
+  'POST /v1/accounts': 1,
+  'GET /v1/accounts': 1,
+  'GET /v1/accounts/:id': 1,
+  'GET /v1/accounts/:id/entries': 2,
+  'POST /v1/deposits': 10,
+  'POST /v1/transfers': 10,
+  'GET /v1/transfers/:id': 1,
+  'POST /v1/products': 13,
+  'GET /v1/products': 4,
+  'GET /v1/products/:id': 4,
+  'PATCH /v1/products/:id': 7,
+  'POST /v1/products/:id/skus': 11,
+  'GET /v1/skus/:id': 2,
+  'PATCH /v1/skus/:id': 5,
+  'GET /v1/skus/:id/stock': 1,
+  'POST /v1/skus/:id/stock-adjustments': 5,
+  'POST /v1/orders, one item': 25,
+  'POST /v1/orders, five items': 25,
+  'GET /v1/orders': 5,
+  'GET /v1/orders/:id': 5,
+  'POST /v1/orders/:id/cancel': 27,
+  'GET /livez': 0,
+} as const;
+type Endpoint = keyof typeof figures;
+
+let service: TestApp;
+let make: ReturnType<typeof makers>;
+let alice: Person;
+let bob: Person;
+let operator: Person;
+let skus: { id: string; version: number }[];
+let productId: string;
+
+beforeAll(async () => {
+  service = await startApp();
+  make = makers(service);
+  operator = await make.operator();
+  [alice, bob] = [await make.user({ balance: 1_000_000 }), await make.user()];
+  const product = await make.product({ onHand: [1000, 1000, 1000, 1000, 1000], price: 10 });
+  [skus, productId] = [product.skus, product.id];
+});
+afterAll(() => service.close());
+
+/** The texts of the statements that a request sends. */
+async function statementsOf(ask: () => PromiseLike<Response>): Promise<string[]> {
+  // The first read after a write also asks the replica how far it is: that is over before we count.
+  await alice.api.get('/v1/users/me').expect(200);
+  await alice.api.get('/v1/users/me').expect(200);
+  const statements = recordStatements();
+  const { status } = await ask();
+  statements.stop();
+  expect(status).toBeLessThan(300);
+  return statements.take().map(({ text }) => text);
+}
+
+const place = (items: number) =>
+  alice.api.post(
+    '/v1/orders',
+    make.orderOf(
+      alice,
+      skus.slice(0, items).map(({ id }) => id),
+    ),
+  );
+const eur = (amount: number) => ({ amount, currency: 'EUR' });
+const money = { fromAccountId: '', toAccountId: '', amount: eur(5) };
+const newSku = (code: string) => ({ code, name: 'One', price: eur(5), onHand: 5 });
+
+/** A request of each endpoint; what it needs is made before. */
+const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
+  'POST /v1/users': async () => () =>
+    service.as().post('/v1/users', { email: 'n@example.com', password: 'long enough', profile: { displayName: 'N' } }),
+  'POST /v1/sessions': async () => () =>
+    service.as().post('/v1/sessions', { email: bob.email, password: bob.password }),
+  'POST /v1/sessions/refresh': async () => () =>
+    service.as().post('/v1/sessions/refresh', { refreshToken: bob.refreshToken }),
+  'DELETE /v1/sessions/current': async () => () => bob.api.delete('/v1/sessions/current'),
+  'GET /v1/users/me': async () => () => alice.api.get('/v1/users/me'),
+  'GET /v1/users/:id': async () => () => alice.api.get(`/v1/users/${alice.id}`),
+  'PATCH /v1/users/:id': async () => () =>
+    alice.api.patch(`/v1/users/${alice.id}`, { profile: { displayName: 'A' } }).set('if-match', '*'),
+  'POST /v1/accounts': async () => () => alice.api.post('/v1/accounts', { currency: 'EUR' }),
+  'GET /v1/accounts': async () => () => alice.api.get('/v1/accounts'),
+  'GET /v1/accounts/:id': async () => () => alice.api.get(`/v1/accounts/${alice.accountId}`),
+  'GET /v1/accounts/:id/entries': async () => () => alice.api.get(`/v1/accounts/${alice.accountId}/entries`),
+  'POST /v1/deposits': async () => () =>
+    operator.api.post('/v1/deposits', { accountId: alice.accountId, amount: eur(5) }),
+  'POST /v1/transfers': async () => () =>
+    alice.api.post('/v1/transfers', { ...money, fromAccountId: alice.accountId, toAccountId: bob.accountId }),
+  'GET /v1/transfers/:id': async () => {
+    const body = { ...money, fromAccountId: alice.accountId, toAccountId: bob.accountId };
+    const { id } = (await alice.api.post('/v1/transfers', body).expect(201)).body;
+    return () => alice.api.get(`/v1/transfers/${id}`);
+  },
+  'POST /v1/products': async () => () =>
+    operator.api.post('/v1/products', { slug: 'two', name: 'Two', skus: [newSku('TWO-1'), newSku('TWO-2')] }),
+  'GET /v1/products': async () => () => service.as().get('/v1/products'),
+  'GET /v1/products/:id': async () => () => service.as().get(`/v1/products/${productId}`),
+  'PATCH /v1/products/:id': async () => () =>
+    operator.api.patch(`/v1/products/${productId}`, { name: 'Other' }).set('if-match', '*'),
+  'POST /v1/products/:id/skus': async () => () => operator.api.post(`/v1/products/${productId}/skus`, newSku('SIX')),
+  'GET /v1/skus/:id': async () => () => service.as().get(`/v1/skus/${skus[0]!.id}`),
+  'PATCH /v1/skus/:id': async () => () =>
+    operator.api.patch(`/v1/skus/${skus[0]!.id}`, { name: 'Other' }).set('if-match', '*'),
+  'GET /v1/skus/:id/stock': async () => () => service.as().get(`/v1/skus/${skus[0]!.id}/stock`),
+  'POST /v1/skus/:id/stock-adjustments': async () => () =>
+    operator.api.post(`/v1/skus/${skus[0]!.id}/stock-adjustments`, { quantity: 5 }),
+  'POST /v1/orders, one item': async () => () => place(1),
+  'POST /v1/orders, five items': async () => () => place(5),
+  'GET /v1/orders': async () => () => alice.api.get('/v1/orders'),
+  'GET /v1/orders/:id': async () => {
+    const { id } = (await place(1).expect(201)).body;
+    return () => alice.api.get(`/v1/orders/${id}`);
+  },
+  'POST /v1/orders/:id/cancel': async () => {
+    const { id } = (await place(2).expect(201)).body;
+    return () => alice.api.post(`/v1/orders/${id}/cancel`);
+  },
+  'GET /livez': async () => () => service.as().get('/livez'),
+};
+
+it('each endpoint sends just as many statements as are written down here', async () => {
+  const counted: Record<string, number> = {};
+  for (const [endpoint, prepare] of Object.entries(requests))
+    counted[endpoint] = (await statementsOf(await prepare())).length;
+  expect(counted).toEqual(figures);
+});
+
+it('every documented endpoint is written down here', async () => {
+  const { body } = await service.as().get('/openapi.json').expect(200);
+  const documented = Object.entries(body.paths as Record<string, object>).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path.replaceAll(/\{(\w+)\}/g, ':$1')}`),
+  );
+  const known = new Set(Object.keys(figures).map((endpoint) => endpoint.split(',')[0]));
+  expect(documented.filter((endpoint) => !known.has(endpoint))).toEqual([]);
+});
+
+it.each([
+  ['/v1/orders', () => alice, () => place(2).expect(201)],
+  ['/v1/products', () => alice, () => make.product({ onHand: [1, 1] })],
+  ['/v1/accounts', () => alice, () => alice.api.post('/v1/accounts', { currency: 'EUR' }).expect(201)],
+] as const)('a page of %s costs the same whatever its size', async (path, who, add) => {
+  for (let i = 0; i < 6; i++) await add();
+  const { api } = who();
+  const small = await statementsOf(() => api.get(`${path}?limit=1`));
+  const large = await statementsOf(() => api.get(`${path}?limit=100`));
+  expect((await api.get(`${path}?limit=100`)).body.data.length).toBeGreaterThan(5);
+  expect(large).toHaveLength(small.length);
+});
+
+it('a read costs no transaction, and a boundary no more than its BEGIN and COMMIT', async () => {
+  const statements = await statementsOf(() => service.as().get(`/v1/skus/${skus[0]!.id}/stock`));
+  expect(statements).toHaveLength(1);
+  const written = await statementsOf(() =>
+    operator.api.post(`/v1/skus/${skus[0]!.id}/stock-adjustments`, { quantity: 1 }),
+  );
+  expect([written[0], written.at(-1)]).toEqual(['BEGIN', 'COMMIT']);
+  expect(written.filter((text) => /^(BEGIN|COMMIT|ROLLBACK|SET|SAVEPOINT|RELEASE)/.test(text))).toHaveLength(2);
+});

@@ -1,0 +1,86 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { AccessTokens } from '../../src/http/access-tokens.ts';
+import { newId, showId } from '../../src/kernel/ids.ts';
+import { UsersRepository } from '../../src/modules/users/users.repository.ts';
+import type { Response } from 'supertest';
+import type { TestApp } from './app.ts';
+import { makers, type Person } from './make.ts';
+
+/** Many customers at once, without the work of hashing a password for each. */
+export async function crowd(service: TestApp, size: number, { balance = 0, currency = 'EUR' } = {}): Promise<Person[]> {
+  const make = makers(service);
+  return inFlight(16, size, async () => {
+    const email = `${newId()}@example.com`;
+    const row = { email, passwordHash: 'none', role: 'customer' as const, profile: { displayName: 'Racer' } };
+    const user = await service.app.get(UsersRepository).create(row, currency);
+    const principal = { userId: user.id, sessionId: newId(), role: 'customer' as const };
+    const token = await service.app.get(AccessTokens).sign(principal, new Date());
+    const accountId = showId('acct', user.accounts[0]?.id ?? '');
+    if (balance > 0) await make.deposit(accountId, balance, currency);
+    return {
+      id: showId('usr', user.id),
+      email,
+      password: '',
+      token,
+      refreshToken: '',
+      accountId,
+      api: service.as(token),
+    };
+  });
+}
+
+/** Runs the work `times` times, never more than `width` at once; the results stand in the order of their numbers. */
+export async function inFlight<T>(width: number, times: number, work: (n: number) => Promise<T>): Promise<T[]> {
+  const results: T[] = [];
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    for (let n = next++; n < times; n = next++) results[n] = await work(n);
+  };
+  await Promise.all(Array.from({ length: Math.min(width, times) }, worker));
+  return results;
+}
+
+/** All at the same moment. */
+export const atOnce = <T>(times: number, work: (n: number) => Promise<T>): Promise<T[]> => inFlight(times, times, work);
+
+/** How often each answer came: `{ '201': 1, '409 out-of-stock': 49 }`. */
+export function tally(responses: readonly Response[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const { status, body } of responses) {
+    const answer = status < 400 ? `${status}` : `${status} ${body.code}`;
+    counts[answer] = (counts[answer] ?? 0) + 1;
+  }
+  return counts;
+}
+
+/** Asks until the answer is one that is waited for; throws with the last one when it does not come in time. */
+export async function eventually<T>(
+  ask: () => Promise<T>,
+  isIt: (answer: T) => boolean,
+  withinMs = 10_000,
+): Promise<T> {
+  for (const deadline = performance.now() + withinMs; ; await sleep(20)) {
+    const answer = await ask();
+    if (isIt(answer)) return answer;
+    if (performance.now() > deadline)
+      throw new Error(`waited ${withinMs} ms in vain; the last answer: ${JSON.stringify(answer)}`);
+  }
+}
+
+/** Does the work again and again, `width` times at once, while `during` goes on; ends with it, also when it fails. */
+export async function underLoad(
+  width: number,
+  work: (n: number) => Promise<unknown>,
+  during: () => Promise<void>,
+): Promise<void> {
+  let isOver = false;
+  const load = atOnce(width, async (n) => {
+    while (!isOver) await work(n);
+  });
+  try {
+    await during();
+  } finally {
+    isOver = true;
+    await load;
+  }
+}

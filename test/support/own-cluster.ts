@@ -1,0 +1,57 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import pg from 'pg';
+import { type Cluster, startCluster } from '../../src/database/embedded/cluster.ts';
+import { runPrisma } from '../../src/database/embedded/prisma-cli.ts';
+import type { TestDatabase } from './database.ts';
+
+/** A primary and a replica of the test's own, which it may stop, start and hold up. */
+export interface OwnCluster {
+  readonly cluster: Cluster;
+  /** The migrated database in it. `query` connects anew each time: the primary may have been away. */
+  readonly database: Omit<TestDatabase, 'drop'>;
+  close(): Promise<void>;
+}
+
+export async function startOwnCluster(): Promise<OwnCluster> {
+  const cluster = await startCluster({
+    // The first part of the name is that of global-setup.ts: what a killed run leaves is cleared by the next one.
+    home: mkdtempSync(join(tmpdir(), `holdfast-test-${process.pid}-own-`)),
+    durable: false,
+    maxConnections: 60,
+    ...(process.env['POSTGRES_BINARIES'] && { binaries: process.env['POSTGRES_BINARIES'] }),
+  });
+  const { code, output } = await runPrisma(['migrate', 'deploy'], { databaseUrl: cluster.url('owner'), quiet: true });
+  if (code !== 0) throw new Error(`the database could not be migrated:\n${output}`);
+  const urls = {
+    superuser: cluster.url('superuser'),
+    owner: cluster.url('owner'),
+    app: cluster.url('app'),
+    reader: cluster.url('reader'),
+  };
+  return {
+    cluster,
+    database: { urls, query: (sql, values) => ask(urls.owner, sql, values) as never },
+    close: async () => {
+      await cluster.stop();
+      rmSync(cluster.home, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Runs one statement on a connection of its own. */
+export async function ask<Row extends pg.QueryResultRow>(url: string, sql: string, values?: unknown[]): Promise<Row[]> {
+  const client = new pg.Client({ connectionString: url });
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    return (await client.query<Row>(sql, values)).rows;
+  } finally {
+    await client.end().catch(() => undefined);
+  }
+}
+
+/** The replica of a test's own cluster as its superuser, who may hold up its replay. */
+export const replicaSuperuser = ({ cluster }: OwnCluster): string =>
+  Object.assign(new URL(cluster.url('superuser')), { port: String(cluster.replica.port) }).href;

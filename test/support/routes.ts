@@ -1,0 +1,98 @@
+import type { TestApp } from './app.ts';
+import type { makers, Person } from './make.ts';
+
+/** One route of the API with all it needs to be called well. */
+export interface Route {
+  /** As OpenAPI names it: `PATCH /v1/users/{id}`. */
+  readonly name: string;
+  readonly method: 'get' | 'post' | 'patch' | 'delete';
+  /** With the id of something that exists, where the route has one. */
+  readonly path: string;
+  /** Somebody who may call it. */
+  readonly caller: Person;
+  /** A body that is accepted (most of them once); undefined where the route takes none. */
+  readonly body?: object;
+}
+
+/** Every route of the API, and for each a call that is right but for what a test makes wrong. */
+export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[]> {
+  const [operator, ada, bob] = [await make.operator(), await make.user({ balance: 100_000 }), await make.user()];
+  const product = await make.product({ onHand: [1000] });
+  const skuId = product.skus[0]?.id ?? '';
+  const order = await make.order(ada, [skuId]);
+  const price = { amount: 1, currency: 'EUR' };
+  const sku = { code: 'ROUTES', name: 'Route', price, onHand: 1 };
+  const images = [{ url: 'https://images.example.com/1.jpg', alt: 'A route' }];
+  const profile = { displayName: 'Ada', locale: 'en' };
+  const transfer = { fromAccountId: ada.accountId, toAccountId: bob.accountId, amount: price, note: 'Lunch' };
+  const { body: moved } = await ada.api.post('/v1/transfers', transfer).expect(201);
+
+  const route = (name: string, caller: Person, id: string | null, body?: object): Route => {
+    const [method, template] = name.split(' ') as [string, string];
+    return {
+      name,
+      method: method.toLowerCase() as Route['method'],
+      path: template.replace('{id}', id ?? ''),
+      caller,
+      ...(body && { body }),
+    };
+  };
+  return [
+    route('POST /v1/users', ada, null, {
+      email: 'routes@example.com',
+      password: 'correct horse',
+      profile,
+      currency: 'EUR',
+    }),
+    route('GET /v1/users/me', ada, null),
+    route('GET /v1/users/{id}', ada, ada.id),
+    route('PATCH /v1/users/{id}', ada, ada.id, { email: ada.email, profile }),
+    route('POST /v1/sessions', ada, null, { email: ada.email, password: ada.password }),
+    route('POST /v1/sessions/refresh', ada, null, { refreshToken: ada.refreshToken }),
+    route('DELETE /v1/sessions/current', ada, null),
+    route('POST /v1/accounts', ada, null, { name: 'Savings', currency: 'EUR' }),
+    route('GET /v1/accounts', ada, null),
+    route('GET /v1/accounts/{id}', ada, ada.accountId),
+    route('GET /v1/accounts/{id}/entries', ada, ada.accountId),
+    route('POST /v1/deposits', operator, null, { accountId: ada.accountId, amount: price, note: 'Cash' }),
+    route('POST /v1/transfers', ada, null, transfer),
+    route('GET /v1/transfers/{id}', ada, moved.id),
+    route('POST /v1/products', operator, null, {
+      slug: 'routes',
+      name: 'Routes',
+      description: 'All of them',
+      skus: [sku],
+      images,
+    }),
+    route('GET /v1/products', ada, null),
+    route('GET /v1/products/{id}', ada, product.id),
+    route('PATCH /v1/products/{id}', operator, product.id, {
+      slug: product.slug,
+      name: 'Edited',
+      description: 'Edited',
+      images,
+    }),
+    route('POST /v1/products/{id}/skus', operator, product.id, { ...sku, code: 'ADDED' }),
+    route('GET /v1/skus/{id}', ada, skuId),
+    route('PATCH /v1/skus/{id}', operator, skuId, { code: 'EDITED', name: 'Edited', price }),
+    route('GET /v1/skus/{id}/stock', ada, skuId),
+    route('POST /v1/skus/{id}/stock-adjustments', operator, skuId, { quantity: 1, reason: 'adjusted' }),
+    route('POST /v1/orders', ada, null, {
+      items: [{ skuId, quantity: 1 }],
+      payment: { accountId: ada.accountId },
+      expectedTotal: { amount: 1000, currency: 'EUR' },
+      note: 'Please ring twice',
+    }),
+    route('GET /v1/orders', ada, null),
+    route('GET /v1/orders/{id}', ada, order.id),
+    route('POST /v1/orders/{id}/cancel', ada, order.id, { reason: 'Changed my mind' }),
+  ];
+}
+
+/** The names of all routes under /v1, as the service itself documents them. */
+export async function documentedRoutes({ as }: TestApp): Promise<string[]> {
+  const { body } = await as().get('/openapi.json').expect(200);
+  return Object.entries(body.paths as Record<string, object>).flatMap(([path, methods]) =>
+    Object.keys(methods).map((method) => `${method.toUpperCase()} ${path}`),
+  );
+}
