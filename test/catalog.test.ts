@@ -391,3 +391,24 @@ describe('adjusting stock', () => {
     expect(await make.onHandOf(skuId)).toBe(0);
   });
 });
+
+describe('a product', () => {
+  it('gets no more SKUs than it may have, also when two come at once', async () => {
+    const operator = await make.operator();
+    const product = await make.product({ onHand: Array.from({ length: 49 }, () => 0) });
+    const add = (code: string) =>
+      operator.api.post(`/v1/products/${product.id}/skus`, {
+        code,
+        name: 'One more',
+        price: { amount: 1, currency: 'EUR' },
+      });
+
+    const answers = await Promise.all(['MORE-A', 'MORE-B', 'MORE-C'].map(add));
+
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
+    expect(answers.filter(({ body }) => body.code === 'too-many-skus')).toHaveLength(2);
+    const { body } = await operator.api.get(`/v1/products/${product.id}`).expect(200);
+    expect(body.skus).toHaveLength(50);
+    expect(body.version).toBe(product.version + 1);
+  });
+});

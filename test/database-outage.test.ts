@@ -5,13 +5,12 @@ import { startOwnCluster, type OwnCluster } from './support/own-cluster.ts';
 import { api, serve, type TestApp, type Variables } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { crowd, eventually, inFlight, underLoad } from './support/crowd.ts';
-import { makers, type Person, uuidOf } from './support/make.ts';
+import { type Person, uuidOf } from './support/make.ts';
 import { type Proxy, startProxy } from './support/proxy.ts';
 import { recordStatements } from './support/statements.ts';
 
 let own: OwnCluster;
 let service: TestApp;
-let make: ReturnType<typeof makers>;
 let alice: Person;
 let bob: Person;
 const unhandled: unknown[] = [];
@@ -21,7 +20,6 @@ beforeAll(async () => {
   process.on('unhandledRejection', remember);
   own = await startOwnCluster();
   service = await instance({});
-  make = makers(service);
   [alice, bob] = (await crowd(service, 2, { balance: 100_000 })) as [Person, Person];
 });
 const cleanUp: (() => Promise<void>)[] = [];
@@ -208,7 +206,7 @@ describe('a service that is kept waiting', () => {
   it.each([
     ['a lock', { DATABASE_LOCK_TIMEOUT_MS: '200' }],
     ['a statement', { DATABASE_STATEMENT_TIMEOUT_MS: '200' }],
-    ['a boundary', { DATABASE_TRANSACTION_TIMEOUT_MS: '200', DATABASE_STATEMENT_TIMEOUT_MS: '1000' }],
+    ['a boundary', { DATABASE_TRANSACTION_TIMEOUT_MS: '200' }],
   ])('answers 503 transient-contention when %s takes too long, and nothing is stored', async (_, variables) => {
     const impatient = await instance(variables);
     cleanUp.push(impatient.close);
@@ -305,5 +303,40 @@ describe('a network that swallows everything', () => {
     expect(proxy.cuts).toBe(1);
     expectUnavailable(answer, 'temporary-reduced-capacity');
     expect(await balance(bob)).toBe(before);
+  });
+
+  it('around the replica alone costs the first reads their patience, and none its answer', async () => {
+    const around = await startProxy(own.database.urls.reader);
+    const half = await instance({
+      DATABASE_READ_URL: around.through(own.database.urls.reader),
+      DATABASE_STATEMENT_TIMEOUT_MS: '500',
+      DATABASE_POOL_WAIT_MS: '500',
+    });
+    cleanUp.push(half.close, around.close);
+    const me = () => timed(half.as(alice.token).get('/v1/users/me'));
+    expect((await me()).answer.status).toBe(200);
+    around.goSilent();
+    for (const { answer, ms } of await inFlight(4, 4, me)) {
+      expect(answer.status).toBe(200);
+      expect(ms).toBeLessThan(500 + 1500 + 1000);
+    }
+    // It is known by now.
+    for (const { answer, ms } of await inFlight(4, 12, me)) {
+      expect(answer.status).toBe(200);
+      expect(ms).toBeLessThan(500);
+    }
+    // A write, and a read after it, do not wait for the replica either.
+    const written = await timed(transfer(half, alice, bob));
+    const read = await me();
+    expect([written.answer.status, read.answer.status]).toEqual([201, 200]);
+    expect(written.ms + read.ms).toBeLessThan(1000);
+    around.heal();
+    const reads = async (): Promise<string | undefined> => {
+      const statements = recordStatements();
+      await me();
+      statements.stop();
+      return statements.take().find(({ text }) => text.includes('"public"."user"'))?.connection;
+    };
+    await eventually(reads, (where) => where === 'holdfast read');
   });
 });

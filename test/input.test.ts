@@ -59,14 +59,16 @@ describe('every route that takes a body', () => {
         expectProblem(await send(route, text).expect(400), 'malformed-json');
   });
 
-  it('refuses a request that has no body at all', async () => {
-    for (const { method, path } of withBody) {
-      const caller = withBody.find((route) => route.path === path && route.method === method)?.caller;
+  it('takes a request that has no body at all for one that says nothing', async () => {
+    const mayBeSilent = /^(PATCH|POST .*\/cancel$)/;
+    for (const { method, path, name, caller } of withBody) {
       const response = await fetch(`${service.url}${path}`, {
         method: method.toUpperCase(),
         headers: { authorization: `Bearer ${caller?.token}`, 'if-match': '*' },
       });
-      expect([path, response.status, (await response.json()).code]).toEqual([path, 422, 'validation-failed']);
+      const expected = mayBeSilent.test(name) ? 200 : 422;
+      expect([name, response.status]).toEqual([name, expected]);
+      if (expected === 422) expect((await response.json()).code).toBe('validation-failed');
     }
   });
 

@@ -86,7 +86,7 @@ describe('a read after a write on the same instance', () => {
     expect(await nameOf(alice)).toBe('Third');
   });
 
-  it('sees a refused write as little as a stored one is missed: a failed boundary counts as well', async () => {
+  it('sees what was stored before a write that was refused', async () => {
     await hold();
     const transfer = { fromAccountId: alice.accountId, toAccountId: crowded[1]!.accountId };
     const move = (amount: number) =>

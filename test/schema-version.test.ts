@@ -13,13 +13,17 @@ const sentence = (difference: string): string =>
   `The database is not at the version of this service: ${difference}. Run "npm run db:migrate" with DATABASE_OWNER_URL set, or start the version that fits.`;
 
 let database: TestDatabase;
-beforeEach(async () => {
+beforeAll(async () => {
   database = await createDatabase();
+  await database.query('CREATE TABLE kept AS SELECT * FROM _prisma_migrations');
 });
 afterEach(async () => {
   await killServices();
-  await database.drop();
+  await database.query('ALTER TABLE IF EXISTS removed RENAME TO _prisma_migrations');
+  await database.query('DELETE FROM _prisma_migrations');
+  await database.query('INSERT INTO _prisma_migrations SELECT * FROM kept');
 });
+afterAll(() => database.drop());
 
 /** How the start is refused; 'started' when it is not. */
 async function start(): Promise<string> {
@@ -62,7 +66,7 @@ it.each([
     `UPDATE _prisma_migrations SET rolled_back_at = now() WHERE migration_name = '${last}'`,
     `it lacks the migration ${last}`,
   ],
-  ['was never migrated', 'DROP TABLE _prisma_migrations', 'it has no migrations'],
+  ['was never migrated', 'ALTER TABLE _prisma_migrations RENAME TO removed', 'it has no migrations'],
 ])('refuses a database that %s', async (_, change, difference) => {
   await database.query(change);
   expect(await start()).toBe(sentence(difference));

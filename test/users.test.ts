@@ -201,6 +201,7 @@ describe('editing a user', () => {
       const { body } = await ada.api
         .patch(`/v1/users/${ada.id}`, { email: 'lost@example.com', profile: { displayName: 'Lost' } })
         .set('if-match', etag)
+        .expect('etag', '"2"')
         .expect(412);
       expect(body).toMatchObject({ code: 'version-mismatch', retryable: false });
     }

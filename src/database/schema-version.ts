@@ -48,10 +48,20 @@ export async function schemaDifference(database: Queryable, own: Map<string, str
 
 /** Throws {@link SchemaVersionError} unless the database has exactly our migrations. */
 export async function refuseForeignSchema(database: Queryable): Promise<void> {
-  const difference = await schemaDifference(database, await ownMigrations());
+  const own = await ownMigrations();
+  const difference = await schemaDifference(database, own).catch(cannotBeAsked);
   if (difference === null) return;
   throw new SchemaVersionError(
     `The database is not at the version of this service: ${difference}. Run "npm run db:migrate" with DATABASE_OWNER_URL set, or start the version that fits.`,
+  );
+}
+
+// Nothing runs yet that could go on without it: a person has to look.
+function cannotBeAsked(cause: unknown): never {
+  const { message, code } = cause as { message?: string; code?: string };
+  throw new SchemaVersionError(
+    `The database cannot be used: ${message || code}. See that it runs, and that DATABASE_WRITE_URL leads to it.`,
+    { cause },
   );
 }
 

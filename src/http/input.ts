@@ -1,4 +1,10 @@
-import { Body as NestBody, Param as NestParam, Query as NestQuery, StandardSchemaValidationPipe } from '@nestjs/common';
+import {
+  Body as NestBody,
+  Param as NestParam,
+  type PipeTransform,
+  Query as NestQuery,
+  StandardSchemaValidationPipe,
+} from '@nestjs/common';
 import type { z } from 'zod';
 import { type ErrorPlace, invalid, notFound } from '../kernel/errors.ts';
 
@@ -11,7 +17,13 @@ const mostErrors = 100;
 
 /** The JSON body, as the schema makes it. Wrong input: 422 with a JSON pointer for each place. */
 export const Body = (schema: z.ZodType): ParameterDecorator =>
-  NestBody({ schema, pipes: [new StandardSchemaValidationPipe({ exceptionFactory: refusing(pointerPlace) })] });
+  NestBody({
+    schema,
+    pipes: [absentIsEmpty, new StandardSchemaValidationPipe({ exceptionFactory: refusing(pointerPlace) })],
+  });
+
+// A request without a body says nothing: what is required is then missing, and what is optional is not there.
+const absentIsEmpty: PipeTransform = { transform: (body: unknown) => (body === undefined ? {} : body) };
 
 /** The query string, as the schema makes it. Wrong input: 422 with the name of each parameter. */
 export const Query = (schema: z.ZodType): ParameterDecorator =>

@@ -57,12 +57,14 @@ export const titles: Record<number, string> = {
   401: 'Not signed in',
   403: 'Not allowed',
   404: 'Not found',
+  408: 'Request too slow',
   409: 'Conflict',
   412: 'Changed meanwhile',
   413: 'Body too large',
   415: 'Media type not supported',
   422: 'Input refused',
   428: 'Precondition required',
+  431: 'Headers too large',
   500: 'Internal error',
   503: 'Unavailable',
 };
@@ -76,16 +78,19 @@ export function answerFor(thrown: unknown): Answer {
   if (refused) return refused;
   const error = explain(thrown);
   if (error instanceof AppError) {
-    const headers: Record<string, string> =
-      error.kind === 'unavailable' && error.retryable
-        ? { 'retry-after': '1' }
-        : error.kind === 'unauthorized'
-          ? { 'www-authenticate': 'Bearer' }
-          : {};
-    return { ...answer(statuses[error.kind], error.code, error.message, headers, error.retryable), ...places(error) };
+    return {
+      ...answer(statuses[error.kind], error.code, error.message, headersOf(error), error.retryable),
+      ...places(error),
+    };
   }
   if (error instanceof HttpProblem) return answer(error.status, error.code, error.message, error.headers);
   return answer(500, 'internal-error', 'Something went wrong on our side.');
+}
+
+function headersOf({ kind, retryable, version }: AppError): Record<string, string> {
+  if (kind === 'unauthorized') return { 'www-authenticate': 'Bearer' };
+  if (kind === 'unavailable' && retryable) return { 'retry-after': '1' };
+  return version === null ? {} : { etag: `"${version}"` };
 }
 
 const places = (error: AppError) => (error.errors.length > 0 ? { errors: [...error.errors] } : {});

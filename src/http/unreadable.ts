@@ -1,7 +1,6 @@
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 import { newId, showId } from '../kernel/ids.ts';
-import type { Problem } from './problem.ts';
+import { type Problem, titles } from './problem.ts';
 
 const refusals: Record<string, [status: number, code: string, detail: string]> = {
   HPE_HEADER_OVERFLOW: [431, 'headers-too-large', 'The headers are larger than is allowed.'],
@@ -12,7 +11,7 @@ const refusals: Record<string, [status: number, code: string, detail: string]> =
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
   const [status, code, detail] = refusals[error.code ?? ''] ?? [400, 'malformed-request', 'The request is not HTTP.'];
-  const title = STATUS_CODES[status] ?? '';
+  const title = titles[status] ?? '';
   const requestId = showId('req', newId());
   const type = `urn:holdfast:problem:${code}`;
   const problem: Problem = { type, title, status, detail, instance: '', code, retryable: false, requestId };

@@ -14,6 +14,8 @@ interface ErrorOptions {
   readonly errors?: readonly ErrorPlace[];
   /** Whether the same request may succeed later without being changed. */
   readonly retryable?: boolean;
+  /** The version that is there instead of the expected one. */
+  readonly version?: number;
   readonly cause?: unknown;
 }
 
@@ -23,6 +25,7 @@ export class AppError extends Error {
   readonly code: string;
   readonly errors: readonly ErrorPlace[];
   readonly retryable: boolean;
+  readonly version: number | null;
 
   constructor(kind: ErrorKind, code: string, message: string, options: ErrorOptions = {}) {
     super(message, { cause: options.cause });
@@ -31,6 +34,7 @@ export class AppError extends Error {
     this.code = code;
     this.errors = options.errors ?? [];
     this.retryable = options.retryable ?? false;
+    this.version = options.version ?? null;
   }
 }
 

@@ -4,6 +4,8 @@ import { idIn, idOut, instant, MoneyIn, MoneyOut, text, webAddress } from '../..
 
 export const ProductId = idIn('prd');
 export const SkuId = idIn('sku');
+/** The most SKUs that a product can have. */
+export const mostSkus = 50;
 /** The most units of a SKU that there can be. */
 export const mostUnits = 1_000_000_000;
 
@@ -45,7 +47,7 @@ export const NewProduct = z
   .strictObject({
     ...product,
     description: description.default(''),
-    skus: z.array(NewSku).min(1).max(50),
+    skus: z.array(NewSku).min(1).max(mostSkus),
     images: z.array(NewImage).max(20).default([]),
   })
   .meta({ id: 'NewProduct' });

@@ -2,12 +2,19 @@ import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import type { ExpectedVersion } from '../../http/if-match.ts';
 import { page } from '../../http/page.ts';
-import { found, stale } from '../../kernel/errors.ts';
+import { conflict, found, stale } from '../../kernel/errors.ts';
 import { money } from '../../kernel/money.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { CatalogRepository } from './catalog.repository.ts';
-import type { NewProduct, NewSku, ProductPatch, ProductQuery, SkuPatch } from './catalog.schema.ts';
+import {
+  mostSkus,
+  type NewProduct,
+  type NewSku,
+  type ProductPatch,
+  type ProductQuery,
+  type SkuPatch,
+} from './catalog.schema.ts';
 
 @Injectable()
 export class CatalogService {
@@ -18,10 +25,13 @@ export class CatalogService {
     return showProduct(await this.catalog.create(product, userId));
   }
 
-  /** Throws product-not-found, sku-code-taken. */
+  /** Throws product-not-found, too-many-skus, sku-code-taken. */
   @Transactional()
   async addSku({ userId }: Principal, productId: string, sku: NewSku) {
-    await this.get(productId);
+    // The update holds the product's row: of two SKUs at once, the second counts the first.
+    await this.catalog.update(productId, 'any', {});
+    const { skus } = await this.get(productId);
+    if (skus.length >= mostSkus) throw conflict('too-many-skus', `A product has at most ${mostSkus} SKUs.`);
     return showSku(await this.catalog.createSku(productId, sku, userId));
   }
 
@@ -63,7 +73,10 @@ export class CatalogService {
   async edit(id: string, version: ExpectedVersion, patch: ProductPatch) {
     const changed = await this.catalog.update(id, version, patch);
     const product = await this.get(id);
-    if (!changed) throw stale('version-mismatch', `The product is at version ${product.version} by now.`);
+    if (!changed)
+      throw stale('version-mismatch', `The product is at version ${product.version} by now.`, {
+        version: product.version,
+      });
     return product;
   }
 
@@ -72,7 +85,8 @@ export class CatalogService {
   async editSku(id: string, version: ExpectedVersion, patch: SkuPatch) {
     const changed = await this.catalog.updateSku(id, version, patch);
     const sku = await this.getSku(id);
-    if (!changed) throw stale('version-mismatch', `The SKU is at version ${sku.version} by now.`);
+    if (!changed)
+      throw stale('version-mismatch', `The SKU is at version ${sku.version} by now.`, { version: sku.version });
     return sku;
   }
 }

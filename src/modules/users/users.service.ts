@@ -16,7 +16,7 @@ export class UsersService {
     return this.users.create({ ...user, role: 'customer', passwordHash: await hashPassword(password) }, currency);
   }
 
-  /** An operator: runs the shop and owns no money. Throws email-taken. */
+  /** An operator: runs the shop. Begins without an account. Throws email-taken. */
   async addOperator({ password, ...user }: Omit<NewUser, 'currency'>) {
     return this.users.create({ ...user, role: 'operator', passwordHash: await hashPassword(password) }, null);
   }
@@ -35,7 +35,8 @@ export class UsersService {
   async edit(principal: Principal, id: string, version: ExpectedVersion, patch: UserPatch) {
     const changed = await this.users.update(scopeOf(principal), id, version, patch);
     const user = await this.get(principal, id);
-    if (!changed) throw stale('version-mismatch', `The user is at version ${user.version} by now.`);
+    if (!changed)
+      throw stale('version-mismatch', `The user is at version ${user.version} by now.`, { version: user.version });
     return user;
   }
 }

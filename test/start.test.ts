@@ -1,0 +1,243 @@
+import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { runningCluster } from '../src/database/embedded/cluster.ts';
+import { processesIn } from '../src/database/embedded/processes.ts';
+import { api } from './support/app.ts';
+import { eventually } from './support/crowd.ts';
+import { createDatabase } from './support/database.ts';
+import { ask } from './support/own-cluster.ts';
+import { buildService, killServices, type ServiceProcess, startService } from './support/process.ts';
+
+jest.setTimeout(60_000);
+
+// PostgreSQL's user must be able to enter it. Cleared by global-setup.ts when a run is killed.
+const home = mkdtempSync(join(tmpdir(), `holdfast-test-${process.pid}-start-`));
+chmodSync(home, 0o755);
+const start = (variables: Record<string, string> = {}): ServiceProcess =>
+  startService({ HOLDFAST_HOME: home, SHUTDOWN_DRAIN_MS: '0', ...variables });
+const postgres = (): number[] => ['primary', 'replica'].flatMap((server) => processesIn(join(home, server)));
+/** Stopped as an orchestrator stops it. */
+async function stop(service: ServiceProcess): Promise<void> {
+  service.kill('SIGTERM');
+  expect(await service.exit).toMatchObject({ code: 0 });
+  expect(postgres()).toEqual([]);
+}
+
+/** Alice of the demo data, signed in. */
+async function signIn(url: string) {
+  const { body } = await api(url)
+    .post('/v1/sessions', { email: 'alice@example.com', password: 'alice-demo' })
+    .expect(201);
+  const alice = api(url, body.accessToken as string);
+  const [account] = (await alice.get('/v1/accounts').expect(200)).body.data;
+  return { alice, accountId: account.id as string, balance: account.balance.amount as number };
+}
+const transfers: string[] = [];
+/** Gives Bob a cent. */
+async function pay(url: string): Promise<void> {
+  const { alice, accountId } = await signIn(url);
+  const bob = await api(url).post('/v1/sessions', { email: 'bob@example.com', password: 'bob-demo' }).expect(201);
+  const [account] = (
+    await api(url, bob.body.accessToken as string)
+      .get('/v1/accounts')
+      .expect(200)
+  ).body.data;
+  const body = { fromAccountId: accountId, toAccountId: account.id, amount: { amount: 1, currency: 'EUR' } };
+  transfers.push((await alice.post('/v1/transfers', body).expect(201)).body.id);
+}
+async function expectAllThere(url: string): Promise<void> {
+  const { alice, balance } = await signIn(url);
+  for (const id of transfers) await alice.get(`/v1/transfers/${id}`).expect(200);
+  expect(balance).toBe(10_000 - transfers.length);
+}
+
+beforeAll(buildService);
+afterAll(async () => {
+  await killServices();
+  for (const pid of postgres()) process.kill(pid, 'SIGKILL');
+  await eventually(
+    async () => postgres().length,
+    (n) => n === 0,
+  );
+  rmSync(home, { recursive: true, force: true });
+});
+
+// Each goes on with the home that the one before has left.
+describe('on its own database', () => {
+  it('the first start makes it, migrates it, adds the demo data and says where everything is', async () => {
+    const service = start();
+    const url = await service.url;
+    await pay(url);
+    const said = service.said();
+    expect(said).toContain('migrating the database');
+    expect(said).toContain('demo data added');
+    expect(said).toContain(`documentation  ${url}/docs`);
+    expect(said).toContain('alice@example.com · alice-demo');
+    expect(said).toContain(`data           ${home} (PostgreSQL `);
+    expect(statSync(join(home, 'auth-secret')).mode & 0o777).toBe(0o600);
+    await stop(service);
+  });
+
+  it('a second start keeps the data and adds none', async () => {
+    const service = start();
+    const url = await service.url;
+    await expectAllThere(url);
+    expect(service.said()).not.toMatch(/migrating|demo data added/);
+    const [row] = await ask<{ n: string }>(
+      runningCluster(home)?.url('owner') ?? '',
+      'SELECT count(*) AS n FROM "user"',
+    );
+    expect(row?.n).toBe('3');
+
+    const second = await start().exit;
+    expect(second).toEqual({
+      code: 1,
+      signal: null,
+      said: `Holdfast already runs from ${home} (pid ${service.pid}). Stop it, or set HOLDFAST_HOME to another folder.\n`,
+    });
+    // The first one is not disturbed by it.
+    await pay(url);
+    await stop(service);
+  });
+
+  it('a token of before is good after a start: the secret is kept', async () => {
+    const first = start();
+    const { body } = await api(await first.url)
+      .post('/v1/sessions', { email: 'alice@example.com', password: 'alice-demo' })
+      .expect(201);
+    await stop(first);
+    const second = start();
+    await api(await second.url, body.accessToken as string)
+      .get('/v1/users/me')
+      .expect(200);
+    await stop(second);
+  });
+
+  it('killed, it starts again and has all that was acknowledged', async () => {
+    const killed = start();
+    await pay(await killed.url);
+    killed.kill('SIGKILL');
+    expect(await killed.exit).toMatchObject({ code: null, signal: 'SIGKILL' });
+    const service = start();
+    await expectAllThere(await service.url);
+    await stop(service);
+  });
+
+  it('a port that is taken is one sentence and code 1, and no PostgreSQL is left', async () => {
+    const squatter = createServer();
+    await new Promise<void>((resolve) => squatter.listen(0, '127.0.0.1', resolve));
+    const { port } = squatter.address() as AddressInfo;
+    const { code, said } = await start({ PORT: String(port) }).exit;
+    squatter.close();
+    expect(code).toBe(1);
+    expect(said.trim().split('\n').at(-1)).toBe(
+      `Port ${port} is taken. Stop what listens there, or choose another: PORT=${port + 1} npm start`,
+    );
+    expect(said).not.toMatch(/\bat .*:\d+:\d+/);
+    expect(postgres()).toEqual([]);
+  });
+
+  it('an address that the machine does not have is one sentence too', async () => {
+    const { code, said } = await start({ HOST: '192.0.2.1' }).exit;
+    expect(code).toBe(1);
+    expect(said.trim().split('\n').at(-1)).toBe(
+      'This machine has no address 192.0.2.1. Set HOST to one it has, or to 0.0.0.0.',
+    );
+    expect(postgres()).toEqual([]);
+  });
+
+  it('SIGTERM in the middle of the start leaves nothing running', async () => {
+    const service = start();
+    await eventually(
+      async () => postgres().length,
+      (n) => n > 0,
+    );
+    service.kill('SIGTERM');
+    expect((await service.exit).signal).toBeNull();
+    expect(postgres()).toEqual([]);
+  });
+
+  it('a database of a later version is one sentence and stays as it is', async () => {
+    const before = start();
+    await before.url;
+    const url = runningCluster(home)?.url('owner') ?? '';
+    await ask(
+      url,
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('1', 'x', '29990101000000_later', now())`,
+    );
+    await stop(before);
+    const { code, said } = await start().exit;
+    expect(code).toBe(1);
+    expect(said.trim().split('\n').at(-1)).toBe(
+      `The database in ${home} cannot be brought to this version: it has the migration 29990101000000_later, which this version does not know. Start the version that made it, or set HOLDFAST_HOME to another folder.`,
+    );
+    expect(postgres()).toEqual([]);
+  });
+});
+
+describe('a configuration', () => {
+  const nowhere = join(home, 'not-made');
+
+  it('that is wrong is refused with all its errors at once, and none of its values is told', async () => {
+    const exit = await start({
+      HOLDFAST_HOME: nowhere,
+      PORT: '123456',
+      LOG_LEVEL: 'loud',
+      DATABASE_POOL_SIZE: 'ten',
+      DATABASE_READ_URL: 'postgres://hidden:secret@host/db',
+      AUTH_SECRET: 'short-secret',
+    }).exit;
+    expect(exit).toMatchObject({ code: 1, said: expect.stringMatching(/^The configuration has \d errors:\n/) });
+    for (const name of ['PORT', 'LOG_LEVEL', 'DATABASE_POOL_SIZE', 'AUTH_SECRET'])
+      expect(exit.said).toContain(`  ${name} `);
+    expect(exit.said).not.toMatch(/123456|loud|ten\b|hidden|short-secret/);
+    expect(existsSync(nowhere)).toBe(false);
+  });
+
+  it('with a database of one’s own needs a secret, and says how to make one', async () => {
+    const { code, said } = await start({ DATABASE_WRITE_URL: 'postgres://app:pw@127.0.0.1:1/db' }).exit;
+    expect({ code, said }).toEqual({
+      code: 1,
+      said: 'The configuration has an error:\n  AUTH_SECRET is required with DATABASE_WRITE_URL; make one with: openssl rand -base64 48\n',
+    });
+  });
+
+  it('with a replica but no primary is refused', async () => {
+    const { code, said } = await start({ DATABASE_READ_URL: 'postgres://app:pw@127.0.0.1:1/db' }).exit;
+    expect({ code, said }).toEqual({
+      code: 1,
+      said: 'The configuration has an error:\n  DATABASE_READ_URL needs DATABASE_WRITE_URL beside it\n',
+    });
+  });
+
+  it('with a database of one’s own starts on that, and adds no demo data to it', async () => {
+    const database = await createDatabase();
+    const service = start({
+      HOLDFAST_HOME: nowhere,
+      DATABASE_WRITE_URL: database.urls.app,
+      DATABASE_READ_URL: database.urls.reader,
+      AUTH_SECRET: 'a secret of the tests, which is long enough',
+    });
+    const url = await service.url;
+    expect(service.said()).not.toContain('demo');
+    await api(url).post('/v1/sessions', { email: 'alice@example.com', password: 'alice-demo' }).expect(401);
+    expect(await database.query('SELECT FROM "user"')).toEqual([]);
+    expect(existsSync(nowhere)).toBe(false);
+    service.kill('SIGTERM');
+    expect((await service.exit).code).toBe(0);
+    await database.drop();
+  });
+
+  it('whose database does not answer is one sentence', async () => {
+    const { code, said } = await start({
+      DATABASE_WRITE_URL: 'postgres://app:hidden@127.0.0.1:1/db',
+      AUTH_SECRET: 'a secret of the tests, which is long enough',
+    }).exit;
+    expect({ code, said }).toEqual({
+      code: 1,
+      said: 'The database cannot be used: connect ECONNREFUSED 127.0.0.1:1. See that it runs, and that DATABASE_WRITE_URL leads to it.\n',
+    });
+  });
+});
