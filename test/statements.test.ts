@@ -24,7 +24,7 @@ const figures = {
   'GET /v1/products': 4,
   'GET /v1/products/:id': 4,
   'PATCH /v1/products/:id': 7,
-  'POST /v1/products/:id/skus': 11,
+  'POST /v1/products/:id/skus': 12,
   'GET /v1/skus/:id': 2,
   'PATCH /v1/skus/:id': 5,
   'GET /v1/skus/:id/stock': 1,

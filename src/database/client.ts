@@ -26,6 +26,8 @@ export function openClient(url: string, name: string, settings: Config['database
     connectionTimeoutMillis: settings.poolWaitMs,
     idleTimeoutMillis: 60_000,
     keepAlive: true,
+    // Statements that Prisma sends together inside a transaction travel together, where pg 9 would refuse them.
+    pipeline: true,
     ...goneCheck,
     statement_timeout: settings.statementTimeoutMs,
     lock_timeout: settings.lockTimeoutMs,
