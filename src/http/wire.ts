@@ -77,3 +77,6 @@ export const instant = z
   .date()
   .transform((date) => date.toISOString())
   .pipe(z.iso.datetime().meta({ description: 'RFC 3339, UTC', examples: ['2026-11-21T09:30:00.000Z'] }));
+
+/** Members that may be left out on the way in, as they go out: always there, null when nothing was said. */
+export const answered = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape).required().shape;

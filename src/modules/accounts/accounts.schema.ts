@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { pageOf, pageQuery } from '../../http/page.ts';
-import { CurrencyCode, idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
+import { answered, CurrencyCode, idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
 
 export const AccountId = idIn('acct');
 export const TransferId = idIn('tr');
@@ -67,7 +67,7 @@ export const TransferView = z
     fromAccountId: idOut('acct'),
     toAccountId: idOut('acct'),
     amount: MoneyOut,
-    note,
+    ...answered({ note }),
     createdAt: instant,
   })
   .meta({ id: 'Transfer', description: 'A movement of money between two accounts; it never changes' });

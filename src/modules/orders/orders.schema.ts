@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { pageOf, pageQuery } from '../../http/page.ts';
-import { idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
+import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
 
 export const OrderId = idIn('ord');
 
@@ -42,7 +42,7 @@ export const OrderView = z
     userId: idOut('usr'),
     status: Status,
     paymentState: z.enum(['paid', 'refunded']),
-    ...fields,
+    ...answered(fields),
     items: z.array(
       z.object({ skuId: idOut('sku'), name: z.string(), quantity: z.int(), unitPrice: MoneyOut, lineTotal: MoneyOut }),
     ),

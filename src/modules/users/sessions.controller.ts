@@ -22,7 +22,7 @@ export class SessionsController {
   @Public()
   @Header('cache-control', 'no-store')
   @Returns(201, SessionView)
-  refresh(@Body(RefreshRequest) request: RefreshRequest) {
+  refreshSession(@Body(RefreshRequest) request: RefreshRequest) {
     return this.sessions.refresh(request);
   }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { CurrencyCode, idIn, idOut, instant, text } from '../../http/wire.ts';
+import { answered, CurrencyCode, idIn, idOut, instant, text } from '../../http/wire.ts';
 
 const Email = z
   .string()
@@ -40,7 +40,7 @@ export const UserView = z
     id: idOut('usr'),
     email: z.string(),
     role: z.enum(['customer', 'operator']),
-    profile: z.object(profile),
+    profile: z.object(answered(profile)),
     accounts: z.array(z.object({ id: idOut('acct'), currency: z.string() })).meta({ description: 'At most 100' }),
     version: z.int(),
     createdAt: instant,
