@@ -338,5 +338,13 @@ describe('a network that swallows everything', () => {
       return statements.take().find(({ text }) => text.includes('"public"."user"'))?.connection;
     };
     await eventually(reads, (where) => where === 'holdfast read');
+
+    // Silent from a write on: a read that asks the replica whether it has the write does not wait for the answer.
+    expect((await transfer(half, alice, bob)).status).toBe(201);
+    around.goSilent();
+    const after = await me();
+    expect(after.answer.status).toBe(200);
+    expect(after.ms).toBeLessThan(500);
+    around.heal();
   });
 });
