@@ -1,20 +1,18 @@
-import { chmodSync, existsSync, mkdtempSync, rmSync, statSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { type AddressInfo, createServer } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runningCluster } from '../src/database/embedded/cluster.ts';
 import { processesIn } from '../src/database/embedded/processes.ts';
 import { api } from './support/app.ts';
 import { eventually } from './support/crowd.ts';
 import { createDatabase } from './support/database.ts';
+import { makeHome } from './support/home.ts';
 import { ask } from './support/own-cluster.ts';
 import { buildService, killServices, type ServiceProcess, startService } from './support/process.ts';
 
 jest.setTimeout(60_000);
 
-// PostgreSQL's user must be able to enter it. Cleared by global-setup.ts when a run is killed.
-const home = mkdtempSync(join(tmpdir(), `holdfast-test-${process.pid}-start-`));
-chmodSync(home, 0o755);
+const home = makeHome('start');
 const start = (variables: Record<string, string> = {}): ServiceProcess =>
   startService({ HOLDFAST_HOME: home, SHUTDOWN_DRAIN_MS: '0', ...variables });
 const postgres = (): number[] => ['primary', 'replica'].flatMap((server) => processesIn(join(home, server)));

@@ -390,7 +390,7 @@ describe('isolation', () => {
     const slug = fresh('contested');
     await one.marks.write(slug);
     const rename = (name: string) => one.marks.db.product.updateMany({ where: { slug }, data: { name } });
-    const torn = one.run({ isolation: 'repeatable-read' }, async () => {
+    const torn = one.run({ isolation: 'repeatable-read', retry: 0 }, async () => {
       await one.marks.db.product.findMany({ where: { slug } });
       await one.run({ propagation: 'requires-new' }, () => rename('first'));
       await rename('second');

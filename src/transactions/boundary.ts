@@ -23,6 +23,11 @@ export interface TransactionOptions {
   readonly readOnly?: boolean;
   /** How long the boundary may last, and each statement in it. Default: DATABASE_TRANSACTION_TIMEOUT_MS. */
   readonly timeout?: Duration;
+  /**
+   * How often the work is run again, in a fresh transaction, when the database answers 40001 or 40P01 (a conflict, a deadlock); 0 for never.
+   * Only an outermost boundary does so, and only within its time. The work must not mind: what it does outside the database it does again. Default 5.
+   */
+  readonly retry?: number;
   /** What it is called in errors and logs. Default: `Class.method`. */
   readonly name?: string;
 }

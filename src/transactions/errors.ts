@@ -15,3 +15,16 @@ export class CommitOutcomeUnknownError extends Error {
     super(`The connection was lost during the COMMIT of ${boundary}.`, { cause });
   }
 }
+
+/** The boundary met a conflict at every attempt, or had no time for another. Nothing is stored; the same call may succeed later. */
+export class TransactionConflictError extends Error {
+  override readonly name = 'TransactionConflictError';
+  constructor(
+    boundary: string,
+    /** How often the work was run. */
+    readonly attempts: number,
+    cause: unknown,
+  ) {
+    super(`${boundary} met a conflict at each of ${attempts} attempts.`, { cause });
+  }
+}

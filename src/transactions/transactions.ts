@@ -5,9 +5,11 @@ import { type Config, DatabaseConfig } from '../config/config.ts';
 import type { Prisma } from '../database/generated/client.ts';
 import type { Adapter, BeginOptions } from './adapter.ts';
 import { type Boundary, milliseconds, planBoundary, type TransactionOptions } from './boundary.ts';
+import { retrying } from './retry.ts';
 import { ReadRouter } from './read-router.ts';
 
 const RUNNING = Symbol('boundary');
+const defaultRetries = 5;
 interface Running {
   readonly owner: Transactions;
   readonly boundary: Boundary;
@@ -26,7 +28,7 @@ export class Transactions {
 
   /**
    * Runs the work in a boundary: all of it is stored, or, when it throws, nothing.
-   * Throws TransactionJoinError, TransactionRequiredError, CommitOutcomeUnknownError, and whatever the work throws.
+   * Throws TransactionJoinError, TransactionRequiredError, TransactionConflictError, CommitOutcomeUnknownError, and whatever the work throws.
    */
   async run<T>(options: TransactionOptions, work: Work<T>): Promise<T> {
     switch (planBoundary(this.running(), options)) {
@@ -54,17 +56,19 @@ export class Transactions {
   }
 
   private begin<T>(options: TransactionOptions, work: Work<T>): Promise<T> {
-    const timeout = milliseconds(options.timeout ?? this.config.transactionTimeoutMs);
     const name = options.name ?? 'a boundary';
-    const boundary: Boundary = {
-      name,
-      readOnly: options.readOnly ?? false,
-      isolation: options.isolation ?? 'read-committed',
-      endsAt: performance.now() + timeout,
-    };
+    const endsAt = performance.now() + milliseconds(options.timeout ?? this.config.transactionTimeoutMs);
+    // Inside another boundary a conflict is that one's to answer: it holds what this one would wait for.
+    const retries = this.running() === null ? (options.retry ?? defaultRetries) : 0;
+    return retrying({ name, retries, endsAt }, () => this.attempt(name, endsAt, options, work));
+  }
+
+  private attempt<T>(name: string, endsAt: number, options: TransactionOptions, work: Work<T>): Promise<T> {
+    const isolation = options.isolation ?? 'read-committed';
+    const boundary: Boundary = { name, readOnly: options.readOnly ?? false, isolation, endsAt };
     const begin: BeginOptions = {
       name,
-      timeoutMs: timeout,
+      timeoutMs: endsAt - performance.now(),
       hasOwnTimeout: options.timeout !== undefined,
       readOnly: boundary.readOnly,
       isolation: options.isolation ?? null,

@@ -1,10 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { rmSync } from 'node:fs';
 import pg from 'pg';
 import { type Cluster, startCluster } from '../../src/database/embedded/cluster.ts';
 import { runPrisma } from '../../src/database/embedded/prisma-cli.ts';
 import type { TestDatabase } from './database.ts';
+import { makeHome } from './home.ts';
 
 /** A primary and a replica of the test's own, which it may stop, start and hold up. */
 export interface OwnCluster {
@@ -16,8 +15,7 @@ export interface OwnCluster {
 
 export async function startOwnCluster(): Promise<OwnCluster> {
   const cluster = await startCluster({
-    // The first part of the name is that of global-setup.ts: what a killed run leaves is cleared by the next one.
-    home: mkdtempSync(join(tmpdir(), `holdfast-test-${process.pid}-own-`)),
+    home: makeHome('own'),
     durable: false,
     maxConnections: 60,
     ...(process.env['POSTGRES_BINARIES'] && { binaries: process.env['POSTGRES_BINARIES'] }),

@@ -230,12 +230,6 @@ CREATE INDEX "account_user_id_id_idx" ON "account"("user_id", "id");
 CREATE UNIQUE INDEX "house-account-exists" ON "account"("house", "currency");
 
 -- CreateIndex
-CREATE INDEX "transfer_from_account_id_id_idx" ON "transfer"("from_account_id", "id");
-
--- CreateIndex
-CREATE INDEX "transfer_to_account_id_id_idx" ON "transfer"("to_account_id", "id");
-
--- CreateIndex
 CREATE UNIQUE INDEX "entry-exists" ON "entry"("transfer_id", "account_id");
 
 -- CreateIndex
@@ -255,9 +249,6 @@ CREATE UNIQUE INDEX "image-position-taken" ON "image"("product_id", "position");
 
 -- CreateIndex
 CREATE INDEX "order_user_id_id_idx" ON "order"("user_id", "id");
-
--- CreateIndex
-CREATE INDEX "order_user_id_status_id_idx" ON "order"("user_id", "status", "id");
 
 -- CreateIndex
 CREATE INDEX "order_status_id_idx" ON "order"("status", "id");

@@ -1,0 +1,195 @@
+import { databaseFailure } from '../src/database/failures.ts';
+import { DATABASE, type Sql, type Tables } from '../src/database/tables.ts';
+import { newId } from '../src/kernel/ids.ts';
+import type { TransactionOptions } from '../src/transactions/boundary.ts';
+import { TransactionConflictError } from '../src/transactions/errors.ts';
+import { Transactions } from '../src/transactions/transactions.ts';
+import { startApp, type TestApp } from './support/app.ts';
+import { inFlight } from './support/crowd.ts';
+
+type Database = Tables<'product'> & Sql;
+let service: TestApp;
+let db: Database;
+let run: Transactions['run'];
+beforeAll(async () => {
+  service = await startApp({ DATABASE_POOL_SIZE: '16', DATABASE_POOL_WAIT_MS: '20000' });
+  db = service.app.get<Database>(DATABASE);
+  const transactions = service.app.get(Transactions);
+  run = (options, work) => transactions.run(options, work);
+  await service.database.query(`CREATE FUNCTION raise(code text) RETURNS int LANGUAGE plpgsql AS
+    $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = code; END $$`);
+});
+afterAll(() => service.close());
+
+let counter = 0;
+/** Rows to fight for: products, whose description says whether somebody is on duty. */
+async function makeDoctors(count: number): Promise<string[]> {
+  const rows = Array.from({ length: count }, () => ({ id: newId(), slug: `doctor-${++counter}`, name: 'Doctor' }));
+  await db.product.createMany({ data: rows.map((row) => ({ ...row, description: 'on duty' })) });
+  return rows.map(({ id }) => id);
+}
+const onDuty = (ids: string[]) => db.product.count({ where: { id: { in: ids }, description: 'on duty' } });
+const leave = (id: string) => db.product.updateMany({ where: { id }, data: { description: 'gone' } });
+
+/** Leaves when somebody else stays: right alone, wrong when two do it at once and each sees the other. */
+const leaveUnlessLast = (ids: string[], id: string, options: TransactionOptions = {}) =>
+  run({ isolation: 'serializable', ...options }, async () => {
+    const isLast = (await onDuty(ids)) < 2;
+    if (!isLast) await leave(id);
+    return !isLast;
+  });
+
+/** Raises the SQLSTATE in the database, as a raw statement. */
+const raise = (sqlState: string) => db.$queryRaw`SELECT raise(${sqlState})`;
+
+describe('a conflict', () => {
+  it('never reaches a caller: of two hundred that leave two by two, one of each pair stays', async () => {
+    const doctors = await makeDoctors(200);
+    const pairOf = (n: number): string[] => doctors.slice(n - (n % 2), n - (n % 2) + 2);
+
+    const left = await inFlight(16, 200, (n) => leaveUnlessLast(pairOf(n), doctors[n]!));
+
+    expect(left.filter(Boolean)).toHaveLength(100);
+    for (let n = 0; n < 200; n += 2) expect(await onDuty(pairOf(n))).toBe(1);
+  }, 60_000);
+
+  it.each(['40001', '40P01'])('%s at a raw statement is tried again in a fresh transaction', async (sqlState) => {
+    const transactions: string[] = [];
+    const answer = await run({}, async () => {
+      const [row] = await db.$queryRaw<{ id: string }[]>`SELECT pg_current_xact_id()::text AS id`;
+      transactions.push(row!.id);
+      if (transactions.length < 3) await raise(sqlState);
+      return 'done';
+    });
+    expect(answer).toBe('done');
+    expect(new Set(transactions).size).toBe(3);
+  });
+
+  it('at a model query is tried again', async () => {
+    const [id] = (await makeDoctors(1)) as [string];
+    let attempts = 0;
+    await run({ isolation: 'repeatable-read' }, async () => {
+      await db.product.findUniqueOrThrow({ where: { id } });
+      // Somebody else changes the row that this snapshot has seen.
+      if (++attempts === 1)
+        await run({ propagation: 'requires-new' }, () => db.product.update({ where: { id }, data: { name: 'Other' } }));
+      await db.product.update({ where: { id }, data: { description: 'mine' } });
+    });
+    expect(attempts).toBe(2);
+    expect(await db.product.findUnique({ where: { id } })).toMatchObject({ name: 'Other', description: 'mine' });
+  });
+
+  it('at COMMIT is tried again', async () => {
+    const [a, b] = (await makeDoctors(2)) as [string, string];
+    let attempts = 0;
+    const left = await run({ isolation: 'serializable' }, async () => {
+      const isLast = (await onDuty([a, b])) < 2;
+      if (!isLast) await leave(a);
+      if (++attempts === 1)
+        await run({ propagation: 'requires-new', isolation: 'serializable' }, async () => {
+          if ((await onDuty([a, b])) === 2) await leave(b);
+        });
+      return !isLast;
+    });
+    expect([left, attempts]).toEqual([false, 2]);
+    expect(await onDuty([a, b])).toBe(1);
+  });
+
+  it('by a deadlock of two is tried again by the one that lost', async () => {
+    const [a, b] = (await makeDoctors(2)) as [string, string];
+    let attempts = 0;
+    let met: () => void = () => undefined;
+    const bothHoldOne = new Promise<void>((resolve) => (met = resolve));
+    const inOrder = (first: string, second: string) =>
+      run({}, async () => {
+        await leave(first);
+        if (++attempts === 2) met();
+        await bothHoldOne;
+        await leave(second);
+      });
+    await Promise.all([inOrder(a, b), inOrder(b, a)]);
+    expect(attempts).toBe(3);
+    expect(await onDuty([a, b])).toBe(0);
+  });
+
+  it('stores nothing of the attempts that met it', async () => {
+    const slugs: string[] = [];
+    await run({}, async () => {
+      const slug = `attempt-${++counter}`;
+      slugs.push(slug);
+      await db.product.create({ data: { id: newId(), slug, name: slug } });
+      if (slugs.length < 3) await raise('40001');
+    });
+    const stored = await db.product.findMany({ where: { slug: { in: slugs } } });
+    expect(stored.map(({ slug }) => slug)).toEqual([slugs[2]]);
+  });
+});
+
+describe('trying again', () => {
+  const always = (attempts: { n: number }) => async () => {
+    attempts.n++;
+    await raise('40001');
+  };
+
+  it('ends after five times, and the error says how often the work was run', async () => {
+    const attempts = { n: 0 };
+    const error = await run({ name: 'Stubborn' }, always(attempts)).catch((thrown: unknown) => thrown);
+    expect(error).toBeInstanceOf(TransactionConflictError);
+    expect(error).toMatchObject({ attempts: 6, message: 'Stubborn met a conflict at each of 6 attempts.' });
+    expect(attempts.n).toBe(6);
+    expect(databaseFailure((error as Error).cause)?.sqlState).toBe('40001');
+  });
+
+  it('is done as often as the boundary says', async () => {
+    for (const retry of [0, 1, 3]) {
+      const attempts = { n: 0 };
+      await expect(run({ retry }, always(attempts))).rejects.toThrow();
+      expect(attempts.n).toBe(retry + 1);
+    }
+  });
+
+  it('ends with the time of the boundary', async () => {
+    const attempts = { n: 0 };
+    await expect(run({ retry: 10_000, timeout: '400ms' }, always(attempts))).rejects.toThrow(TransactionConflictError);
+    expect(attempts.n).toBeGreaterThan(1);
+    expect(attempts.n).toBeLessThan(400);
+  });
+
+  it('is not done for any other error', async () => {
+    for (const sqlState of ['23505', '55P03', '57014', 'P0001']) {
+      let attempts = 0;
+      const failing = run({}, async () => {
+        attempts++;
+        await raise(sqlState);
+      });
+      await expect(failing).rejects.toThrow();
+      expect(attempts).toBe(1);
+    }
+  });
+
+  it('is left to the outermost boundary, whatever the inner one is', async () => {
+    for (const propagation of ['required', 'nested', 'requires-new'] as const) {
+      const attempts = { outer: 0, inner: 0 };
+      await run({}, async () => {
+        attempts.outer++;
+        await run({ propagation }, async () => {
+          if (++attempts.inner < 3) await raise('40001');
+        });
+      });
+      expect([propagation, attempts]).toEqual([propagation, { outer: 3, inner: 3 }]);
+    }
+  });
+});
+
+describe('over HTTP', () => {
+  it('a conflict that does not end is 503, may be repeated, and has stored nothing', async () => {
+    await service.database.query(`CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '40001'; END $$`);
+    await service.database.query(`CREATE TRIGGER conflict BEFORE INSERT ON profile EXECUTE FUNCTION conflict()`);
+    const body = { email: 'conflict@example.com', password: 'long enough', profile: { displayName: 'C' } };
+    const answer = await service.as().post('/v1/users', body).expect(503).expect('retry-after', '1');
+    expect(answer.body).toMatchObject({ code: 'transient-contention', retryable: true });
+    await service.database.query('DROP TRIGGER conflict ON profile');
+    await service.as().post('/v1/users', body).expect(201);
+  });
+});
