@@ -136,7 +136,9 @@ async function plansOf(
     .take()
     .filter(({ text }) => /^\s*(SELECT|UPDATE|DELETE)\b/.test(text) && !text.includes('_lsn('));
   expect(sent.length).toBeGreaterThan(0);
-  return Promise.all(sent.map(async (statement) => ({ text: statement.text, plan: await explain(statement) })));
+  const plans = [];
+  for (const statement of sent) plans.push({ text: statement.text, plan: await explain(statement) });
+  return plans;
 }
 
 const shown = (prefix: Parameters<typeof showId>[0], kind: string): string => showId(prefix, ids[kind] as string);
@@ -156,16 +158,16 @@ const requests: [string, () => Promise<{ status: number; body: unknown }>][] = [
   ['GET /v1/transfers/:id', async () => alice.get(`/v1/transfers/${shown('tr', 'transfer')}`)],
   ['GET /v1/transfers/:id by an operator', async () => operator.get(`/v1/transfers/${shown('tr', 'transfer')}`)],
   ['GET /v1/products', async () => alice.get('/v1/products')],
-  ['GET /v1/products, the next page', async () => alice.get(await next(alice, '/v1/products?limit=100'))],
+  ['GET /v1/products, the next page', async () => alice.get(await next(alice, '/v1/products?limit=20'))],
   ['GET /v1/products/:id', async () => alice.get(`/v1/products/${shown('prd', 'product')}`)],
   ['GET /v1/skus/:id', async () => alice.get(`/v1/skus/${shown('sku', 'sku')}`)],
   ['GET /v1/skus/:id/stock', async () => alice.get(`/v1/skus/${shown('sku', 'sku')}/stock`)],
   ['GET /v1/orders', async () => alice.get('/v1/orders')],
-  ['GET /v1/orders, the next page', async () => alice.get(await next(alice, '/v1/orders?limit=100'))],
+  ['GET /v1/orders, the next page', async () => alice.get(await next(alice, '/v1/orders?limit=20'))],
   ['GET /v1/orders by status', async () => alice.get('/v1/orders?status=placed')],
   ['GET /v1/orders by a rare status', async () => alice.get('/v1/orders?status=cancelled')],
   ['GET /v1/orders by status, the next page', async () => alice.get(await next(alice, '/v1/orders?status=placed'))],
-  ['GET /v1/orders by an operator', async () => operator.get('/v1/orders?limit=100')],
+  ['GET /v1/orders by an operator', async () => operator.get('/v1/orders?limit=20')],
   ['GET /v1/orders by an operator, the next page', async () => operator.get(await next(operator, '/v1/orders'))],
   ['GET /v1/orders by status, by an operator', async () => operator.get('/v1/orders?status=cancelled')],
   [
