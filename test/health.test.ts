@@ -1,5 +1,5 @@
 import { Drain } from '../src/operations/drain.ts';
-import { startApp, type TestApp } from './support/app.ts';
+import { api, serve, startApp, type TestApp } from './support/app.ts';
 import { recordStatements } from './support/statements.ts';
 
 let service: TestApp;
@@ -25,6 +25,17 @@ describe('readyz', () => {
       status: 'ok',
       details: { serving: { status: 'up' }, primary: { status: 'up' }, replica: { status: 'up' } },
     });
+  });
+
+  it('tells of no replica where there is none, and reads go to the primary', async () => {
+    const { url, app } = await serve(service.database, { DATABASE_READ_URL: '' });
+    const { body } = await api(url).get('/readyz').expect(200);
+    expect(Object.keys(body.details as object)).toEqual(['serving', 'primary']);
+    const statements = recordStatements();
+    await api(url).get('/v1/products').expect(200);
+    statements.stop();
+    expect(new Set(statements.take().map(({ connection }) => connection))).toEqual(new Set(['holdfast write']));
+    await app.close();
   });
 
   it('asks each database at most once a second, however often it is asked itself', async () => {

@@ -47,11 +47,9 @@ export class HealthController {
   @Get('readyz')
   @Public()
   ready() {
-    return this.checks.check([
-      () => this.serving(),
-      () => this.reach('primary', this.databases.write),
-      () => this.reach('replica', this.databases.read),
-    ]);
+    const { write, read, hasReplica } = this.databases;
+    const replica = hasReplica ? [() => this.reach('replica', read)] : [];
+    return this.checks.check([() => this.serving(), () => this.reach('primary', write), ...replica]);
   }
 
   /** Has it started? The port opens after the migrations were checked; the first connection is made here. */
