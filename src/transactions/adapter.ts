@@ -2,6 +2,7 @@ import type { TransactionalAdapter } from '@nestjs-cls/transactional';
 import { TransactionalAdapterPrisma } from '@nestjs-cls/transactional-adapter-prisma';
 import { Databases } from '../database/databases.ts';
 import type { Client } from '../database/client.ts';
+import { beginningWith } from '../database/connection.ts';
 import { isOutcomeUnknown, isUnreachable } from '../database/failures.ts';
 import type { PrismaClient, Prisma } from '../database/generated/client.ts';
 import type { Isolation, TransactionOptions } from './boundary.ts';
@@ -21,12 +22,6 @@ export interface BeginOptions extends Required<Pick<TransactionOptions, 'readOnl
   /** Milliseconds to wait for a connection. */
   readonly poolWaitMs: number;
 }
-
-const isolationLevels = {
-  'read-committed': 'ReadCommitted',
-  'repeatable-read': 'RepeatableRead',
-  serializable: 'Serializable',
-} as const;
 
 // What BEGIN may take when there is a connection.
 const beginMs = 1000;
@@ -57,15 +52,16 @@ export class BoundaryAdapter extends TransactionalAdapterPrisma {
 }
 
 async function begin(databases: Databases, reads: ReadRouter, options: BeginOptions, work: Work, setClient: SetClient) {
-  const client = options.readOnly ? await reads.client() : databases.write;
-  const progress: Progress = { hasBegun: false, isDone: false };
-  const on = (chosen: Client) =>
-    runOn({ prisma: chosen.prisma, isPrimary: chosen === databases.write }, options, progress, work, setClient);
+  // A standby has no SERIALIZABLE.
+  const mayReadElsewhere = options.readOnly && options.isolation !== 'serializable';
+  const client = mayReadElsewhere ? await reads.client() : databases.write;
+  const progress: Progress = { isDone: false };
+  const on = ({ prisma }: Client) => runOn(prisma, options, progress, work, setClient);
   try {
     return await on(client);
   } catch (error) {
-    // The replica is away and nothing has been done yet.
-    if (client !== databases.write && !progress.hasBegun && isUnreachable(error)) {
+    // Work that only reads can be done again, on the server that is there.
+    if (client !== databases.write && isUnreachable(error)) {
       reads.lost(error);
       return await on(databases.write);
     }
@@ -78,42 +74,40 @@ async function begin(databases: Databases, reads: ReadRouter, options: BeginOpti
 }
 
 interface Progress {
-  hasBegun: boolean;
   isDone: boolean;
 }
 
-function runOn(
-  { prisma, isPrimary }: Pick<Client, 'prisma'> & { isPrimary: boolean },
-  options: BeginOptions,
-  progress: Progress,
-  work: Work,
-  setClient: SetClient,
-): Promise<unknown> {
-  return prisma.$transaction(
-    async (transaction) => {
-      await prepare(transaction, options, isPrimary);
-      progress.hasBegun = true;
-      setClient(transaction);
-      const result = await work();
-      progress.isDone = true;
-      return result;
-    },
-    {
-      // The pool's own limit comes first and says better what was waited for.
-      maxWait: options.poolWaitMs + beginMs,
-      timeout: options.timeoutMs + (options.hasOwnTimeout ? 2 * graceMs : 0),
-      ...(options.isolation && { isolationLevel: isolationLevels[options.isolation] }),
-    },
+function runOn(prisma: PrismaClient, options: BeginOptions, progress: Progress, work: Work, setClient: SetClient) {
+  const endsAt = performance.now() + options.timeoutMs;
+  const inTransaction = async (transaction: TransactionClient): Promise<unknown> => {
+    setClient(transaction);
+    const result = await work();
+    progress.isDone = true;
+    return result;
+  };
+  return beginningWith(
+    () => settingsOf(options, endsAt),
+    () =>
+      prisma.$transaction(inTransaction, {
+        // The pool's own limit comes first and says better what was waited for.
+        maxWait: options.poolWaitMs + beginMs,
+        timeout: options.timeoutMs + (options.hasOwnTimeout ? 2 * graceMs : 0),
+      }),
   );
 }
 
-async function prepare(transaction: TransactionClient, options: BeginOptions, isPrimary: boolean): Promise<void> {
-  // On the replica the role and the server refuse writes by themselves.
-  if (options.readOnly && isPrimary) await transaction.$executeRaw`SET TRANSACTION READ ONLY`;
-  if (!options.hasOwnTimeout) return;
-  // Prisma's clock only forbids the next statement; the server's also ends the running one. `transaction_timeout` came with PostgreSQL 17.
-  const [each, all] = [options.timeoutMs, options.timeoutMs + graceMs].map((limit) => `${Math.ceil(limit)}`);
-  await transaction.$queryRaw`
-    SELECT set_config('statement_timeout', ${each}, true),
-      CASE WHEN current_setting('server_version_num')::int >= 170000 THEN set_config('transaction_timeout', ${all}, true) END`;
+/** What is sent with BEGIN. No value in it comes from outside: levels are ours, times are numbers. */
+function settingsOf({ isolation, readOnly, hasOwnTimeout }: BeginOptions, endsAt: number): string {
+  const settings = [];
+  if (isolation !== null) settings.push(`SET TRANSACTION ISOLATION LEVEL ${isolation.replace('-', ' ')}`);
+  if (readOnly) settings.push('SET TRANSACTION READ ONLY');
+  if (hasOwnTimeout) {
+    // Prisma's clock only forbids the next statement; the server's also ends the running one. `transaction_timeout` came with PostgreSQL 17.
+    const left = Math.max(1, Math.ceil(endsAt - performance.now()));
+    settings.push(
+      `SET LOCAL statement_timeout = ${left}`,
+      `SELECT set_config('transaction_timeout', '${left + graceMs}', true) WHERE current_setting('server_version_num')::int >= 170000`,
+    );
+  }
+  return settings.join('; ');
 }

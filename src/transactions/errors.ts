@@ -8,6 +8,16 @@ export class TransactionRequiredError extends Error {
   override readonly name = 'TransactionRequiredError';
 }
 
+/** Work that was started in a boundary and not awaited asks for the database after its end. It is refused: it would write outside. */
+export class DetachedTransactionError extends Error {
+  override readonly name = 'DetachedTransactionError';
+  constructor(boundary: string) {
+    super(
+      `${boundary} is over, and work that it did not wait for asks for the database. Await it inside, or start it after.`,
+    );
+  }
+}
+
 /** The connection was lost while COMMIT was under way: the work is either stored or not, and it is not known which. */
 export class CommitOutcomeUnknownError extends Error {
   override readonly name = 'CommitOutcomeUnknownError';

@@ -5,14 +5,18 @@ import { type Config, DatabaseConfig } from '../config/config.ts';
 import type { Prisma } from '../database/generated/client.ts';
 import type { Adapter, BeginOptions } from './adapter.ts';
 import { type Boundary, milliseconds, planBoundary, type TransactionOptions } from './boundary.ts';
+import { DetachedTransactionError } from './errors.ts';
 import { retrying } from './retry.ts';
 import { ReadRouter } from './read-router.ts';
 
 const RUNNING = Symbol('boundary');
 const defaultRetries = 5;
+/** What the asynchronous context holds of the boundary it was made in. */
 interface Running {
   readonly owner: Transactions;
   readonly boundary: Boundary;
+  /** Its work has come to an end, and whoever still holds this context has outlived it. */
+  isOver: boolean;
 }
 type Work<T> = () => Promise<T>;
 
@@ -28,14 +32,18 @@ export class Transactions {
 
   /**
    * Runs the work in a boundary: all of it is stored, or, when it throws, nothing.
-   * Throws TransactionJoinError, TransactionRequiredError, TransactionConflictError, CommitOutcomeUnknownError, and whatever the work throws.
+   * Throws TransactionJoinError, TransactionRequiredError, TransactionConflictError, CommitOutcomeUnknownError,
+   * DetachedTransactionError, and whatever the work throws.
    */
   async run<T>(options: TransactionOptions, work: Work<T>): Promise<T> {
     switch (planBoundary(this.running(), options)) {
       case 'join':
         return work();
       case 'suspend':
-        return this.host.withoutTransaction(work);
+        return this.host.withoutTransaction(() => {
+          this.cls.set(RUNNING, null);
+          return work();
+        });
       case 'nest':
         return this.host.withTransaction(HostPropagation.Nested, work);
       case 'begin':
@@ -43,11 +51,15 @@ export class Transactions {
     }
   }
 
-  /** The running boundary; null outside. That of another application in this process is not ours to join. */
+  /**
+   * The running boundary; null outside. That of another application in this process is not ours to join.
+   * Throws DetachedTransactionError in work that has outlived its boundary: it would write outside it.
+   */
   running(): Boundary | null {
-    if (!this.host.isTransactionActive()) return null;
-    const { owner, boundary } = this.cls.get<Running>(RUNNING);
-    return owner === this ? boundary : null;
+    const running = this.cls.isActive() ? this.cls.get<Running | null>(RUNNING) : null;
+    if (running?.owner !== this) return null;
+    if (running.isOver) throw new DetachedTransactionError(running.boundary.name);
+    return running.boundary;
   }
 
   /** The transaction of the running boundary, else the client that routes. */
@@ -66,6 +78,7 @@ export class Transactions {
   private attempt<T>(name: string, endsAt: number, options: TransactionOptions, work: Work<T>): Promise<T> {
     const isolation = options.isolation ?? 'read-committed';
     const boundary: Boundary = { name, readOnly: options.readOnly ?? false, isolation, endsAt };
+    const running: Running = { owner: this, boundary, isOver: false };
     const begin: BeginOptions = {
       name,
       timeoutMs: endsAt - performance.now(),
@@ -76,8 +89,8 @@ export class Transactions {
     };
     // The host would join for `Required`; whether to join is decided by now.
     return this.host.withTransaction(HostPropagation.RequiresNew, begin, () => {
-      this.cls.set<Running>(RUNNING, { owner: this, boundary });
-      return work();
+      this.cls.set<Running>(RUNNING, running);
+      return work().finally(() => (running.isOver = true));
     });
   }
 }

@@ -1,0 +1,162 @@
+import { createServer, connect, type AddressInfo } from 'node:net';
+import { Injectable, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { configModule, makeConfig } from '../src/config/config.ts';
+import { readEnvironment } from '../src/config/environment.ts';
+import { databaseFailure } from '../src/database/failures.ts';
+import { beginningWith } from '../src/database/connection.ts';
+import { Databases } from '../src/database/databases.ts';
+import { InjectDatabase, type Sql, type Tables } from '../src/database/tables.ts';
+import { newId } from '../src/kernel/ids.ts';
+import type { TransactionOptions } from '../src/transactions/boundary.ts';
+import { Transactions } from '../src/transactions/transactions.ts';
+import { TransactionsModule } from '../src/transactions/transactions.module.ts';
+import { createDatabase, type TestDatabase } from './support/database.ts';
+
+const holdMs = 20;
+
+@Injectable()
+class Marks {
+  constructor(@InjectDatabase() readonly db: Tables<'product' | 'sku'> & Sql) {}
+}
+
+let database: TestDatabase;
+let proxy: Awaited<ReturnType<typeof startCountingProxy>>;
+let marks: Marks;
+let transactions: Transactions;
+let databases: Databases;
+let close: () => Promise<void>;
+
+beforeAll(async () => {
+  database = await createDatabase();
+  proxy = await startCountingProxy(database.urls.app);
+  const environment = readEnvironment({
+    DATABASE_WRITE_URL: proxy.url,
+    AUTH_SECRET: 'a secret of the tests, which is long enough',
+    DATABASE_POOL_SIZE: '2',
+  });
+  const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);
+  @Module({ imports: [configModule(config), TransactionsModule], providers: [Marks] })
+  class ProbeModule {}
+  const app = await NestFactory.createApplicationContext(ProbeModule, { logger: false, abortOnError: false });
+  [marks, transactions, databases] = [app.get(Marks), app.get(Transactions), app.get(Databases)];
+  close = () => app.close();
+  // Both connections are there.
+  await Promise.all([run({}, show), run({}, show)]);
+});
+afterAll(async () => {
+  await close();
+  proxy.close();
+  await database.drop();
+});
+
+/** Holds back everything for a while, and counts how often the client speaks after the server has spoken: round trips. */
+async function startCountingProxy(target: string) {
+  const { hostname, port } = new URL(target);
+  let turns = 0;
+  let isServersTurn = false;
+  const server = createServer((client) => {
+    const upstream = connect({ host: hostname, port: Number(port) });
+    client.on('data', (chunk) => {
+      if (!isServersTurn) turns++;
+      isServersTurn = true;
+      setTimeout(() => upstream.write(chunk), holdMs);
+    });
+    upstream.on('data', (chunk) => {
+      isServersTurn = false;
+      setTimeout(() => client.write(chunk), holdMs);
+    });
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const)
+      socket.on('error', () => undefined).on('close', () => other.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = Object.assign(new URL(target), { port: String((server.address() as AddressInfo).port) }).href;
+  return { url, turns: () => turns, close: () => void server.close() };
+}
+
+async function tripsOf(work: () => Promise<unknown>): Promise<number> {
+  const before = proxy.turns();
+  await work();
+  return proxy.turns() - before;
+}
+
+const run = (options: TransactionOptions, work: () => Promise<unknown>) => transactions.run(options, work);
+const show = () => marks.db.$queryRaw`SELECT current_setting('transaction_isolation')`;
+const setting = async (name: string): Promise<string | undefined> =>
+  (await marks.db.$queryRaw<{ value: string }[]>`SELECT current_setting(${name}) AS value`)[0]?.value;
+
+describe('a boundary', () => {
+  it('of one statement costs two round trips, whatever it asks for', async () => {
+    for (const options of [
+      {},
+      { isolation: 'serializable' },
+      { readOnly: true },
+      { timeout: '2s' },
+      { isolation: 'repeatable-read', readOnly: true, timeout: '2s' },
+    ] satisfies TransactionOptions[])
+      expect([options, await tripsOf(() => run(options, show))]).toEqual([options, 2]);
+  });
+
+  it('of three statements costs four', async () => {
+    const three = async () => {
+      for (let n = 0; n < 3; n++) await show();
+    };
+    expect(await tripsOf(() => run({ isolation: 'serializable', timeout: '2s' }, three))).toBe(4);
+  });
+
+  it('that says nothing to the database costs none, also when it fails', async () => {
+    expect(await tripsOf(() => run({ isolation: 'serializable' }, async () => 1))).toBe(0);
+    const failing = () => run({}, () => Promise.reject(new Error('thrown'))).catch(() => undefined);
+    expect(await tripsOf(failing)).toBe(0);
+    expect(await tripsOf(() => run({}, show))).toBe(2);
+  });
+
+  it('has what it asks for from its first statement on, and the next one on the connection does not', async () => {
+    const asked = await run(
+      { isolation: 'repeatable-read', readOnly: true, timeout: '1500ms' },
+      async () =>
+        [
+          await setting('transaction_isolation'),
+          await setting('transaction_read_only'),
+          Number.parseInt((await setting('statement_timeout')) ?? '', 10),
+        ] as const,
+    );
+    expect(asked).toEqual(['repeatable read', 'on', expect.any(Number)]);
+    expect((asked as [string, string, number])[2]).toBeLessThanOrEqual(1500);
+    expect(
+      await run({}, async () => [await setting('transaction_isolation'), await setting('transaction_read_only')]),
+    ).toEqual(['read committed', 'off']);
+  });
+
+  it('keeps its settings to itself: what it begins outside itself has none of them', async () => {
+    const slug = 'beside';
+    const sku = { id: newId(), code: 'BESIDE', name: 'Beside', price: 1n, currency: 'EUR' };
+    // A nested write outside the boundary is a transaction of Prisma's own, on another connection.
+    const wide = await transactions.run({ readOnly: true, isolation: 'serializable' }, async () =>
+      run({ propagation: 'not-supported' }, () =>
+        marks.db.product.create({ data: { id: newId(), slug, name: slug, skus: { create: sku } } }),
+      ),
+    );
+    expect(wide).toMatchObject({ slug });
+  });
+});
+
+describe('a beginning that fails', () => {
+  it('is reported as itself by the first statement, and nothing is stored', async () => {
+    const slug = 'never';
+    const begun = beginningWith(
+      () => "SET LOCAL statement_timeout = 'nonsense'",
+      () =>
+        databases.write.prisma.$transaction(async (transaction) =>
+          transaction.product.create({ data: { id: newId(), slug, name: slug } }),
+        ),
+    );
+    const error: unknown = await begun.catch((thrown: unknown) => thrown);
+    expect(databaseFailure(error)?.sqlState).toBe('22023'); // invalid_parameter_value, not 25P02
+    expect(await database.query('SELECT 1 FROM product WHERE slug = $1', [slug])).toEqual([]);
+    expect(await tripsOf(() => run({}, show))).toBe(2);
+  });
+});
