@@ -65,7 +65,11 @@ async function statementsOf(ask: () => PromiseLike<Response>): Promise<string[]>
   const { status } = await ask();
   statements.stop();
   expect(status).toBeLessThan(300);
-  return statements.take().map(({ text }) => text);
+  // A replica that is slow today is asked again for its position: that is not the endpoint's.
+  return statements
+    .take()
+    .map(({ text }) => text)
+    .filter((text) => !text.includes('_lsn('));
 }
 
 const place = (items: number) =>
@@ -168,6 +172,6 @@ it('a read costs no transaction, and a boundary no more than its BEGIN and COMMI
   const written = await statementsOf(() =>
     operator.api.post(`/v1/skus/${skus[0]!.id}/stock-adjustments`, { quantity: 1 }),
   );
-  expect([written[0], written.at(-1)]).toEqual(['BEGIN', 'COMMIT']);
+  expect([written[0], written.at(-1)]).toEqual([expect.stringMatching(/^BEGIN; /), 'COMMIT']);
   expect(written.filter((text) => /^(BEGIN|COMMIT|ROLLBACK|SET|SAVEPOINT|RELEASE)/.test(text))).toHaveLength(2);
 });

@@ -385,6 +385,42 @@ describe('propagation', () => {
   });
 });
 
+describe('the name of a boundary', () => {
+  // Only a superuser is shown what others do.
+  let superuser: pg.Client;
+  beforeAll(async () => {
+    superuser = new pg.Client({ connectionString: database.urls.superuser });
+    await superuser.connect();
+  });
+  afterAll(() => superuser.end());
+  const seen = async () => {
+    const { rows } = await superuser.query<{ name: string; waits: string | null }>(
+      `SELECT application_name AS name, wait_event_type AS waits FROM pg_stat_activity
+       WHERE datname = current_database() AND application_name LIKE 'holdfast %' AND state <> 'idle' ORDER BY 1`,
+    );
+    return rows;
+  };
+
+  it('tells in pg_stat_activity who holds a lock and who waits for it', async () => {
+    const slug = fresh('held');
+    await one.marks.write(slug);
+    const rename = (name: string) => one.marks.db.product.updateMany({ where: { slug }, data: { name } });
+    let release: () => void = () => undefined;
+    const released = new Promise<void>((resolve) => (release = resolve));
+    const holder = one.run({ name: "Holder's" }, async () => {
+      await rename('first');
+      await released;
+    });
+    await eventually(seen, (rows) => rows.length === 1);
+    const waiter = one.run({ name: 'Waiter' }, () => rename('second'));
+    const both = await eventually(seen, (rows) => rows.some(({ waits }) => waits === 'Lock'));
+    expect(both).toMatchObject([{ name: "holdfast Holder's" }, { name: 'holdfast Waiter', waits: 'Lock' }]);
+    release();
+    await Promise.all([holder, waiter]);
+    expect(await one.marks.show('application_name')).toBe('holdfast write');
+  });
+});
+
 describe('isolation', () => {
   const levels: [Isolation, string][] = [
     ['read-committed', 'read committed'],
@@ -535,7 +571,11 @@ describe('the timeout of a boundary', () => {
     await one.run({ timeout: '1s' }, () => one.marks.pid());
     const asked = statements.take();
     statements.stop();
-    expect(without.map(({ text }) => text)).toEqual(['BEGIN', 'SELECT pg_backend_pid() AS pid', 'COMMIT']);
+    expect(without.map(({ text }) => text)).toEqual([
+      expect.stringMatching(/^BEGIN; SET LOCAL application_name = '[^']*'$/),
+      'SELECT pg_backend_pid() AS pid',
+      'COMMIT',
+    ]);
     expect(asked).toHaveLength(3);
   });
 

@@ -1,3 +1,4 @@
+import pg from 'pg';
 import type { TransactionalAdapter } from '@nestjs-cls/transactional';
 import { TransactionalAdapterPrisma } from '@nestjs-cls/transactional-adapter-prisma';
 import { Databases } from '../database/databases.ts';
@@ -96,10 +97,11 @@ function runOn(prisma: PrismaClient, options: BeginOptions, progress: Progress, 
   );
 }
 
-/** What is sent with BEGIN. No value in it comes from outside: levels are ours, times are numbers. */
-function settingsOf({ isolation, readOnly, hasOwnTimeout }: BeginOptions, endsAt: number): string {
-  const settings = [];
-  if (isolation !== null) settings.push(`SET TRANSACTION ISOLATION LEVEL ${isolation.replace('-', ' ')}`);
+/** What is sent with BEGIN. Nothing in it comes from outside: names and levels stand in the code, times are numbers. */
+function settingsOf({ name, isolation, readOnly, hasOwnTimeout }: BeginOptions, endsAt: number): string {
+  // So that pg_stat_activity tells who holds a lock and who waits for it.
+  const settings = [`SET LOCAL application_name = ${pg.escapeLiteral(`holdfast ${name}`)}`];
+  if (isolation !== null) settings.unshift(`SET TRANSACTION ISOLATION LEVEL ${isolation.replace('-', ' ')}`);
   if (readOnly) settings.push('SET TRANSACTION READ ONLY');
   if (hasOwnTimeout) {
     // Prisma's clock only forbids the next statement; the server's also ends the running one. `transaction_timeout` came with PostgreSQL 17.
