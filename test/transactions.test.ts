@@ -559,8 +559,9 @@ describe('the timeout of a boundary', () => {
 
   it('is forgotten when the connection serves the next one', async () => {
     const shown = (options: TransactionOptions) => one.run(options, () => one.marks.show('statement_timeout'));
-    expect(await shown({ timeout: '1500ms' })).toBe('1500ms');
-    expect(await shown({ timeout: '60s' })).toBe('1min');
+    // What is left of it when BEGIN is sent.
+    expect(await shown({ timeout: '1500ms' })).toMatch(/^1[0-5]\d\dms$/);
+    expect(await shown({ timeout: '60s' })).toMatch(/^(1min|5\d{4}ms|5\ds)$/);
     for (let i = 0; i < 10; i++) expect(await shown({})).toBe('10s');
   });
 
