@@ -35,8 +35,8 @@ function driverCause(error: unknown): DriverCause | undefined {
   return isSqlState(code) ? { originalCode: code, originalMessage: message } : undefined;
 }
 
-// Prisma's own codes have the form of a SQLSTATE: P2002.
-const isSqlState = (code: string): boolean => /^[0-9A-Z]{5}$/.test(code) && !/^P\d{4}$/.test(code);
+// Prisma's own codes have the form of a SQLSTATE, P2002, and so has a code of the socket, EPIPE; but every SQLSTATE has a digit.
+const isSqlState = (code: string): boolean => /^(?=.*\d)[0-9A-Z]{5}$/.test(code) && !/^P\d{4}$/.test(code);
 
 // Sentences of pg 8 and codes of the socket, none of which PostgreSQL itself answers with.
 const lostSentences =
