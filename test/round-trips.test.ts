@@ -4,7 +4,7 @@ import { NestFactory } from '@nestjs/core';
 import { configModule, makeConfig } from '../src/config/config.ts';
 import { readEnvironment } from '../src/config/environment.ts';
 import { databaseFailure } from '../src/database/failures.ts';
-import { beginningWith } from '../src/database/connection.ts';
+import { beginningWith } from '../src/database/beginning.ts';
 import { Databases } from '../src/database/databases.ts';
 import { InjectDatabase, type Sql, type Tables } from '../src/database/tables.ts';
 import { newId } from '../src/kernel/ids.ts';
@@ -148,7 +148,15 @@ describe('a beginning that fails', () => {
   it('is reported as itself by the first statement, and nothing is stored', async () => {
     const slug = 'never';
     const begun = beginningWith(
-      () => "SET LOCAL statement_timeout = 'nonsense'",
+      {
+        readOnly: false,
+        settings: () => "SET LOCAL statement_timeout = 'nonsense'",
+        endsAt: Infinity,
+        hasOwnTime: false,
+        lockTimeoutMs: null,
+        asksPosition: false,
+        wire: null,
+      },
       () =>
         databases.write.prisma.$transaction(async (transaction) =>
           transaction.product.create({ data: { id: newId(), slug, name: slug } }),

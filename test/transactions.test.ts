@@ -4,15 +4,17 @@ import { NestFactory } from '@nestjs/core';
 import pg from 'pg';
 import { configModule, makeConfig } from '../src/config/config.ts';
 import { readEnvironment } from '../src/config/environment.ts';
-import { TransactionRolledBackError } from '../src/database/connection.ts';
+import { TransactionExpiredError } from '../src/database/errors.ts';
 import { databaseFailure } from '../src/database/failures.ts';
 import { InjectDatabase, type Sql, type Tables } from '../src/database/tables.ts';
 import { newId } from '../src/kernel/ids.ts';
 import type { Isolation, TransactionOptions } from '../src/transactions/boundary.ts';
 import {
   DetachedTransactionError,
+  ParallelNestingError,
   TransactionJoinError,
   TransactionRequiredError,
+  UnexpectedRollbackError,
 } from '../src/transactions/errors.ts';
 import { lockRows } from '../src/transactions/locks.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
@@ -29,6 +31,10 @@ class Marks {
 
   async write(slug: string): Promise<void> {
     await this.db.product.create({ data: { id: newId(), slug, name: slug } });
+  }
+
+  async writeRaw(slug: string): Promise<void> {
+    await this.db.$executeRaw`INSERT INTO product (id, slug, name) VALUES (${newId()}::uuid, ${slug}, ${slug})`;
   }
 
   async show(setting: string): Promise<string | undefined> {
@@ -191,7 +197,7 @@ describe('a boundary', () => {
     const [taken, lost] = [fresh('taken'), fresh('lost')];
     await one.marks.write(taken);
     const swallowing = boundary({}, lost, () => one.marks.write(taken).catch(() => undefined));
-    await expect(swallowing).rejects.toThrow(TransactionRolledBackError);
+    await expect(swallowing).rejects.toThrow(UnexpectedRollbackError);
     expect(await stored(lost)).toEqual([]);
   });
 
@@ -337,7 +343,7 @@ describe('propagation', () => {
       const nested = [a, b].map((slug) => boundary({ propagation: 'nested' }, slug, () => sleep(20)));
       await Promise.all(nested).finally(() => Promise.allSettled(nested));
     });
-    await expect(both).rejects.toThrow(/Concurrent nested transactions are not supported/);
+    await expect(both).rejects.toThrow(ParallelNestingError);
     expect(await stored(a, b)).toEqual([]);
   });
 
@@ -479,7 +485,8 @@ describe('a read-only boundary', () => {
     const error: unknown = await one
       .run({ readOnly: true }, async () => {
         expect(await one.marks.show('transaction_read_only')).toBe('on');
-        await one.marks.write(slug);
+        await expect(one.marks.write(slug)).rejects.toThrow(TransactionJoinError);
+        await one.marks.writeRaw(slug);
       })
       .catch((thrown: unknown) => thrown);
     statements.stop();
@@ -496,7 +503,7 @@ describe('a read-only boundary', () => {
     const primaryOnly = await startInstance({ ...database, urls: { ...database.urls, reader: '' } }, rest);
     const slug = fresh('refused');
     const error: unknown = await primaryOnly
-      .run({ readOnly: true }, () => primaryOnly.marks.write(slug))
+      .run({ readOnly: true }, () => primaryOnly.marks.writeRaw(slug))
       .catch((thrown: unknown) => thrown);
     expect(databaseFailure(error)?.sqlState).toBe('25006');
     expect(await primaryOnly.run({ readOnly: true }, () => primaryOnly.marks.show('transaction_read_only'))).toBe('on');
@@ -538,7 +545,9 @@ describe('the timeout of a boundary', () => {
     const ended = late.catch((thrown: unknown) => thrown);
     await eventually(atWork, (n) => n === 1, 2000);
     await eventually(atWork, (n) => n === 0, 2000);
-    expect(databaseFailure(await ended)?.sqlState).toBe('57014');
+    const error = await ended;
+    expect(error).toBeInstanceOf(TransactionExpiredError);
+    expect(databaseFailure((error as Error).cause)?.sqlState).toBe('57014');
     expect(await stored(slug)).toEqual([]);
   });
 
@@ -575,9 +584,10 @@ describe('the timeout of a boundary', () => {
     expect(without.map(({ text }) => text)).toEqual([
       expect.stringMatching(/^BEGIN; SET LOCAL application_name = '[^']*'$/),
       'SELECT pg_backend_pid() AS pid',
+      expect.stringContaining('pg_current_xact_id_if_assigned'),
       'COMMIT',
     ]);
-    expect(asked).toHaveLength(3);
+    expect(asked).toHaveLength(4);
   });
 
   it('longer than what is left of the running one is refused at the call', async () => {

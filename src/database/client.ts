@@ -1,13 +1,14 @@
 import { PrismaPg } from '@prisma/adapter-pg';
-import pg from 'pg';
 import type { Config } from '../config/config.ts';
-import { Connection } from './connection.ts';
 import { PrismaClient } from './generated/client.ts';
+import { Pool } from './pool.ts';
 
 /** A Prisma client and the pool under it. Both are bounded in every direction: places, waiting, statement time, idle time. */
 export interface Client {
+  /** What it is called in metrics, logs and probes: `primary`, `replica`, or the replica's own name. */
+  readonly name: string;
   readonly prisma: PrismaClient;
-  readonly pool: pg.Pool;
+  readonly pool: Pool;
 }
 
 // How many distinct statements are prepared by name on each connection. Lists of ids of every length would otherwise fill the server's memory.
@@ -17,28 +18,29 @@ const preparedStatements = 1000;
 const goneCheck = process.platform === 'win32' ? {} : { options: '-c client_connection_check_interval=500' };
 
 /** Opens a client; nothing connects before the first statement. Times in `settings` are milliseconds. */
-export function openClient(url: string, name: string, settings: Config['database']): Client {
-  const pool = new pg.Pool({
-    Client: Connection,
-    connectionString: url,
-    application_name: name,
-    max: settings.poolSize,
-    connectionTimeoutMillis: settings.poolWaitMs,
-    idleTimeoutMillis: 60_000,
-    keepAlive: true,
-    // Statements that Prisma sends together inside a transaction travel together, where pg 9 would refuse them.
-    pipeline: true,
-    ...goneCheck,
-    statement_timeout: settings.statementTimeoutMs,
-    lock_timeout: settings.lockTimeoutMs,
-    idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs,
-    // The server's own limit comes first; this one ends the wait for a server that has gone silent.
-    query_timeout: settings.statementTimeoutMs + 1000,
-  });
-  // An idle connection that dies is replaced at the next use. Without a listener it would end the process.
-  pool.on('error', () => undefined);
+export function openClient(
+  { name, url, application }: { name: string; url: string; application: string },
+  settings: Config['database'],
+): Client {
+  const limits = { statement_timeout: settings.statementTimeoutMs, lock_timeout: settings.lockTimeoutMs };
+  const pool = new Pool(
+    {
+      connectionString: url,
+      application_name: application,
+      idleTimeoutMillis: 60_000,
+      keepAlive: true,
+      // Statements that Prisma sends together inside a transaction travel together, where pg 9 would refuse them.
+      pipeline: true,
+      ...goneCheck,
+      ...limits,
+      idle_in_transaction_session_timeout: settings.idleInTransactionTimeoutMs,
+      // The server's own limit comes first; this one ends the wait for a server that has gone silent.
+      query_timeout: settings.statementTimeoutMs + 1000,
+    },
+    { size: settings.poolSize, waitMs: settings.poolWaitMs, limits },
+  );
   const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames(), disposeExternalPool: true });
-  return { pool, prisma: new PrismaClient({ adapter, errorFormat: 'minimal' }) };
+  return { name, pool, prisma: new PrismaClient({ adapter, errorFormat: 'minimal' }) };
 }
 
 function statementNames(): (query: { sql: string }) => string {

@@ -8,11 +8,16 @@ import { refuseForeignSchema } from './schema-version.ts';
 export class Databases implements OnModuleInit, OnApplicationShutdown {
   readonly write: Client;
   readonly read: Client;
+  /** As PostgreSQL counts: 180004 is 18.4. Known after the start. */
+  serverVersion = 0;
   private readonly logger = new Logger(Databases.name);
 
   constructor(@Inject(DatabaseConfig.KEY) config: Config['database']) {
-    this.write = openClient(config.writeUrl, 'holdfast write', config);
-    this.read = config.readUrl === null ? this.write : openClient(config.readUrl, 'holdfast read', config);
+    this.write = openClient({ name: 'primary', url: config.writeUrl, application: 'holdfast write' }, config);
+    this.read =
+      config.readUrl === null
+        ? this.write
+        : openClient({ name: 'replica', url: config.readUrl, application: 'holdfast read' }, config);
   }
 
   get hasReplica(): boolean {
@@ -22,6 +27,8 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
   async onModuleInit(): Promise<void> {
     if (!this.hasReplica) this.logger.warn('DATABASE_READ_URL is not set: reads go to the primary');
     await refuseForeignSchema(this.write.pool);
+    const { rows } = await this.write.pool.query<{ n: string }>(`SELECT current_setting('server_version_num') AS n`);
+    this.serverVersion = Number(rows[0]?.n);
   }
 
   /** After the last request: `onModuleDestroy` would come before the drain and cut live requests. */

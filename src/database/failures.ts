@@ -1,3 +1,5 @@
+import { PoolStarvedError, PoolTimeoutError } from './errors.ts';
+
 /** What PostgreSQL said, wherever Prisma put it: a model query, a raw query and COMMIT each wrap it differently. */
 export interface DatabaseFailure {
   readonly sqlState: string;
@@ -16,6 +18,8 @@ interface Wrapping {
   cause?: DriverCause;
   code?: string;
   message?: string;
+  /** Only what PostgreSQL itself has said has one. */
+  severity?: string;
 }
 
 /** The failure inside an error of Prisma or pg; null when the database did not answer with one. */
@@ -29,47 +33,49 @@ export function databaseFailure(error: unknown): DatabaseFailure | null {
 }
 
 function driverCause(error: unknown): DriverCause | undefined {
-  const { meta, cause, code = '', message = '' } = (error ?? {}) as Wrapping;
+  const { meta, cause, code = '', message = '', severity } = (error ?? {}) as Wrapping;
   if (meta?.driverAdapterError?.cause) return meta.driverAdapterError.cause;
   if (cause?.originalCode !== undefined) return cause;
-  return isSqlState(code) ? { originalCode: code, originalMessage: message } : undefined;
+  return isSqlState(code, severity) ? { originalCode: code, originalMessage: message } : undefined;
 }
 
 // Prisma's own codes have the form of a SQLSTATE, P2002, and so has a code of the socket, EPIPE; but every SQLSTATE has a digit.
-const isSqlState = (code: string): boolean => /^(?=.*\d)[0-9A-Z]{5}$/.test(code) && !/^P\d{4}$/.test(code);
+const isSqlState = (code: string, severity?: string): boolean =>
+  severity !== undefined || (/^(?=.*\d)[0-9A-Z]{5}$/.test(code) && !/^P\d{4}$/.test(code));
 
-// Sentences of pg 8 and codes of the socket, none of which PostgreSQL itself answers with.
-const lostSentences =
-  /Connection terminated|not queryable|Client has encountered a connection error|timeout exceeded when trying to connect|Unable to start a transaction in the given time|Query read timeout|Server has closed the connection|Can't reach database server|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|DatabaseNotReachable|ConnectionClosed|SocketTimeout/;
+/**
+ * Whether the connection broke. Without a SQLSTATE nobody has judged the statement; class 57P (shutdown, crash) says that the
+ * server is about to leave.
+ */
+export const isBreak = (error: unknown): boolean => databaseFailure(error)?.sqlState.startsWith('57P') ?? true;
+
+// Sentences of pg 8, codes of the socket and of Prisma, none of which PostgreSQL itself answers with.
+const lost =
+  /Connection terminated|not queryable|Client has encountered a connection error|timeout exceeded when trying to connect|Unable to start a transaction in the given time|Query read timeout|Server has closed the connection|Can't reach database server|ECONNREFUSED|ECONNRESET|EPIPE|ETIMEDOUT|DatabaseNotReachable|ConnectionClosed|SocketTimeout|^P(1001|1002|1008|1017|2024) /;
 const lostStates = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006', '53300']);
-const lostCodes = new Set([
-  'P1001',
-  'P1002',
-  'P1008',
-  'P1017',
-  'P2024',
-  'ECONNREFUSED',
-  'ECONNRESET',
-  'EPIPE',
-  'ETIMEDOUT',
-]);
 
 /** Whether the error means that the database could not be reached, went away, or had no place left. */
 export function isUnreachable(error: unknown): boolean {
+  if (hadNoConnection(error)) return true;
   const failure = databaseFailure(error);
-  if (failure) return lostStates.has(failure.sqlState);
-  const e = error as { code?: string; message?: string; cause?: { kind?: string } };
-  return lostCodes.has(e?.code ?? '') || lostSentences.test(`${e?.cause?.kind ?? ''} ${e?.message ?? ''}`);
+  return failure === null ? lost.test(whatIsSaid(error)) : lostStates.has(failure.sqlState);
 }
 
-const neverSentSentences =
+const neverSent =
   /not queryable|timeout exceeded when trying to connect|connection timeout|Unable to start a transaction|ECONNREFUSED|ENOTFOUND|Can't reach database server|DatabaseNotReachable|TooManyConnections/;
+const neverSentStates = new Set(['53300', '57P03']);
 
 /** Whether the error of a write leaves open if it is stored: the connection was lost after the statement had been sent. */
 export function isOutcomeUnknown(error: unknown): boolean {
-  if (!isUnreachable(error)) return false;
-  const sqlState = databaseFailure(error)?.sqlState;
-  if (sqlState !== undefined) return !['53300', '57P03'].includes(sqlState);
-  const e = error as { code?: string; message?: string; cause?: { kind?: string } };
-  return !neverSentSentences.test(`${e.code ?? ''} ${e.cause?.kind ?? ''} ${e.message ?? ''}`);
+  if (!isUnreachable(error) || hadNoConnection(error)) return false;
+  const failure = databaseFailure(error);
+  return failure === null ? !neverSent.test(whatIsSaid(error)) : !neverSentStates.has(failure.sqlState);
+}
+
+const hadNoConnection = (error: unknown): boolean =>
+  error instanceof PoolTimeoutError || error instanceof PoolStarvedError;
+
+function whatIsSaid(error: unknown): string {
+  const { code, cause, message } = (error ?? {}) as { code?: string; cause?: { kind?: string }; message?: string };
+  return `${code} ${cause?.kind} ${message}`;
 }

@@ -7,6 +7,28 @@ export type Table = Uncapitalize<Prisma.ModelName>;
 /** The client narrowed to the tables that a repository owns. Another module's table does not compile. */
 export type Tables<Owned extends Table> = Pick<PrismaClient, Owned>;
 
+const readOperations = [
+  'findUnique',
+  'findUniqueOrThrow',
+  'findFirst',
+  'findFirstOrThrow',
+  'findMany',
+  'count',
+  'aggregate',
+  'groupBy',
+] as const;
+
+/** What Prisma can read with. */
+export type ReadOperation = (typeof readOperations)[number];
+
+const isOneOf: ReadonlySet<string> = new Set(readOperations);
+export const isReadOperation = (operation: string): operation is ReadOperation => isOneOf.has(operation);
+
+/** The tables that a repository only reads: no method of this client writes. */
+export type Reads<Owned extends Table> = {
+  readonly [T in Owned]: Pick<PrismaClient[T], ReadOperation & keyof PrismaClient[T]>;
+};
+
 /** Added to {@link Tables} where a repository needs a statement that Prisma cannot say; each use gives its reason. */
 export type Sql = Pick<PrismaClient, '$queryRaw' | '$executeRaw'>;
 

@@ -1,9 +1,9 @@
 import { HttpException } from '@nestjs/common';
 import { z } from 'zod';
-import { TransactionExpiredError } from '../database/connection.ts';
+import { TransactionExpiredError } from '../database/errors.ts';
 import { databaseFailure, isUnreachable } from '../database/failures.ts';
 import { AppError, conflict, type ErrorKind, invalid, unavailable } from '../kernel/errors.ts';
-import { CommitOutcomeUnknownError, TransactionConflictError } from '../transactions/errors.ts';
+import { CommitOutcomeUnknownError, ConnectionLostError, TransactionConflictError } from '../transactions/errors.ts';
 
 /** RFC 9457, with a stable `code`, whether a retry makes sense, and the places of the input that were refused. */
 export const Problem = z
@@ -120,7 +120,7 @@ function explain(thrown: unknown): unknown {
       'The connection to the database was lost while storing. Read before you repeat.',
       { cause: thrown },
     );
-  if (isUnreachable(thrown))
+  if (thrown instanceof ConnectionLostError || isUnreachable(thrown))
     return unavailable('temporary-reduced-capacity', 'The database cannot be reached at the moment.', {
       retryable: true,
     });

@@ -1,38 +1,35 @@
-import pg from 'pg';
 import type { TransactionalAdapter } from '@nestjs-cls/transactional';
 import { TransactionalAdapterPrisma } from '@nestjs-cls/transactional-adapter-prisma';
-import { Databases } from '../database/databases.ts';
+import { type Beginning, beginningWith } from '../database/beginning.ts';
 import type { Client } from '../database/client.ts';
-import { beginningWith } from '../database/connection.ts';
-import { isOutcomeUnknown, isUnreachable } from '../database/failures.ts';
-import type { PrismaClient, Prisma } from '../database/generated/client.ts';
-import type { Isolation, TransactionOptions } from './boundary.ts';
-import { CommitOutcomeUnknownError } from './errors.ts';
+import { Databases } from '../database/databases.ts';
+import { isUnreachable } from '../database/failures.ts';
+import type { Prisma, PrismaClient } from '../database/generated/client.ts';
+import { CommitOutcomeUnknownError, ConnectionLostError } from './errors.ts';
+import { expired, isExpiry } from './expiry.ts';
+import { askOutcome } from './outcome.ts';
 import { ReadRouter } from './read-router.ts';
+import { isConflict } from './retry.ts';
 
 type TransactionClient = Prisma.TransactionClient;
 type Work = () => Promise<unknown>;
 type SetClient = (client?: TransactionClient) => void;
 
-/** What the host hands over when a boundary begins: everything settled. */
-export interface BeginOptions extends Required<Pick<TransactionOptions, 'readOnly' | 'name'>> {
-  readonly isolation: Isolation | null;
-  readonly timeoutMs: number;
-  /** The boundary asks for a time of its own: the server is told as well. */
-  readonly hasOwnTimeout: boolean;
-  /** Milliseconds to wait for a connection. */
-  readonly poolWaitMs: number;
+/** What the host hands over when a boundary begins. */
+export interface BeginOptions {
+  readonly name: string;
+  readonly beginning: Beginning;
+  /** Whether it may be done on a replica. */
+  readonly mayUseReplica: boolean;
 }
-
-// What BEGIN may take when there is a connection.
-const beginMs = 1000;
-// A statement that is cancelled leaves a connection that can be used, so it comes before the end of the session, and that before Prisma's clock.
-const graceMs = 50;
 
 /** The adapter as the host sees it. */
 export type Adapter = TransactionalAdapter<Databases, TransactionClient, BeginOptions>;
 
-/** Begins boundaries on the client they belong to, and nests them by Prisma's own savepoints. */
+// Prisma begins at once: a connection is taken by the first statement.
+const maxWaitMs = 1000;
+
+/** Begins boundaries on the client they belong to, nests them by Prisma's own savepoints, and finds out how they ended. */
 export class BoundaryAdapter extends TransactionalAdapterPrisma {
   readonly extraProviderTokens = [ReadRouter];
 
@@ -40,76 +37,78 @@ export class BoundaryAdapter extends TransactionalAdapterPrisma {
     super({ prismaInjectionToken: Databases });
     this.optionsFactory = ((databases: Databases, [reads]: [ReadRouter]) => ({
       wrapWithTransaction: (options: BeginOptions, work: Work, setClient: SetClient) =>
-        begin(databases, reads, options, work, setClient),
+        new Ending(databases, reads, options).run(work, setClient),
       // Prisma refuses two nested transactions at once, where raw savepoints would lose rows.
       wrapWithNestedTransaction: (_: unknown, work: Work, setClient: SetClient, outer: PrismaClient) =>
         outer.$transaction((nested) => {
           setClient(nested);
           return work();
         }),
-      getFallbackInstance: () => reads.routed,
+      getFallbackInstance: () => databases.write.prisma,
     })) as unknown as TransactionalAdapterPrisma['optionsFactory'];
   }
 }
 
-async function begin(databases: Databases, reads: ReadRouter, options: BeginOptions, work: Work, setClient: SetClient) {
-  // A standby has no SERIALIZABLE.
-  const mayReadElsewhere = options.readOnly && options.isolation !== 'serializable';
-  const client = mayReadElsewhere ? await reads.client() : databases.write;
-  const progress: Progress = { isDone: false };
-  const on = ({ prisma }: Client) => runOn(prisma, options, progress, work, setClient);
-  try {
-    return await on(client);
-  } catch (error) {
-    // Work that only reads can be done again, on the server that is there.
-    if (client !== databases.write && isUnreachable(error)) {
-      reads.lost(error);
-      return await on(databases.write);
+/** One transaction from its beginning to the end that the database knows of. */
+class Ending {
+  private value: unknown;
+
+  constructor(
+    private readonly databases: Databases,
+    private readonly reads: ReadRouter,
+    private readonly options: BeginOptions,
+  ) {}
+
+  async run(work: Work, setClient: SetClient): Promise<unknown> {
+    const { write } = this.databases;
+    const client = this.options.mayUseReplica ? await this.reads.client() : write;
+    try {
+      return await this.on(client, work, setClient);
+    } catch (error) {
+      if (client === write || !isUnreachable(error)) return await this.explain(error);
+      // Work that only reads can be done again, on the server that is there.
+      this.reads.lost(client, error);
+      this.options.beginning.wire = null;
+      return await this.on(write, work, setClient).catch((again: unknown) => this.explain(again));
+    } finally {
+      const { wire, readOnly } = this.options.beginning;
+      if (!readOnly && wire !== null && wire.state !== 'unsent') this.reads.wrote(wire);
     }
-    if (progress.isDone && !options.readOnly && isOutcomeUnknown(error))
-      throw new CommitOutcomeUnknownError(options.name, error);
-    throw error;
-  } finally {
-    if (!options.readOnly) reads.wrote();
   }
-}
 
-interface Progress {
-  isDone: boolean;
-}
-
-function runOn(prisma: PrismaClient, options: BeginOptions, progress: Progress, work: Work, setClient: SetClient) {
-  const endsAt = performance.now() + options.timeoutMs;
-  const inTransaction = async (transaction: TransactionClient): Promise<unknown> => {
-    setClient(transaction);
-    const result = await work();
-    progress.isDone = true;
-    return result;
-  };
-  return beginningWith(
-    () => settingsOf(options, endsAt),
-    () =>
-      prisma.$transaction(inTransaction, {
-        // The pool's own limit comes first and says better what was waited for.
-        maxWait: options.poolWaitMs + beginMs,
-        timeout: options.timeoutMs + (options.hasOwnTimeout ? 2 * graceMs : 0),
-      }),
-  );
-}
-
-/** What is sent with BEGIN. Nothing in it comes from outside: names and levels stand in the code, times are numbers. */
-function settingsOf({ name, isolation, readOnly, hasOwnTimeout }: BeginOptions, endsAt: number): string {
-  // So that pg_stat_activity tells who holds a lock and who waits for it.
-  const settings = [`SET LOCAL application_name = ${pg.escapeLiteral(`holdfast ${name}`)}`];
-  if (isolation !== null) settings.unshift(`SET TRANSACTION ISOLATION LEVEL ${isolation.replace('-', ' ')}`);
-  if (readOnly) settings.push('SET TRANSACTION READ ONLY');
-  if (hasOwnTimeout) {
-    // Prisma's clock only forbids the next statement; the server's also ends the running one. `transaction_timeout` came with PostgreSQL 17.
-    const left = Math.max(1, Math.ceil(endsAt - performance.now()));
-    settings.push(
-      `SET LOCAL statement_timeout = ${left}`,
-      `SELECT set_config('transaction_timeout', '${left + graceMs}', true) WHERE current_setting('server_version_num')::int >= 170000`,
-    );
+  private on({ prisma }: Client, work: Work, setClient: SetClient): Promise<unknown> {
+    const { beginning } = this.options;
+    const inTransaction = async (transaction: TransactionClient): Promise<unknown> => {
+      setClient(transaction);
+      return (this.value = await work());
+    };
+    const timeout = Math.max(1, Math.ceil(beginning.endsAt - performance.now()));
+    return beginningWith(beginning, () => prisma.$transaction(inTransaction, { maxWait: maxWaitMs, timeout }));
   }
-  return settings.join('; ');
+
+  /** The work's value when it is stored after all; else throws what has really happened. */
+  private async explain(error: unknown): Promise<unknown> {
+    const { name, beginning } = this.options;
+    const { wire } = beginning;
+    if (wire?.state === 'in-doubt') return await this.resolve(error);
+    const reason = wire?.failure?.error ?? error;
+    // Also when the work has put another error in the place of the conflict.
+    if (isConflict(reason)) throw reason;
+    if (wire?.state === 'lost' && !isExpiry(reason)) throw new ConnectionLostError(name, reason);
+    throw expired(error, { name, endsAt: beginning.endsAt });
+  }
+
+  private async resolve(error: unknown): Promise<unknown> {
+    const { name, beginning } = this.options;
+    const id = beginning.wire?.id ?? null;
+    // Without an id it has written nothing, and whatever became of COMMIT is the same.
+    const outcome = id === null ? 'stored' : await askOutcome(this.databases.write.pool, id, beginning.endsAt);
+    if (outcome === 'unknown') throw new CommitOutcomeUnknownError(name, error);
+    if (outcome === 'not stored') {
+      beginning.wire?.settle('rolled-back');
+      throw new ConnectionLostError(name, error);
+    }
+    beginning.wire?.settle('committed');
+    return this.value;
+  }
 }

@@ -1,4 +1,6 @@
-/** A boundary was asked for that the running one cannot give: a write inside a read-only one, a stricter level, more time than is left. */
+import type { StatementFailure } from '../database/wire-transaction.ts';
+
+/** The boundary cannot give what was asked of it: a write where it only reads, a stricter level, more time than is left. */
 export class TransactionJoinError extends Error {
   override readonly name = 'TransactionJoinError';
 }
@@ -8,21 +10,56 @@ export class TransactionRequiredError extends Error {
   override readonly name = 'TransactionRequiredError';
 }
 
-/** Work that was started in a boundary and not awaited asks for the database after its end. It is refused: it would write outside. */
-export class DetachedTransactionError extends Error {
-  override readonly name = 'DetachedTransactionError';
-  constructor(boundary: string) {
+/** A statement failed, its error was caught, and the work went on as if nothing had happened. Nothing is stored. */
+export class UnexpectedRollbackError extends Error {
+  override readonly name = 'UnexpectedRollbackError';
+  /** Verb and table of the statement that failed. */
+  readonly statement: string;
+
+  constructor(
+    failure: StatementFailure,
+    /** The boundary, also a joined one, that returned although the statement had failed. */
+    readonly swallowedIn: string,
+    /** Where the statement was called. */
+    readonly calledAt: string | null,
+  ) {
     super(
-      `${boundary} is over, and work that it did not wait for asks for the database. Await it inside, or start it after.`,
+      `${failure.statement} failed, and ${swallowedIn} returned as if it had not. The transaction is broken since then: ` +
+        `let the error pass, or put the attempt into a nested boundary.${calledAt === null ? '' : `\n${calledAt}`}`,
+      { cause: failure.error },
     );
+    this.statement = failure.statement;
   }
 }
 
-/** The connection was lost while COMMIT was under way: the work is either stored or not, and it is not known which. */
+/** Two nested boundaries at the same moment, or a statement beside a nested one: which of them a rollback would take is left to chance. */
+export class ParallelNestingError extends Error {
+  override readonly name = 'ParallelNestingError';
+  constructor(what: string, running: string) {
+    super(`${what} was started while ${running} was running beside it. Await one before the other.`);
+  }
+}
+
+/** Work that was started in a boundary and not awaited. What it had not done when the boundary ended is refused: it would be done outside. */
+export class DetachedTransactionError extends Error {
+  override readonly name = 'DetachedTransactionError';
+}
+
+/** The connection was lost before COMMIT was sent. Nothing is stored; the same call may succeed now. */
+export class ConnectionLostError extends Error {
+  override readonly name = 'ConnectionLostError';
+  constructor(boundary: string, cause: unknown) {
+    super(`The connection of ${boundary} was lost. Nothing is stored.`, { cause });
+  }
+}
+
+/** The connection was lost while COMMIT was under way, and the database did not tell in time whether the work is stored. */
 export class CommitOutcomeUnknownError extends Error {
   override readonly name = 'CommitOutcomeUnknownError';
   constructor(boundary: string, cause: unknown) {
-    super(`The connection was lost during the COMMIT of ${boundary}.`, { cause });
+    super(`The connection was lost during the COMMIT of ${boundary}, and its outcome could not be asked for in time.`, {
+      cause,
+    });
   }
 }
 
@@ -36,5 +73,31 @@ export class TransactionConflictError extends Error {
     cause: unknown,
   ) {
     super(`${boundary} met a conflict at each of ${attempts} attempts.`, { cause });
+  }
+}
+
+/** A hook failed after the work was stored. It is logged and counted, and never thrown at the caller, whose work is stored. */
+export class AfterCommitError extends Error {
+  override readonly name = 'AfterCommitError';
+  readonly committed = true;
+  constructor(boundary: string, cause: unknown) {
+    super(`A hook after the commit of ${boundary} failed. The work is stored.`, { cause });
+  }
+}
+
+/** A request, a socket or a process was started inside a boundary, which keeps its locks meanwhile. */
+export class ExternalWorkInTransactionError extends Error {
+  override readonly name = 'ExternalWorkInTransactionError';
+  constructor(
+    boundary: string,
+    /** What was started: `fetch`, `http`, `socket`, `process`. */
+    readonly kind: string,
+    /** Where. */
+    readonly startedAt: string,
+  ) {
+    super(
+      `${kind} was started inside ${boundary}, which keeps its locks until it is over. Do it before or in afterCommit, ` +
+        `or say why it must be in allowExternalWork.\n${startedAt}`,
+    );
   }
 }

@@ -4,23 +4,13 @@ import { type Config, DatabaseConfig } from '../config/config.ts';
 import type { Client } from '../database/client.ts';
 import { Databases } from '../database/databases.ts';
 import { isOutcomeUnknown, isUnreachable } from '../database/failures.ts';
-import type { PrismaClient } from '../database/generated/client.ts';
+import type { WireTransaction } from '../database/wire-transaction.ts';
+import type { Call } from './client.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
 
-const readOperations = new Set([
-  'findUnique',
-  'findUniqueOrThrow',
-  'findFirst',
-  'findFirstOrThrow',
-  'findMany',
-  'count',
-  'aggregate',
-  'groupBy',
-]);
 const pollMs = 2;
 // How often a replica that was lost is tried again.
 const retryMs = 250;
-type Operation = (args?: unknown) => Promise<unknown>;
 
 /**
  * Decides which client a read outside a write boundary uses, so that it sees whatever this instance has written.
@@ -28,8 +18,6 @@ type Operation = (args?: unknown) => Promise<unknown>;
  */
 @Injectable()
 export class ReadRouter {
-  /** The client for work outside any boundary: reads are routed, all else goes to the write client. */
-  readonly routed: PrismaClient;
   private writes = 0;
   private writesOnReplica = 0;
   private isReplicaLost = false;
@@ -39,15 +27,15 @@ export class ReadRouter {
   constructor(
     private readonly databases: Databases,
     @Inject(DatabaseConfig.KEY) private readonly config: Config['database'],
-  ) {
-    this.routed = routeModels(databases.write.prisma, {
-      read: (model, operation, args) => this.read(model, operation, args),
-      wrote: () => this.wrote(),
-    });
+  ) {}
+
+  /** Runs a call outside any boundary: a read where it sees what the caller has written, all else on the primary. */
+  plain(call: Call): Promise<unknown> {
+    return call.kind === 'read' ? this.read(call) : this.write(call);
   }
 
   /** To be called after a write ended, however it ended: a failed one may have been stored. */
-  wrote(): void {
+  wrote(_wire: WireTransaction | null): void {
     this.writes++;
   }
 
@@ -60,7 +48,7 @@ export class ReadRouter {
   }
 
   /** The replica could not be reached: reads leave it alone until it answers again. */
-  lost(error: unknown): void {
+  lost(_client: Client, error: unknown): void {
     if (this.isReplicaLost) return;
     this.logger.warn({ err: error }, 'the replica cannot be reached: reading from the primary');
     this.isReplicaLost = true;
@@ -78,14 +66,25 @@ export class ReadRouter {
     }
   }
 
-  private async read(model: string, operation: string, args: unknown): Promise<unknown> {
+  private async read(call: Call): Promise<unknown> {
     const client = await this.client();
     try {
-      return await callModel(client.prisma, model, operation, args);
+      return await call.on(client.prisma);
     } catch (error) {
       if (client === this.databases.write || !isUnreachable(error)) throw error;
-      this.lost(error);
-      return callModel(this.databases.write.prisma, model, operation, args);
+      this.lost(client, error);
+      return call.on(this.databases.write.prisma);
+    }
+  }
+
+  private async write(call: Call): Promise<unknown> {
+    try {
+      return await call.on(this.databases.write.prisma);
+    } catch (error) {
+      if (isOutcomeUnknown(error)) throw new CommitOutcomeUnknownError(call.name, error);
+      throw error;
+    } finally {
+      this.wrote(null);
     }
   }
 
@@ -110,7 +109,7 @@ export class ReadRouter {
       this.writesOnReplica = Math.max(this.writesOnReplica, writes);
       return true;
     } catch (error) {
-      if (isUnreachable(error)) this.lost(error);
+      if (isUnreachable(error)) this.lost(this.databases.read, error);
       else this.logger.warn({ err: error }, 'the replica did not tell its position: reading from the primary');
       return false;
     }
@@ -133,55 +132,8 @@ export class ReadRouter {
   }
 }
 
-interface Route {
-  read(model: string, operation: string, args: unknown): Promise<unknown>;
-  wrote(): void;
-}
-
-function routeModels(client: PrismaClient, route: Route): PrismaClient {
-  return new Proxy(client, {
-    get(target, name) {
-      const member = Reflect.get(target, name) as unknown;
-      if (typeof name !== 'string' || name.startsWith('$') || typeof member !== 'object' || member === null)
-        return typeof member === 'function'
-          ? afterwards(String(name), member.bind(target) as Operation, route)
-          : member;
-      return routeOperations(member, name, route);
-    },
-  });
-}
-
-function routeOperations(delegate: object, model: string, route: Route): object {
-  return new Proxy(delegate, {
-    get(target, operation) {
-      const member = Reflect.get(target, operation) as unknown;
-      if (typeof member !== 'function' || typeof operation !== 'string') return member;
-      if (readOperations.has(operation)) return (args?: unknown) => route.read(model, operation, args);
-      return afterwards(`${model}.${operation}`, member.bind(target) as Operation, route);
-    },
-  });
-}
-
-const afterwards =
-  (name: string, operation: Operation, route: Route) =>
-  async (...args: Parameters<Operation>): Promise<unknown> => {
-    try {
-      return await operation(...args);
-    } catch (error) {
-      if (isOutcomeUnknown(error)) throw new CommitOutcomeUnknownError(name, error);
-      throw error;
-    } finally {
-      route.wrote();
-    }
-  };
-
 /** The answer, or false when it does not come in time: a replica that has gone silent must not hold a read up. */
 function within(deadline: number, answer: Promise<boolean>): Promise<boolean> {
   const over = sleep(Math.max(deadline - performance.now(), 0), false, { ref: false });
   return Promise.race([answer, over]);
-}
-
-function callModel(client: PrismaClient, model: string, operation: string, args: unknown): Promise<unknown> {
-  const delegate = client[model as 'user'] as unknown as Record<string, Operation>;
-  return (delegate[operation] as Operation)(args);
 }

@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { PoolStarvedError } from '../database/errors.ts';
 import { databaseFailure } from '../database/failures.ts';
-import { TransactionConflictError } from './errors.ts';
+import { ConnectionLostError, TransactionConflictError } from './errors.ts';
+import { attemptFailed } from './events.ts';
 
 // serialization_failure and deadlock_detected (PostgreSQL 18, appendix A): nothing is stored, and the same work may succeed now.
 const conflicts = new Set(['40001', '40P01']);
@@ -16,28 +18,39 @@ export interface RetryPolicy {
   readonly endsAt: number;
 }
 
-/** Runs the attempt again as long as it meets a conflict. Throws TransactionConflictError when attempts or time are used up. */
-export async function retrying<T>(policy: RetryPolicy, attempt: () => Promise<T>): Promise<T> {
+/**
+ * Runs the attempt, which is told its number, again as long as it fails in a way that has stored nothing and may not happen again.
+ * Throws TransactionConflictError when it has met a conflict and attempts or time are used up.
+ */
+export async function retrying<T>(policy: RetryPolicy, attempt: (number: number) => Promise<T>): Promise<T> {
   for (let attempts = 1; ; attempts++) {
     try {
-      return await attempt();
+      return await attempt(attempts);
     } catch (error) {
       await sleep(pauseAfter(error, attempts, policy));
+      told(policy.name, attempts, error);
     }
   }
 }
 
+function told(name: string, attempt: number, error: unknown): void {
+  if (attemptFailed.hasSubscribers) attemptFailed.publish({ name, attempt, error });
+}
+
 /** Milliseconds until the next attempt. Throws when there is to be none. */
 function pauseAfter(error: unknown, attempts: number, { name, retries, endsAt }: RetryPolicy): number {
-  if (!isConflict(error) || retries === 0) throw error;
+  const metConflict = isConflict(error);
+  if (retries === 0 || !(metConflict || mayPass(error))) throw error;
   const pause = pauseMs(attempts);
-  if (attempts > retries || performance.now() + pause >= endsAt)
-    throw new TransactionConflictError(name, attempts, error);
-  return pause;
+  if (attempts <= retries && performance.now() + pause < endsAt) return pause;
+  throw metConflict ? new TransactionConflictError(name, attempts, error) : error;
 }
 
 // By SQLSTATE, never by Prisma's code: the same conflict is P2034 from a model query, P2010 from a raw one, and has none at COMMIT.
-const isConflict = (error: unknown): boolean => conflicts.has(databaseFailure(error)?.sqlState ?? '');
+export const isConflict = (error: unknown): boolean => conflicts.has(databaseFailure(error)?.sqlState ?? '');
+
+const mayPass = (error: unknown): boolean =>
+  error instanceof ConnectionLostError || (error instanceof PoolStarvedError && error.isTransient);
 
 // Full jitter (Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015): racers that met once do not meet again in step.
 const pauseMs = (attempts: number): number => Math.random() * Math.min(longestPauseMs, firstPauseMs * 2 ** attempts);

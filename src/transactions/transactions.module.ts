@@ -24,12 +24,7 @@ class RoutingModule {}
   ],
   providers: [
     Transactions,
-    {
-      provide: DATABASE,
-      inject: [Transactions],
-      useFactory: (transactions: Transactions) =>
-        new Proxy({}, { get: (_, member) => Reflect.get(transactions.client(), member) as unknown }),
-    },
+    { provide: DATABASE, inject: [Transactions], useFactory: (transactions: Transactions) => transactions.client },
   ],
   exports: [Transactions, DATABASE],
 })

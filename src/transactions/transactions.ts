@@ -2,52 +2,78 @@ import { Inject, Injectable } from '@nestjs/common';
 import { Propagation as HostPropagation, TransactionHost } from '@nestjs-cls/transactional';
 import { ClsService } from 'nestjs-cls';
 import { type Config, DatabaseConfig } from '../config/config.ts';
-import type { Prisma } from '../database/generated/client.ts';
+import type { Beginning } from '../database/beginning.ts';
+import { Databases } from '../database/databases.ts';
+import { TransactionExpiredError } from '../database/errors.ts';
+import type { Fault, Moment } from '../database/faults.ts';
 import type { Adapter, BeginOptions } from './adapter.ts';
-import { type Boundary, milliseconds, planBoundary, type TransactionOptions } from './boundary.ts';
-import { DetachedTransactionError } from './errors.ts';
-import { retrying } from './retry.ts';
+import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions } from './boundary.ts';
+import { routingClient } from './client.ts';
+import { boundaryOfContext, RUNNING } from './current.ts';
+import { CommitOutcomeUnknownError } from './errors.ts';
+import { boundaryEnded, type Outcome } from './events.ts';
+import { expired } from './expiry.ts';
+import { fire } from './hooks.ts';
+import { nameOf, planBoundary } from './propagation.ts';
 import { ReadRouter } from './read-router.ts';
+import { retrying } from './retry.ts';
+import { RunningBoundary, type Terms } from './running-boundary.ts';
+import { settingsOf } from './settings.ts';
 
-const RUNNING = Symbol('boundary');
 const defaultRetries = 5;
-/** What the asynchronous context holds of the boundary it was made in. */
-interface Running {
-  readonly owner: Transactions;
-  readonly boundary: Boundary;
-  /** Its work has come to an end, and whoever still holds this context has outlived it. */
-  isOver: boolean;
+
+/** For tests: which fault a boundary meets in its n-th attempt. */
+export type FaultPlan = (boundary: string, attempt: number, moment: Moment, statement: string) => Fault | null;
+
+/** A boundary that is about to begin a transaction. */
+interface Beginner {
+  readonly terms: Terms;
+  readonly options: AnyOptions;
+  readonly work: () => Promise<unknown>;
+  /** The last run of the work. */
+  latest: RunningBoundary | null;
+  attempts: number;
 }
-type Work<T> = () => Promise<T>;
 
 /** Draws boundaries where the decorator does not fit, and knows the one that is running. */
 @Injectable()
 export class Transactions {
+  /** What repositories and `run` are given: inside a boundary its transaction, outside reads are routed and all else goes to the primary. */
+  readonly client = routingClient({
+    running: () => this.running(),
+    transaction: () => this.host.tx,
+    plain: (call) => this.reads.plain(call),
+  });
+  /** Set by the test kit only. */
+  faults: FaultPlan | null = null;
+
   constructor(
     private readonly host: TransactionHost<Adapter>,
     private readonly cls: ClsService,
+    private readonly databases: Databases,
     private readonly reads: ReadRouter,
     @Inject(DatabaseConfig.KEY) private readonly config: Config['database'],
   ) {}
 
   /**
-   * Runs the work in a boundary: all of it is stored, or, when it throws, nothing.
-   * Throws TransactionJoinError, TransactionRequiredError, TransactionConflictError, CommitOutcomeUnknownError,
-   * DetachedTransactionError, and whatever the work throws.
+   * Runs the work in a boundary: all of it is stored, or, when it throws, nothing. The work is given the client of the boundary.
+   * Throws whatever the work throws, and the errors of docs/transactions.md.
    */
-  async run<T>(options: TransactionOptions, work: Work<T>): Promise<T> {
-    switch (planBoundary(this.running(), options)) {
+  async run<T, Options extends TransactionOptions>(
+    options: Options,
+    work: (db: ClientOf<Options>) => Promise<T>,
+  ): Promise<T> {
+    const running = this.running();
+    const begun = async (): Promise<T> => work(this.client);
+    switch (planBoundary(running, options)) {
       case 'join':
-        return work();
-      case 'suspend':
-        return this.host.withoutTransaction(() => {
-          this.cls.set(RUNNING, null);
-          return work();
-        });
+        return this.join(running as RunningBoundary, options, begun);
       case 'nest':
-        return this.host.withTransaction(HostPropagation.Nested, work);
+        return this.nest(running as RunningBoundary, options, begun);
+      case 'suspend':
+        return this.outside(begun);
       case 'begin':
-        return this.begin(options, work);
+        return this.begin(running, options, begun);
     }
   }
 
@@ -55,42 +81,152 @@ export class Transactions {
    * The running boundary; null outside. That of another application in this process is not ours to join.
    * Throws DetachedTransactionError in work that has outlived its boundary: it would write outside it.
    */
-  running(): Boundary | null {
-    const running = this.cls.isActive() ? this.cls.get<Running | null>(RUNNING) : null;
-    if (running?.owner !== this) return null;
-    if (running.isOver) throw new DetachedTransactionError(running.boundary.name);
-    return running.boundary;
+  running(): RunningBoundary | null {
+    const running = boundaryOfContext();
+    if (running?.transaction.owner !== this) return null;
+    running.refuseDetached();
+    return running;
   }
 
-  /** The transaction of the running boundary, else the client that routes. */
-  client(): Prisma.TransactionClient {
-    return this.running() === null ? this.reads.routed : this.host.tx;
+  private async join<T>(running: RunningBoundary, options: AnyOptions, work: () => Promise<T>): Promise<T> {
+    const asksLess = options.timeout !== undefined || options.lockTimeout !== undefined || options.readOnly === true;
+    const value = asksLess ? await this.inside(running.as(termsIn(running, options)), options, work) : await work();
+    running.joinedReturned(nameOf(options));
+    return value;
   }
 
-  private begin<T>(options: TransactionOptions, work: Work<T>): Promise<T> {
-    const name = options.name ?? 'a boundary';
-    const endsAt = performance.now() + milliseconds(options.timeout ?? this.config.transactionTimeoutMs);
-    // Inside another boundary a conflict is that one's to answer: it holds what this one would wait for.
-    const retries = this.running() === null ? (options.retry ?? defaultRetries) : 0;
-    return retrying({ name, retries, endsAt }, () => this.attempt(name, endsAt, options, work));
+  private async nest<T>(running: RunningBoundary, options: AnyOptions, work: () => Promise<T>): Promise<T> {
+    const nested = running.nest(termsIn(running, options));
+    try {
+      const value = await this.host.withTransaction(HostPropagation.Nested, () =>
+        this.inside(nested, options, () => finishing(nested, work)),
+      );
+      running.keep(nested);
+      return value;
+    } catch (error) {
+      running.undo(nested, error);
+      throw error;
+    }
   }
 
-  private attempt<T>(name: string, endsAt: number, options: TransactionOptions, work: Work<T>): Promise<T> {
-    const isolation = options.isolation ?? 'read-committed';
-    const boundary: Boundary = { name, readOnly: options.readOnly ?? false, isolation, endsAt };
-    const running: Running = { owner: this, boundary, isOver: false };
-    const begin: BeginOptions = {
-      name,
-      timeoutMs: endsAt - performance.now(),
-      hasOwnTimeout: options.timeout !== undefined,
-      readOnly: boundary.readOnly,
-      isolation: options.isolation ?? null,
-      poolWaitMs: this.config.poolWaitMs,
-    };
-    // The host would join for `Required`; whether to join is decided by now.
-    return this.host.withTransaction(HostPropagation.RequiresNew, begin, () => {
-      this.cls.set<Running>(RUNNING, running);
-      return work().finally(() => (running.isOver = true));
+  /** Runs the work in the context of a boundary that is part of a running one, and within its own limits. */
+  private inside<T>(boundary: RunningBoundary, options: AnyOptions, work: () => Promise<T>): Promise<T> {
+    const lockTimeoutMs = options.lockTimeout === undefined ? null : milliseconds(options.lockTimeout);
+    return this.cls.run({ ifNested: 'inherit' }, async () => {
+      this.cls.set(RUNNING, boundary);
+      const lift = boundary.transaction.beginning.wire?.limit(boundary.endsAt, lockTimeoutMs);
+      try {
+        const value = await work();
+        if (performance.now() > boundary.endsAt)
+          throw new TransactionExpiredError(`The time of ${boundary.name} is over.`);
+        return value;
+      } catch (error) {
+        throw expired(error, boundary);
+      } finally {
+        lift?.();
+      }
     });
   }
+
+  /** Runs the work outside any boundary. */
+  private outside<T>(work: () => Promise<T>): Promise<T> {
+    return this.host.withoutTransaction(() => {
+      this.cls.set(RUNNING, null);
+      return work();
+    });
+  }
+
+  private async begin<T>(running: RunningBoundary | null, options: AnyOptions, work: () => Promise<T>): Promise<T> {
+    const begunAt = performance.now();
+    const terms = this.termsOf(running, options, begunAt);
+    // Inside another boundary a conflict is that one's to answer: it holds what this one would wait for.
+    const retries = running === null ? (options.retry ?? defaultRetries) : 0;
+    const beginner: Beginner = { terms, options, work, latest: null, attempts: 0 };
+    try {
+      const value = await retrying({ ...terms, retries }, (attempt) => this.attempt(beginner, attempt));
+      await this.ended(beginner, begunAt, 'committed', null);
+      return value as T;
+    } catch (error) {
+      const outcome = error instanceof CommitOutcomeUnknownError ? 'unknown' : 'rolled-back';
+      await this.ended(beginner, begunAt, outcome, error);
+      throw error;
+    }
+  }
+
+  private termsOf(running: RunningBoundary | null, options: AnyOptions, now: number): Terms {
+    const timeoutMs = options.timeout === undefined ? this.config.transactionTimeoutMs : milliseconds(options.timeout);
+    return {
+      name: nameOf(options),
+      readOnly: options.readOnly ?? false,
+      isolation: options.isolation ?? 'read-committed',
+      endsAt: Math.min(now + timeoutMs, running?.endsAt ?? Infinity),
+    };
+  }
+
+  private attempt(beginner: Beginner, attempt: number): Promise<unknown> {
+    const { terms, work } = beginner;
+    const beginning = this.beginningOf(beginner, attempt);
+    beginner.attempts = attempt;
+    // The host would join for `Required`; whether to join is decided by now.
+    return this.host.withTransaction(HostPropagation.RequiresNew, this.beginOptions(terms, beginning), () => {
+      const running = RunningBoundary.begin(terms, { owner: this, beginning, attempt });
+      beginner.latest = running;
+      this.cls.set(RUNNING, running);
+      return finishing(running, work);
+    });
+  }
+
+  // A standby has no SERIALIZABLE.
+  private beginOptions({ name, readOnly, isolation }: Terms, beginning: Beginning): BeginOptions {
+    return { name, beginning, mayUseReplica: readOnly && isolation !== 'serializable' };
+  }
+
+  private beginningOf({ terms, options }: Beginner, attempt: number): Beginning {
+    const hasOwnTime = options.timeout !== undefined;
+    return {
+      readOnly: terms.readOnly,
+      settings: () => settingsOf({ ...terms, hasOwnTime }, this.databases.serverVersion),
+      endsAt: terms.endsAt,
+      hasOwnTime,
+      lockTimeoutMs: options.lockTimeout === undefined ? null : milliseconds(options.lockTimeout),
+      asksPosition: !terms.readOnly && this.databases.hasReplica,
+      ...(this.faults !== null && {
+        fault: (moment, statement) => this.faults?.(terms.name, attempt, moment, statement) ?? null,
+      }),
+      wire: null,
+    };
+  }
+
+  private async ended({ terms, latest, attempts }: Beginner, begunAt: number, outcome: Outcome, error: unknown) {
+    if (boundaryEnded.hasSubscribers) {
+      const { name, readOnly } = terms;
+      const idleMs = latest?.transaction.beginning.wire?.idleMs ?? 0;
+      const durationMs = performance.now() - begunAt;
+      boundaryEnded.publish({ name, readOnly, outcome, attempts, durationMs, idleMs, error });
+    }
+    if (latest === null || outcome === 'unknown') return;
+    const hooks = outcome === 'committed' ? latest.hooks.ofCommit() : latest.hooks.ofRollback(error);
+    if (hooks.length > 0) await this.outside(() => fire(hooks, terms.name));
+  }
+}
+
+async function finishing<T>(boundary: RunningBoundary, work: () => Promise<T>): Promise<T> {
+  try {
+    const value = await work();
+    boundary.finish();
+    return value;
+  } finally {
+    boundary.abandon();
+  }
+}
+
+/** The terms of a boundary that is part of a running one. */
+function termsIn(running: RunningBoundary, options: AnyOptions): Terms {
+  const own = options.timeout === undefined ? Infinity : performance.now() + milliseconds(options.timeout);
+  return {
+    name: nameOf(options),
+    readOnly: running.readOnly || options.readOnly === true,
+    isolation: running.isolation,
+    endsAt: Math.min(running.endsAt, own),
+  };
 }

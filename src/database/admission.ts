@@ -1,0 +1,73 @@
+import { PoolStarvedError, PoolTimeoutError } from './errors.ts';
+
+/** Whoever holds a place: compared by identity. */
+export type Holder = object;
+
+interface Waiter {
+  readonly held: readonly Holder[];
+  readonly admit: () => void;
+}
+
+/**
+ * Hands out the places of a pool so that it cannot be starved: those who hold a place and wait for another come first, and one that
+ * would leave nobody who can go on is refused.
+ */
+export class Admission {
+  private free: number;
+  private readonly waiting: Waiter[] = [];
+
+  constructor(
+    private readonly size: number,
+    private readonly waitMs: number,
+  ) {
+    this.free = size;
+  }
+
+  /**
+   * Waits for a place. `held` are the places that the caller keeps meanwhile.
+   * Throws PoolTimeoutError after `DATABASE_POOL_WAIT_MS`, PoolStarvedError when waiting would be in vain.
+   */
+  async enter(held: readonly Holder[]): Promise<void> {
+    if (this.free > 0) {
+      this.free--;
+      return;
+    }
+    if (held.length > 0) this.refuseStarvation(held);
+    await this.wait(held);
+  }
+
+  /** Gives a place back. */
+  leave(): void {
+    const next = this.waiting.shift();
+    if (next === undefined) this.free++;
+    else next.admit();
+  }
+
+  private wait(held: readonly Holder[]): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => {
+        this.waiting.splice(this.waiting.indexOf(waiter), 1);
+        reject(new PoolTimeoutError(this.waitMs));
+      }, this.waitMs);
+      const admit = (): void => {
+        clearTimeout(timer);
+        resolve();
+      };
+      const waiter: Waiter = { held, admit };
+      this.line(waiter);
+    });
+  }
+
+  // Holders before the others, each in the order of their coming: a holder that goes on gives two places back.
+  private line(waiter: Waiter): void {
+    const firstWithout = this.waiting.findIndex(({ held }) => held.length === 0);
+    const end = waiter.held.length === 0 || firstWithout === -1 ? this.waiting.length : firstWithout;
+    this.waiting.splice(end, 0, waiter);
+  }
+
+  private refuseStarvation(held: readonly Holder[]): void {
+    if (held.length >= this.size) throw new PoolStarvedError(this.size, false);
+    const stuck = new Set([...held, ...this.waiting.flatMap((waiter) => waiter.held)]);
+    if (stuck.size >= this.size) throw new PoolStarvedError(this.size, true);
+  }
+}

@@ -1,0 +1,89 @@
+import { TransactionControlError } from '../database/errors.ts';
+import type { Prisma, PrismaClient } from '../database/generated/client.ts';
+import { isReadOperation } from '../database/tables.ts';
+import type { RunningBoundary } from './running-boundary.ts';
+
+/** A call of the client: `order.create` with its arguments, or `$queryRaw`. */
+export interface Call {
+  /** What it is called in errors: `order.create`. */
+  readonly name: string;
+  /** A raw statement may do either. */
+  readonly kind: 'read' | 'write' | 'raw';
+  on(client: Prisma.TransactionClient): Promise<unknown>;
+}
+
+interface Route {
+  running(): RunningBoundary | null;
+  transaction(): Prisma.TransactionClient;
+  /** Outside any boundary. */
+  plain(call: Call): Promise<unknown>;
+}
+
+type Operation = (...args: unknown[]) => Promise<unknown>;
+type Members = Record<string, unknown>;
+
+const rawOperations = new Set(['$queryRaw', '$executeRaw', '$queryRawTyped']);
+
+/**
+ * The client that is the transaction: each call goes to the running boundary, or outside any to where `plain` sends it. A call begins at once,
+ * also when nobody waits for it, so that a boundary knows what is under way when it ends.
+ */
+export function routingClient(route: Route): PrismaClient {
+  const send = (call: Call): Promise<unknown> => {
+    const running = route.running();
+    if (running === null) return route.plain(call);
+    return running.statement(call.name, call.kind === 'write', () => call.on(route.transaction()));
+  };
+  const models = new Map<string, object>();
+  const raw =
+    (name: string) =>
+    (...args: unknown[]) =>
+      sendRaw(send, name, args);
+  return new Proxy({} as PrismaClient, {
+    get: (_, name) => {
+      if (typeof name !== 'string') return undefined;
+      if (rawOperations.has(name)) return raw(name);
+      if (name.startsWith('$') || name === 'then') return undefined;
+      const known = models.get(name) ?? delegate(name, send);
+      models.set(name, known);
+      return known;
+    },
+  });
+}
+
+function delegate(model: string, send: (call: Call) => Promise<unknown>): object {
+  const operations = new Map<string, Operation>();
+  const make = (operation: string): Operation => {
+    const name = `${model}.${operation}`;
+    const kind = isReadOperation(operation) ? 'read' : 'write';
+    return async (args) =>
+      send({ name, kind, on: (client) => callOn(client[model as 'user'] as unknown as Members, operation, [args]) });
+  };
+  return new Proxy(
+    {},
+    {
+      get: (_, operation) => {
+        if (typeof operation !== 'string') return undefined;
+        const known = operations.get(operation) ?? make(operation);
+        operations.set(operation, known);
+        return known;
+      },
+    },
+  );
+}
+
+// BEGIN, COMMIT and the like, also as the beginning of a longer text.
+const control = /^\s*(BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE\s+TRANSACTION)\b/i;
+
+async function sendRaw(send: (call: Call) => Promise<unknown>, name: string, args: unknown[]): Promise<unknown> {
+  const [first] = args;
+  const [text = ''] = Array.isArray(first) ? (first as string[]) : [(first as { sql?: string })?.sql ?? String(first)];
+  if (control.test(text)) throw new TransactionControlError();
+  return send({ name, kind: 'raw', on: (client) => callOn(client, name, args) });
+}
+
+function callOn(target: Members, operation: string, args: unknown[]): Promise<unknown> {
+  const method = target[operation];
+  if (typeof method !== 'function') throw new TypeError(`There is no operation ${operation}.`);
+  return method.apply(target, args) as Promise<unknown>;
+}

@@ -1,0 +1,63 @@
+import { type Channel, channel } from 'node:diagnostics_channel';
+import type { AfterCommitError, ExternalWorkInTransactionError } from './errors.ts';
+
+// What the core tells of itself. Node's own channels: whoever wants metrics subscribes, and as long as nobody does nothing is measured.
+
+/** `committed` · `rolled-back` · `unknown`: the connection was lost during COMMIT and the outcome could not be asked for. */
+export type Outcome = 'committed' | 'rolled-back' | 'unknown';
+
+export interface BoundaryEnded {
+  readonly name: string;
+  readonly outcome: Outcome;
+  readonly readOnly: boolean;
+  /** How often the work was run. */
+  readonly attempts: number;
+  /** From the call to the end, all attempts and the pauses between them, milliseconds. */
+  readonly durationMs: number;
+  /** How long the server waited for the next statement in the last attempt, its locks held, milliseconds. */
+  readonly idleMs: number;
+  /** What it failed with; null when it is committed. */
+  readonly error: unknown;
+}
+
+export interface AttemptFailed {
+  readonly name: string;
+  /** Which run of the work it was, from 1. */
+  readonly attempt: number;
+  /** Why it is run again. */
+  readonly error: unknown;
+}
+
+export interface HooksRun {
+  readonly boundary: string;
+  readonly count: number;
+  /** Milliseconds. */
+  readonly durationMs: number;
+}
+
+/** A read waited for its replica, or was given to the primary because the replica did not hold what the caller has written. */
+export interface ReplicaRead {
+  /** The name of the replica; null when there was none to ask. */
+  readonly replica: string | null;
+  /** `replica` it caught up in time · `behind` it did not, the primary was asked · `lost` it could not be reached, the primary was asked. */
+  readonly result: 'replica' | 'behind' | 'lost';
+  /** How long the read waited, milliseconds. */
+  readonly waitMs: number;
+}
+
+interface Told<Message> extends Channel<unknown, Message> {
+  publish(message: Message): void;
+}
+const tells = <Message>(name: string): Told<Message> => channel(`holdfast:${name}`) as Told<Message>;
+
+/** A transaction or savepoint-free boundary has ended; nested and joined ones are part of it. */
+export const boundaryEnded = tells<BoundaryEnded>('boundary-ended');
+/** An attempt failed and the work is run again. */
+export const attemptFailed = tells<AttemptFailed>('attempt-failed');
+export const hooksRun = tells<HooksRun>('hooks-run');
+export const hookFailed = tells<{ readonly boundary: string; readonly error: AfterCommitError }>('hook-failed');
+export const replicaRead = tells<ReplicaRead>('replica-read');
+/** Outside work was found in a boundary. */
+export const externalWorkFound = tells<{ readonly boundary: string; readonly error: ExternalWorkInTransactionError }>(
+  'external-work-found',
+);
