@@ -1,23 +1,9 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
-import type { Fault, Moment } from './faults.ts';
+import type { WireTerms } from './wire-terms.ts';
 import type { Connections, WireTransaction } from './wire-transaction.ts';
 
-/** What a transaction is told before it begins. */
-export interface Beginning {
-  /** It only reads: it has no id, no outcome to ask for, no position. */
-  readonly readOnly: boolean;
-  /** SQL that travels with BEGIN. Called when the first statement is sent. */
-  readonly settings: () => string;
-  /** When its time is over, as `performance.now()` counts. */
-  readonly endsAt: number;
-  /** It asked for this time, so that a statement may last longer than the connection is set to. */
-  readonly hasOwnTime: boolean;
-  /** How long a statement may wait for a lock, milliseconds; null for what the connection is set to. */
-  readonly lockTimeoutMs: number | null;
-  /** Ask for the position in the WAL behind COMMIT. */
-  readonly asksPosition: boolean;
-  /** For tests: a fault to plant at this moment. */
-  readonly fault?: (moment: Moment, text: string) => Fault | null;
+/** What a transaction is told before it begins, and the transaction once it has. */
+export interface Beginning extends WireTerms {
   /** The transaction, once it has begun. */
   wire: WireTransaction | null;
 }

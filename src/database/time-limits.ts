@@ -1,8 +1,10 @@
 import type { Ahead, ServerLimits } from './ahead.ts';
-import type { Beginning } from './beginning.ts';
+import type { WireTerms } from './wire-terms.ts';
 
-// The server is told anew what time is left when what it has in mind is further off than this.
+// The server is told anew what time is left when what it has in mind is further off than this. Where nobody asked for a time, the usual
+// one is so long that a share of what is left is near enough, and short boundaries are spared the telling.
 const staleMs = 25;
+const staleShare = 0.05;
 
 /** The limits of a transaction and of the boundaries in it: the server is told, in front of the statement that they hold for. */
 export class TimeLimits {
@@ -10,10 +12,10 @@ export class TimeLimits {
   private readonly lockTimeouts: number[];
   private readonly longestMs: number;
 
-  constructor(server: ServerLimits, beginning: Beginning) {
-    this.ends = [beginning.endsAt];
-    this.lockTimeouts = [beginning.lockTimeoutMs ?? server.lock_timeout];
-    this.longestMs = beginning.hasOwnTime ? Infinity : server.statement_timeout;
+  constructor(server: ServerLimits, terms: WireTerms) {
+    this.ends = [terms.endsAt];
+    this.lockTimeouts = [terms.lockTimeoutMs ?? server.lock_timeout];
+    this.longestMs = terms.hasOwnTime ? Infinity : server.statement_timeout;
   }
 
   /** Until the limit is lifted, which the answer does. */
@@ -30,7 +32,8 @@ export class TimeLimits {
   tell(ahead: Ahead): number {
     const left = Math.min(...this.ends) - performance.now();
     const statementMs = Math.max(1, Math.ceil(Math.min(this.longestMs, left)));
-    ahead.tell('statement_timeout', statementMs, staleMs);
+    const isAsked = this.longestMs === Infinity || this.ends.length > 1;
+    ahead.tell('statement_timeout', statementMs, isAsked ? staleMs : Math.max(staleMs, staleShare * statementMs));
     ahead.tell('lock_timeout', Math.min(...this.lockTimeouts), 0);
     return statementMs;
   }

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { Ahead, type ServerLimits } from './ahead.ts';
-import type { Beginning } from './beginning.ts';
+import type { WireTerms } from './wire-terms.ts';
 import { TransactionControlError, TransactionEndedError, TransactionRolledBackError } from './errors.ts';
 import { isBreak } from './failures.ts';
 import { cut, type Moment, plant } from './faults.ts';
@@ -59,10 +59,10 @@ export class WireTransaction {
 
   constructor(
     private readonly connections: Connections,
-    private readonly beginning: Beginning,
+    private readonly terms: WireTerms,
   ) {
     this.ahead = new Ahead(connections.limits);
-    this.limits = new TimeLimits(connections.limits, beginning);
+    this.limits = new TimeLimits(connections.limits, terms);
   }
 
   /** Whether it keeps a connection, or is about to. */
@@ -143,7 +143,7 @@ export class WireTransaction {
     const longestMs = this.limits.tell(this.ahead);
     const aheadFailure = sendAhead(client, this.ahead.take());
     const sent = this.planted('statement', client, query.text) ?? client.query(patient(query, longestMs));
-    if (!this.beginning.readOnly) this.transactionId.askBehind(query.text, client);
+    if (!this.terms.readOnly) this.transactionId.askBehind(query.text, client);
     if (aheadFailure !== null) await Promise.all([aheadFailure, sent.catch(() => undefined)]);
     return sent;
   }
@@ -167,7 +167,7 @@ export class WireTransaction {
       if (this.state === 'unsent') {
         this.client = client;
         this.state = 'open';
-        this.ahead.begin(this.beginning.settings());
+        this.ahead.begin(this.terms.settings());
         // It ended while it waited.
       } else this.connections.giveBack(client, false);
       return client;
@@ -205,7 +205,7 @@ export class WireTransaction {
 
   private async sendCommit(client: pg.PoolClient): Promise<Answer> {
     const sent = this.planted('commit', client, 'COMMIT') ?? client.query('COMMIT');
-    const asked = this.beginning.asksPosition && this.id !== null ? answerTo(client, positionQuery) : null;
+    const asked = this.terms.asksPosition && this.id !== null ? answerTo(client, positionQuery) : null;
     const answer = await sent;
     await this.planted('answer', client, 'COMMIT');
     this.state = answer.command === 'COMMIT' ? 'committed' : 'rolled-back';
@@ -236,7 +236,7 @@ export class WireTransaction {
   }
 
   private planted(moment: Moment, client: pg.PoolClient, text: string): Promise<Answer> | null {
-    const fault = this.beginning.fault?.(moment, text) ?? null;
+    const fault = this.terms.fault?.(moment, text) ?? null;
     return fault === null ? null : plant(fault, moment, client);
   }
 }
