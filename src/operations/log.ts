@@ -1,34 +1,43 @@
 import { RequestMethod, type DynamicModule } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LoggerModule } from 'nestjs-pino';
+import type { Options } from 'pino-http';
 import type { Config } from '../config/config.ts';
+import { boundaryOfContext } from '../transactions/current.ts';
 
 /** Structured lines, one for each request, each with the request's id. No body, header, query or message of a database is ever written. */
 export const logModule = ({ level }: Config['log']): DynamicModule =>
-  LoggerModule.forRoot({
-    forRoutes: [{ path: '*path', method: RequestMethod.ALL }],
-    pinoHttp: {
-      level,
-      base: null,
-      quietReqLogger: true,
-      customAttributeKeys: { reqId: 'requestId' },
-      genReqId: (request) => request.id,
-      autoLogging: { ignore: (request) => probes.has(pathOf(request)) },
-      customSuccessMessage: () => 'request',
-      customErrorMessage: () => 'request',
-      customSuccessObject: (request, response, value: object) => ({ ...value, ...summary(request, response) }),
-      customErrorObject: (request, response, _, value: object) => ({ ...value, ...summary(request, response) }),
-      wrapSerializers: false,
-      hooks: {
-        // Nest tells of every module and route at each start: forty lines that nobody asked for.
-        logMethod(line, write, severity) {
-          const { context } = (line[0] ?? {}) as { context?: string };
-          if (severity > informative || !startUpContexts.has(context ?? '')) write.apply(this, line);
-        },
-      },
-      serializers: { req: () => undefined, res: () => undefined, err: describeError },
+  LoggerModule.forRoot({ forRoutes: [{ path: '*path', method: RequestMethod.ALL }], pinoHttp: lines(level) });
+
+/** What a line holds, and which lines are written. */
+export const lines = (level: Config['log']['level']): Options => ({
+  level,
+  base: null,
+  quietReqLogger: true,
+  mixin: nameOfBoundary,
+  customAttributeKeys: { reqId: 'requestId' },
+  genReqId: (request) => request.id,
+  autoLogging: { ignore: (request) => probes.has(pathOf(request)) },
+  customSuccessMessage: () => 'request',
+  customErrorMessage: () => 'request',
+  customSuccessObject: (request, response, value: object) => ({ ...value, ...summary(request, response) }),
+  customErrorObject: (request, response, _, value: object) => ({ ...value, ...summary(request, response) }),
+  wrapSerializers: false,
+  hooks: {
+    // Nest tells of every module and route at each start: forty lines that nobody asked for.
+    logMethod(line, write, severity) {
+      const { context } = (line[0] ?? {}) as { context?: string };
+      if (severity > informative || !startUpContexts.has(context ?? '')) write.apply(this, line);
     },
-  });
+  },
+  serializers: { req: () => undefined, res: () => undefined, err: describeError },
+});
+
+// A line that is written inside a boundary says in which, so that it can be found by the name that pg_stat_activity shows.
+function nameOfBoundary(): object {
+  const running = boundaryOfContext();
+  return running === null || running.isOver ? {} : { boundary: running.name };
+}
 
 const informative = 30; // pino's level `info`
 const startUpContexts = new Set([
