@@ -1,7 +1,7 @@
 import { Logger } from '@nestjs/common';
 import { runningBoundary } from './current.ts';
 import { AfterCommitError } from './errors.ts';
-import { hookFailed } from './events.ts';
+import { hookFailed, hooksRun } from './events.ts';
 import { type CommitHook, runHooks, type RollbackHook } from './hook-list.ts';
 
 /**
@@ -28,9 +28,14 @@ export function afterRollback(hook: RollbackHook): void {
 const logger = new Logger('Transactions');
 
 /** Runs hooks whose time has come, each once. What fails is told to the log and to whoever listens, never to the caller. */
-export const fire = (hooks: readonly CommitHook[], boundary: string): Promise<void> =>
-  runHooks(hooks, (cause) => {
-    const error = new AfterCommitError(boundary, cause);
-    logger.error({ err: error, boundary }, 'a hook of a boundary failed');
-    if (hookFailed.hasSubscribers) hookFailed.publish({ boundary, error });
-  });
+export async function fire(hooks: readonly CommitHook[], boundary: string): Promise<void> {
+  const begunAt = performance.now();
+  await runHooks(hooks, (cause) => report(new AfterCommitError(boundary, cause), boundary));
+  if (hooksRun.hasSubscribers)
+    hooksRun.publish({ boundary, count: hooks.length, durationMs: performance.now() - begunAt });
+}
+
+function report(error: AfterCommitError, boundary: string): void {
+  logger.error({ err: error, boundary }, 'a hook of a boundary failed');
+  if (hookFailed.hasSubscribers) hookFailed.publish({ boundary, error });
+}
