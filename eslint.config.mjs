@@ -1,5 +1,6 @@
 import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
+import transactions from './tools/lint/plugin.mjs';
 
 const typescript = ['**/*.ts', '**/*.mts'];
 const tests = ['test/**', 'src/**/*.test.ts'];
@@ -134,6 +135,7 @@ export default tseslint.config(
       ...refuse('unsafeSql', 'ownTransaction', 'ownLock'),
     },
   },
+  { files: ['src/**/*.ts'], ignores: tests, plugins: { transactions }, rules: transactions.all },
   { files: ['src/transactions/**'], rules: { 'no-restricted-imports': 'off', ...refuse('unsafeSql', 'ownLock') } },
   { files: ['src/transactions/locks.ts'], rules: refuse('unsafeSql', 'ownTransaction') },
   {
@@ -144,7 +146,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['tools/migration-database.mts', 'src/database/connection.ts'],
+    files: ['tools/migration-database.mts'],
     rules: {
       // pg's overloads cannot be spelled once.
       '@typescript-eslint/no-explicit-any': 'off',
