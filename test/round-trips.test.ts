@@ -4,13 +4,14 @@ import { NestFactory } from '@nestjs/core';
 import { configModule, makeConfig } from '../src/config/config.ts';
 import { readEnvironment } from '../src/config/environment.ts';
 import { databaseFailure } from '../src/database/failures.ts';
-import { beginningWith } from '../src/database/beginning.ts';
 import { Databases } from '../src/database/databases.ts';
 import { InjectDatabase, type Sql, type Tables } from '../src/database/tables.ts';
 import { newId } from '../src/kernel/ids.ts';
 import type { TransactionOptions } from '../src/transactions/boundary.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { TransactionsModule } from '../src/transactions/transactions.module.ts';
+import { boundaryOfContext } from '../src/transactions/current.ts';
+import { startBare } from './support/bare.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 
 const holdMs = 20;
@@ -95,9 +96,113 @@ describe('a boundary', () => {
       { isolation: 'serializable' },
       { readOnly: true },
       { timeout: '2s' },
+      { lockTimeout: '700ms' },
+      { isolation: 'serializable', timeout: '2s', lockTimeout: '700ms' },
       { isolation: 'repeatable-read', readOnly: true, timeout: '2s' },
     ] satisfies TransactionOptions[])
       expect([options, await tripsOf(() => run(options, show))]).toEqual([options, 2]);
+  });
+
+  it('that writes costs two as well, although the id of the transaction is asked for', async () => {
+    let n = 0;
+    const write = () => {
+      const slug = `trip-${++n}`;
+      return marks.db.product.createMany({ data: [{ id: newId(), slug, name: slug }] });
+    };
+    const raw = () => {
+      const slug = `trip-${++n}`;
+      return marks.db.$executeRaw`INSERT INTO product (id, slug, name) VALUES (${newId()}::uuid, ${slug}, ${slug})`;
+    };
+    for (const work of [write, raw]) {
+      expect(await tripsOf(() => run({}, work))).toBe(2);
+      expect(await tripsOf(() => run({ isolation: 'serializable', timeout: '2s' }, work))).toBe(2);
+    }
+    // Three writes, each behind the last.
+    expect(
+      await tripsOf(() =>
+        run({}, async () => {
+          for (let k = 0; k < 3; k++) await raw();
+        }),
+      ),
+    ).toBe(4);
+    expect(await database.query(`SELECT FROM product WHERE slug LIKE 'trip-%'`)).toHaveLength(n);
+  });
+
+  it('with a replica, which makes it ask for its position behind COMMIT, costs no more', async () => {
+    const withReplica = await startBare({ app: proxy.url, reader: database.urls.reader }, { DATABASE_POOL_SIZE: '1' });
+    try {
+      const positions: (string | null)[] = [];
+      const write = (slug: string) =>
+        withReplica.run({}, async () => {
+          await withReplica.db
+            .$executeRaw`INSERT INTO product (id, slug, name) VALUES (${newId()}::uuid, ${slug}, ${slug})`;
+          const wire = boundaryOfContext()?.transaction.beginning.wire;
+          return () => positions.push(wire?.position ?? null);
+        });
+      (await write('replica-0'))();
+      for (const slug of ['replica-1', 'replica-2']) {
+        let told: () => unknown = () => undefined;
+        expect(await tripsOf(async () => (told = await write(slug)))).toBe(2);
+        told();
+      }
+      for (const position of positions) expect(position).toMatch(/^[0-9A-F]+\/[0-9A-F]+$/);
+    } finally {
+      await withReplica.close();
+    }
+  });
+
+  it('that has nested ones pays for their statements alone', async () => {
+    const nested = (work: () => Promise<unknown>) => run({ propagation: 'nested' }, work);
+    const twoNested = () =>
+      run({}, async () => {
+        await nested(show);
+        await nested(() => nested(show));
+      });
+    const flat = () =>
+      run({}, async () => {
+        await show();
+        await show();
+      });
+    expect([await tripsOf(flat), await tripsOf(twoNested)]).toEqual([3, 3]);
+    // One that fails has to go back, which is a message of its own; without a statement in it there is nothing to go back to.
+    const failing = (work: () => Promise<unknown>) => () =>
+      run({}, async () => {
+        await show();
+        await nested(async () => {
+          await work();
+          throw new Error('thrown');
+        }).catch(() => undefined);
+        await show();
+      });
+    expect(await tripsOf(failing(show))).toBe(5);
+    expect(await tripsOf(failing(async () => undefined))).toBe(3);
+  });
+
+  it('that says nothing takes no connection: it does not wait for one that somebody keeps', async () => {
+    const single = await startBare(
+      { app: database.urls.app },
+      { DATABASE_POOL_SIZE: '1', DATABASE_POOL_WAIT_MS: '9000' },
+    );
+    try {
+      await single.run({}, async () => {
+        await single.pid();
+        const from = performance.now();
+        const empty = { isolation: 'serializable', timeout: '5s' } as const;
+        expect(await single.run({ ...empty, propagation: 'requires-new' }, async () => 1)).toBe(1);
+        expect(
+          await single.run({ ...empty, propagation: 'requires-new' }, () =>
+            single.run({ propagation: 'nested' }, async () => 2),
+          ),
+        ).toBe(2);
+        await single
+          .run({ propagation: 'requires-new' }, () => Promise.reject(new Error('thrown')))
+          .catch(() => undefined);
+        expect(performance.now() - from).toBeLessThan(3000);
+        expect(single.databases.write.pool.totalCount).toBe(1);
+      });
+    } finally {
+      await single.close();
+    }
   });
 
   it('of three statements costs four', async () => {
@@ -147,22 +252,21 @@ describe('a boundary', () => {
 describe('a beginning that fails', () => {
   it('is reported as itself by the first statement, and nothing is stored', async () => {
     const slug = 'never';
-    const begun = beginningWith(
-      {
-        readOnly: false,
-        settings: () => "SET LOCAL statement_timeout = 'nonsense'",
-        endsAt: Infinity,
-        hasOwnTime: false,
-        lockTimeoutMs: null,
-        asksPosition: false,
-        wire: null,
-      },
-      () =>
-        databases.write.prisma.$transaction(async (transaction) =>
-          transaction.product.create({ data: { id: newId(), slug, name: slug } }),
-        ),
-    );
-    const error: unknown = await begun.catch((thrown: unknown) => thrown);
+    const wire = databases.write.pool.begin({
+      readOnly: false,
+      settings: () => "SET LOCAL statement_timeout = 'nonsense'",
+      endsAt: Infinity,
+      hasOwnTime: false,
+      lockTimeoutMs: null,
+      asksPosition: false,
+      wire: null,
+      underWay: 0,
+      hasFailed: false,
+    });
+    const text = 'INSERT INTO product (id, slug, name) VALUES ($1, $2, $2)';
+    const error: unknown = await wire.statement({ text, values: [newId(), slug] }).catch((thrown: unknown) => thrown);
+    await wire.rollback();
+    wire.release();
     expect(databaseFailure(error)?.sqlState).toBe('22023'); // invalid_parameter_value, not 25P02
     expect(await database.query('SELECT 1 FROM product WHERE slug = $1', [slug])).toEqual([]);
     expect(await tripsOf(() => run({}, show))).toBe(2);

@@ -6,13 +6,13 @@ import { recordStatements } from './support/statements.ts';
 // What each endpoint costs in statements, BEGIN, COMMIT and the question for the transaction's id among them.
 // A figure that grows needs a reason; one that shrinks is good news. Both are written down here.
 const figures = {
-  'POST /v1/users': 9,
-  'POST /v1/sessions': 7,
-  'POST /v1/sessions/refresh': 10,
+  'POST /v1/users': 8,
+  'POST /v1/sessions': 6,
+  'POST /v1/sessions/refresh': 9,
   'DELETE /v1/sessions/current': 1,
   'GET /v1/users/me': 3,
   'GET /v1/users/:id': 3,
-  'PATCH /v1/users/:id': 11,
+  'PATCH /v1/users/:id': 10,
   'POST /v1/accounts': 1,
   'GET /v1/accounts': 1,
   'GET /v1/accounts/:id': 1,
@@ -20,13 +20,13 @@ const figures = {
   'POST /v1/deposits': 11,
   'POST /v1/transfers': 11,
   'GET /v1/transfers/:id': 1,
-  'POST /v1/products': 14,
+  'POST /v1/products': 13,
   'GET /v1/products': 4,
   'GET /v1/products/:id': 4,
-  'PATCH /v1/products/:id': 8,
-  'POST /v1/products/:id/skus': 13,
+  'PATCH /v1/products/:id': 7,
+  'POST /v1/products/:id/skus': 12,
   'GET /v1/skus/:id': 2,
-  'PATCH /v1/skus/:id': 6,
+  'PATCH /v1/skus/:id': 5,
   'GET /v1/skus/:id/stock': 1,
   'POST /v1/skus/:id/stock-adjustments': 6,
   'POST /v1/orders, one item': 26,
@@ -69,7 +69,7 @@ async function statementsOf(ask: () => PromiseLike<Response>): Promise<string[]>
   return statements
     .take()
     .map(({ text }) => text)
-    .filter((text) => !text.includes('_lsn('));
+    .filter((text) => text.startsWith('COMMIT') || !text.includes('_lsn('));
 }
 
 const place = (items: number) =>
@@ -172,6 +172,6 @@ it('a read costs no transaction, and a boundary no more than its BEGIN and COMMI
   const written = await statementsOf(() =>
     operator.api.post(`/v1/skus/${skus[0]!.id}/stock-adjustments`, { quantity: 1 }),
   );
-  expect([written[0], written.at(-1)]).toEqual([expect.stringMatching(/^BEGIN; /), 'COMMIT']);
+  expect([written[0], written.at(-1)]).toEqual([expect.stringMatching(/^BEGIN; /), expect.stringMatching(/^COMMIT/)]);
   expect(written.filter((text) => /^(BEGIN|COMMIT|ROLLBACK|SET|SAVEPOINT|RELEASE)/.test(text))).toHaveLength(2);
 });

@@ -20,6 +20,7 @@ import { lockRows } from '../src/transactions/locks.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { TransactionsModule } from '../src/transactions/transactions.module.ts';
+import { startCore } from './support/core.ts';
 import { eventually, inFlight } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { recordStatements } from './support/statements.ts';
@@ -387,7 +388,7 @@ describe('propagation', () => {
   });
 
   it('a row lock outside a boundary is refused, for it would be gone at once', async () => {
-    await expect(lockRows(one.marks.db, 'stock', [newId()])).rejects.toThrow(TransactionRequiredError);
+    await expect(lockRows(one.marks.db, { stock: [newId()] })).rejects.toThrow(TransactionRequiredError);
   });
 });
 
@@ -602,7 +603,10 @@ describe('the timeout of a boundary', () => {
 
   it('leaves nothing of a nested write to be stored after it', async () => {
     // Prisma sends the parts of a nested write one by one, and its own clock does not stop it in between.
-    const small = await startInstance(database, { DATABASE_TRANSACTION_TIMEOUT_MS: '300', DATABASE_POOL_SIZE: '1' });
+    const variables = { DATABASE_TRANSACTION_TIMEOUT_MS: '300', DATABASE_POOL_SIZE: '1' };
+    const { run, get, app } = await startCore(database, [Marks], { variables }); // not Probe: its requires-new needs two
+    const small = { run, app, marks: get(Marks), probe: one.probe };
+    instances.push(small);
     const slug = fresh('held');
     const sku = { id: newId(), code: slug.toUpperCase(), name: 'Early', price: 1n, currency: 'EUR' };
     await one.marks.db.product.create({ data: { id: newId(), slug, name: 'Early', skus: { create: sku } } });

@@ -23,6 +23,11 @@ export class Admission {
     this.free = size;
   }
 
+  /** Whether somebody who asked now would not have to wait. */
+  get hasPlace(): boolean {
+    return this.free > 0;
+  }
+
   /**
    * Waits for a place. `held` are the places that the caller keeps meanwhile.
    * Throws PoolTimeoutError after `DATABASE_POOL_WAIT_MS`, PoolStarvedError when waiting would be in vain.

@@ -1,8 +1,5 @@
-/** Limits that the server keeps, milliseconds. */
-export interface ServerLimits {
-  readonly statement_timeout: number;
-  readonly lock_timeout: number;
-}
+import type pg from 'pg';
+import type { Carrier, ServerLimits } from './connection.ts';
 
 interface Savepoint {
   readonly name: string;
@@ -32,6 +29,15 @@ export class Ahead {
     this.lines.push(`SET LOCAL ${limit} = ${wantedMs}`);
   }
 
+  get isEmpty(): boolean {
+    return this.lines.length === 0;
+  }
+
+  /** A question that is answered with the rest. */
+  ask(question: string): void {
+    this.lines.push(question);
+  }
+
   savepoint(name: string): void {
     this.savepoints.push({ name, told: this.told });
     this.lines.push(`SAVEPOINT ${name}`);
@@ -52,11 +58,11 @@ export class Ahead {
     return unsent === -1;
   }
 
-  /** All of it as one message; null when there is nothing. */
-  take(): string | null {
+  /** Sends all of it as one message; null when there is nothing to send. */
+  send(client: Carrier): Promise<pg.QueryResult> | null {
     if (this.lines.length === 0) return null;
     const message = this.lines.join('; ');
     this.lines = [];
-    return message;
+    return client.query(message);
   }
 }

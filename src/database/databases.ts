@@ -1,27 +1,27 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { type Config, DatabaseConfig } from '../config/config.ts';
+import { replicasIn } from '../config/replicas.ts';
 import { type Client, openClient } from './client.ts';
 import { refuseForeignSchema } from './schema-version.ts';
 
-/** The two clients: `write` on the primary, `read` on the replica, or the same one where there is no replica. */
+/** The clients: `write` on the primary, and one on each replica. */
 @Injectable()
 export class Databases implements OnModuleInit, OnApplicationShutdown {
   readonly write: Client;
-  readonly read: Client;
+  readonly replicas: readonly Client[];
   /** As PostgreSQL counts: 180004 is 18.4. Known after the start. */
   serverVersion = 0;
   private readonly logger = new Logger(Databases.name);
 
   constructor(@Inject(DatabaseConfig.KEY) config: Config['database']) {
     this.write = openClient({ name: 'primary', url: config.writeUrl, application: 'holdfast write' }, config);
-    this.read =
-      config.readUrl === null
-        ? this.write
-        : openClient({ name: 'replica', url: config.readUrl, application: 'holdfast read' }, config);
+    const addresses = config.readUrl === null ? [] : (replicasIn(config.readUrl) ?? []);
+    this.replicas = addresses.map((address) => openClient({ ...address, application: 'holdfast read' }, config));
   }
 
   get hasReplica(): boolean {
-    return this.read !== this.write;
+    // On the one connection of a test there is none.
+    return this.replicas.length > 0 && this.write.pool.pin === null;
   }
 
   async onModuleInit(): Promise<void> {
@@ -33,6 +33,12 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
 
   /** After the last request: `onModuleDestroy` would come before the drain and cut live requests. */
   async onApplicationShutdown(): Promise<void> {
-    await Promise.all([...new Set([this.write, this.read])].map(({ prisma }) => prisma.$disconnect()));
+    await Promise.all([this.write, ...this.replicas].map(close));
   }
+}
+
+async function close({ prisma, pool }: Client): Promise<void> {
+  await prisma.$disconnect();
+  // Prisma leaves a pool alone that it has not used; we may have.
+  if (!pool.ending) await pool.end();
 }

@@ -1,10 +1,11 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
 import { Admission } from './admission.ts';
-import type { ServerLimits } from './ahead.ts';
-import { type Beginning, heldAround, nextBeginning } from './beginning.ts';
-import { cut } from './faults.ts';
-import { type Connections, WireTransaction } from './wire-transaction.ts';
+import { type Carrier, Connection, type Connections, type PooledConnection, type ServerLimits } from './connection.ts';
+import { type Beginning, heldAround } from './beginning.ts';
+import type { Pin, Taken } from './pin.ts';
+import { type SlotConnection, TransactionConnection } from './prisma-connections.ts';
+import { WireTransaction } from './wire-transaction.ts';
 
 /** Times in milliseconds. */
 export interface PoolSettings {
@@ -13,8 +14,6 @@ export interface PoolSettings {
   /** What each connection is set to. */
   readonly limits: ServerLimits;
 }
-
-type Taken = (error: Error | undefined, client: pg.PoolClient | undefined, done: (release?: unknown) => void) => void;
 
 /** Whatever begins without a boundary: the writes of one Prisma call, which Prisma puts into a transaction of its own. */
 const unnamed = (): Beginning => ({
@@ -25,24 +24,36 @@ const unnamed = (): Beginning => ({
   lockTimeoutMs: null,
   asksPosition: false,
   wire: null,
+  underWay: 0,
+  hasFailed: false,
 });
 
 /**
- * The pool that Prisma is given. To whoever asks for a connection, which Prisma does to begin a transaction, it gives a
- * {@link WireTransaction}, which takes one when it has something to say.
+ * The pool that Prisma is given. To whoever asks for a connection, which Prisma does to begin a transaction, it gives something that
+ * takes one only when it has something to say: a {@link SlotConnection} for boundaries, a {@link TransactionConnection} for its own.
  */
 export class Pool extends pg.Pool implements Connections {
   readonly limits: ServerLimits;
+  /** For tests: where everything goes that is asked of this pool; null for connections of its own. */
+  pin: Pin | null = null;
   private readonly admission: Admission;
+  // To single statements, which give back by pg's own way.
+  private readonly lentOut = new WeakSet<pg.PoolClient>();
   // A connection outlives the request that opens it, and must not keep its context: neither its boundary nor its memory.
   private readonly outside = AsyncLocalStorage.snapshot();
+  private readonly lent = new AsyncLocalStorage<SlotConnection>();
 
   constructor(config: pg.PoolConfig, { size, waitMs, limits }: PoolSettings) {
-    super({ ...config, max: size, connectionTimeoutMillis: waitMs });
+    super({ ...config, Client: Connection, max: size, connectionTimeoutMillis: waitMs });
     this.limits = limits;
     this.admission = new Admission(size, waitMs);
     // An idle connection that dies is replaced at the next use. Without a listener it would end the process.
     this.on('error', () => undefined);
+    // Its next statement tells. From the first moment on: it may break before whoever waits for it is told that it is there.
+    this.on('connect', (client) => client.on('error', ignore));
+    this.on('release', (_, client) => {
+      if (this.lentOut.delete(client)) this.admission.leave();
+    });
   }
 
   override connect(): Promise<pg.PoolClient>;
@@ -50,17 +61,25 @@ export class Pool extends pg.Pool implements Connections {
   override connect(taken?: Taken): Promise<pg.PoolClient> | void {
     // pg's own way, for a statement outside a transaction.
     if (taken !== undefined) {
-      const held = heldAround(this);
-      if (held.length > 0) return void this.connectBeside(held, taken);
-      return this.outside(() => super.connect(taken));
+      if (this.pin !== null) return this.pin.lend(taken);
+      return void this.lend(heldAround(this), taken);
     }
-    const beginning = nextBeginning() ?? unnamed();
-    beginning.wire = new WireTransaction(this, beginning);
-    return Promise.resolve(beginning.wire as unknown as pg.PoolClient);
+    const connection = this.lent.getStore() ?? new TransactionConnection(this.begin(unnamed()));
+    return Promise.resolve(connection as unknown as pg.PoolClient);
   }
 
-  // A statement outside the boundary that is set aside asks for a connection while that one keeps its own.
-  private async connectBeside(held: readonly WireTransaction[], taken: Taken): Promise<void> {
+  /** A transaction that takes a connection of this pool when it has something to say. */
+  begin(beginning: Beginning): WireTransaction {
+    return (beginning.wire = this.pin?.transaction(beginning) ?? new WireTransaction(this, beginning));
+  }
+
+  /** Runs the work; the transaction of Prisma's that it begins gets this connection. */
+  lending<T>(connection: SlotConnection, work: () => Promise<T>): Promise<T> {
+    return this.outside(() => this.lent.run(connection, work));
+  }
+
+  // It waits for its turn with the transactions. One beside a boundary that is set aside asks while that keeps its own.
+  private async lend(held: readonly WireTransaction[], taken: Taken): Promise<void> {
     try {
       await this.admission.enter(held);
     } catch (error) {
@@ -69,26 +88,16 @@ export class Pool extends pg.Pool implements Connections {
     this.outside(() =>
       super.connect((error, client, done) => {
         if (client === undefined) this.admission.leave();
-        else this.onceReleased(client, () => this.admission.leave());
+        else this.lentOut.add(client);
         taken(error, client, done);
       }),
     );
   }
 
-  private onceReleased(client: pg.PoolClient, then: () => void): void {
-    const heard = (_: unknown, released: pg.PoolClient): void => {
-      if (released !== client) return;
-      this.off('release', heard);
-      then();
-    };
-    this.on('release', heard);
-  }
-
-  async takeConnection(): Promise<pg.PoolClient> {
+  async takeConnection(): Promise<Carrier> {
     await this.admission.enter(heldAround(this));
     try {
-      const client = await this.outside(() => super.connect());
-      client.on('error', ignore);
+      const client = (await this.outside(() => super.connect())) as PooledConnection;
       return client;
     } catch (error) {
       this.admission.leave();
@@ -96,13 +105,12 @@ export class Pool extends pg.Pool implements Connections {
     }
   }
 
-  giveBack(client: pg.PoolClient, isBroken: boolean): void {
-    client.off('error', ignore);
-    if (isBroken) cut(client);
+  giveBack(carrier: Carrier, isBroken: boolean): void {
+    const client = carrier as PooledConnection;
+    if (isBroken) client.cut();
     client.release(isBroken);
     this.admission.leave();
   }
 }
 
-// Its next statement tells.
 const ignore = (): void => undefined;

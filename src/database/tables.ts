@@ -33,8 +33,15 @@ export type Reads<Owned extends Table> = {
 export type Sql = Pick<PrismaClient, '$queryRaw' | '$executeRaw'>;
 
 export const DATABASE = Symbol('database');
+export const READS = Symbol('reads');
 
 /**
  * What a repository is given. Inside a boundary it IS the transaction; outside, reads go to the read client and all else to the write client.
  */
 export const InjectDatabase = (): ParameterDecorator => Inject(DATABASE);
+
+/**
+ * What a repository that only reads is given, as `Reads<'order'>`: the same, but it refuses what writes, whatever its type was cast to.
+ * A class whose repositories all use it may hold read-only boundaries.
+ */
+export const InjectReads = (): ParameterDecorator => Inject(READS);

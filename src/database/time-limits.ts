@@ -1,10 +1,12 @@
-import type { Ahead, ServerLimits } from './ahead.ts';
+import type { Ahead } from './ahead.ts';
+import type { ServerLimits } from './connection.ts';
 import type { WireTerms } from './wire-terms.ts';
 
 // The server is told anew what time is left when what it has in mind is further off than this. Where nobody asked for a time, the usual
 // one is so long that a share of what is left is near enough, and short boundaries are spared the telling.
 const staleMs = 25;
 const staleShare = 0.05;
+const silenceMs = 1000;
 
 /** The limits of a transaction and of the boundaries in it: the server is told, in front of the statement that they hold for. */
 export class TimeLimits {
@@ -28,13 +30,21 @@ export class TimeLimits {
     };
   }
 
-  /** Puts what has changed ahead of the next statement. Gives the milliseconds that it may last. */
-  tell(ahead: Ahead): number {
-    const left = Math.min(...this.ends) - performance.now();
-    const statementMs = Math.max(1, Math.ceil(Math.min(this.longestMs, left)));
+  /** Puts what has changed ahead of the next statement. */
+  tell(ahead: Ahead): void {
+    const statementMs = this.statementMs();
     const isAsked = this.longestMs === Infinity || this.ends.length > 1;
     ahead.tell('statement_timeout', statementMs, isAsked ? staleMs : Math.max(staleMs, staleShare * statementMs));
     ahead.tell('lock_timeout', Math.min(...this.lockTimeouts), 0);
-    return statementMs;
+  }
+
+  /** How long the client waits for an answer. The server's own limit comes first; this one is for a server that has gone silent. */
+  patienceMs(): number {
+    return this.statementMs() + silenceMs;
+  }
+
+  private statementMs(): number {
+    const left = Math.min(...this.ends) - performance.now();
+    return Math.max(1, Math.ceil(Math.min(this.longestMs, left)));
   }
 }

@@ -1,21 +1,15 @@
 import type pg from 'pg';
-import { Ahead, type ServerLimits } from './ahead.ts';
+import { commitQuery, leavesOpen, readCommit } from './commit.ts';
+import type { Carrier, Connections } from './connection.ts';
+import { Ahead } from './ahead.ts';
 import type { WireTerms } from './wire-terms.ts';
-import { TransactionControlError, TransactionEndedError, TransactionRolledBackError } from './errors.ts';
+import { DatabaseError, TransactionControlError, TransactionEndedError, TransactionExpiredError } from './errors.ts';
 import { isBreak } from './failures.ts';
-import { cut, type Moment, plant } from './faults.ts';
-import { nameOf, spokenBy } from './statements.ts';
+import { LateConnection } from './late-connection.ts';
+import { type Moment, plant } from './faults.ts';
+import { nameOf } from './statements.ts';
 import { TimeLimits } from './time-limits.ts';
-import { answerTo, TransactionId } from './transaction-id.ts';
-
-/** Where connections come from. */
-export interface Connections {
-  /** What the server keeps to unless it is told otherwise. */
-  readonly limits: ServerLimits;
-  takeConnection(): Promise<pg.PoolClient>;
-  /** Takes it back; a broken one is thrown away. */
-  giveBack(client: pg.PoolClient, isBroken: boolean): void;
-}
+import { TransactionId } from './transaction-id.ts';
 
 /** A statement that failed; the transaction is broken since then. */
 export interface StatementFailure {
@@ -35,11 +29,10 @@ type Answer = pg.QueryResult;
 
 // How long ROLLBACK waits for the statements in front of it before the connection is cut.
 const rollbackPatienceMs = 50;
-const positionQuery = { name: 'wal_position', text: 'SELECT pg_current_wal_flush_lsn()::text AS answer' };
 
 /**
- * One transaction on its way to the server; to Prisma it is a connection. It takes a real one at its first statement, sends BEGIN and
- * whatever goes before a statement in the same flight, and knows how it ended, also when its caller cannot.
+ * One transaction on its way to the server. It takes a connection at its first statement, sends BEGIN and whatever goes before a
+ * statement in the same flight, and knows how it ended, also when its caller cannot.
  */
 export class WireTransaction {
   state: WireState = 'unsent';
@@ -47,10 +40,12 @@ export class WireTransaction {
   failure: StatementFailure | null = null;
   /** The position in the WAL behind COMMIT; null when it was not asked for or not told. */
   position: string | null = null;
+  /** How many rows its statements have inserted, updated or deleted. */
+  changedRows = 0;
   /** Milliseconds for which the server has waited for the next statement. */
   idleMs = 0;
-  private client: pg.PoolClient | null = null;
-  private connecting: Promise<pg.PoolClient> | null = null;
+  private isExpired = false;
+  private readonly connection: LateConnection;
   private readonly ahead: Ahead;
   private underWay = 0;
   private readonly transactionId = new TransactionId();
@@ -58,20 +53,21 @@ export class WireTransaction {
   private readonly limits: TimeLimits;
 
   constructor(
-    private readonly connections: Connections,
+    connections: Connections,
     private readonly terms: WireTerms,
   ) {
+    this.connection = new LateConnection(connections);
     this.ahead = new Ahead(connections.limits);
     this.limits = new TimeLimits(connections.limits, terms);
   }
 
   /** Whether it keeps a connection, or is about to. */
   get isConnected(): boolean {
-    return this.client !== null || this.connecting !== null;
+    return this.connection.isTaken;
   }
 
   isFrom(connections: Connections): boolean {
-    return this.connections === connections;
+    return this.connection.isFrom(connections);
   }
 
   /** The id that `pg_xact_status` knows it by; null as long as it has written nothing. */
@@ -92,42 +88,34 @@ export class WireTransaction {
     this.state = state;
   }
 
-  /** What Prisma says: begin and end of the transaction, savepoints, statements. */
-  async query(query: Query): Promise<Answer> {
-    const { verb, savepoint } = spokenBy(query.text);
-    switch (verb) {
-      case 'BEGIN':
-        return emptyAnswer(verb);
-      case 'COMMIT':
-        return this.commit();
-      case 'ROLLBACK':
-        return this.rollback();
-      case undefined:
-        return this.statement(query);
-      default:
-        return this.mark(verb, savepoint);
-    }
+  /** Its time is over: it is rolled back, and whatever still comes is refused. */
+  async expire(): Promise<void> {
+    if (this.state !== 'unsent' && this.state !== 'open') return;
+    this.isExpired = true;
+    await this.rollback().catch(() => undefined); // its connection is lost then, which ends it as well
   }
 
-  /** Prisma gives the connection back. */
-  release(error?: unknown): void {
-    const { client } = this;
-    this.client = null;
-    if (client === null) return;
-    const isWhole = error === undefined && this.underWay === 0 && ['committed', 'rolled-back'].includes(this.state);
-    this.connections.giveBack(client, !isWhole);
+  /** Whether it has ended, the server has said so, and nobody was cut short. */
+  get hasEndedCleanly(): boolean {
+    return !this.isExpired && this.isWhole;
   }
 
-  // Prisma listens for errors of the connection. It hears of them by the next statement.
-  on = (): this => this;
-  removeListener = (): this => this;
+  private get isWhole(): boolean {
+    return this.underWay === 0 && (this.state === 'committed' || this.state === 'rolled-back');
+  }
 
-  private async statement(query: Query): Promise<Answer> {
+  /** Gives the connection back. */
+  release(): void {
+    this.connection.giveBack(this.isWhole);
+  }
+
+  /** Sends a statement; the first one takes a connection and begins. */
+  async statement(query: Query): Promise<Answer> {
     if (this.underWay++ === 0 && this.quietSince > 0) this.idleMs += performance.now() - this.quietSince;
     try {
-      const client = this.client ?? (await this.connected());
-      const answer = await this.send(query, client);
-      if (this.state === 'open' && client.getTransactionStatus() === 'I') throw new TransactionControlError();
+      const answer = await this.send(query, this.connection.client ?? (await this.begin()));
+      if (answer.command !== 'SELECT') this.changedRows += answer.rowCount ?? 0;
+      if (endings.has(answer.command)) throw new TransactionControlError();
       return answer;
     } catch (error) {
       throw this.failed(query.text, error);
@@ -138,90 +126,102 @@ export class WireTransaction {
 
   // The pipeline takes all of it before the first is answered. BEGIN alone cannot fail; where something else in front does, the
   // transaction is broken and so is the statement behind it, which then reports what was wrong.
-  private async send(query: Query, client: pg.PoolClient): Promise<Answer> {
-    if (this.state !== 'open') throw new TransactionEndedError();
-    const longestMs = this.limits.tell(this.ahead);
-    const aheadFailure = sendAhead(client, this.ahead.take());
-    const sent = this.planted('statement', client, query.text) ?? client.query(patient(query, longestMs));
-    if (!this.terms.readOnly) this.transactionId.askBehind(query.text, client);
+  private async send(query: Query, client: Carrier): Promise<Answer> {
+    if (this.state !== 'open') throw this.ended();
+    this.limits.tell(this.ahead);
+    const patienceMs = this.limits.patienceMs();
+    const [aheadFailure, sent] = client.together(() => {
+      if (!this.terms.readOnly) this.transactionId.askAhead(query.text, this.ahead);
+      const inFront = this.ahead.send(client);
+      if (inFront !== null) this.transactionId.readAhead(inFront);
+      const statement = this.planted('statement', client, query.text) ?? client.query(patient(query, patienceMs));
+      if (!this.terms.readOnly) this.transactionId.askBehind(query.text, client, patienceMs);
+      return [inFront, statement] as const;
+    });
     if (aheadFailure !== null) await Promise.all([aheadFailure, sent.catch(() => undefined)]);
     return sent;
   }
 
+  private ended(cause: unknown = new TransactionEndedError()): unknown {
+    return this.isExpired ? new TransactionExpiredError('The time of the boundary is over.', { cause }) : cause;
+  }
+
   private failed(text: string, error: unknown): unknown {
-    if (this.state !== 'unsent' && this.state !== 'open') return error;
+    // A connection that does not answer any more is cut when the time is over.
+    if (this.state !== 'unsent' && this.state !== 'open')
+      return isBreak(error) && !(error instanceof DatabaseError) ? this.ended(error) : error;
     this.failure ??= { statement: nameOf(text), error };
     if (this.state === 'open' && isBreak(error)) this.state = 'lost';
     return error;
   }
 
-  private async connected(): Promise<pg.PoolClient> {
-    if (this.state === 'unsent') await (this.connecting ??= this.connect());
-    if (this.client === null) throw new TransactionEndedError();
-    return this.client;
+  private async begin(): Promise<Carrier> {
+    const client = await this.connection.take();
+    if (client === null) throw this.ended();
+    if (this.state !== 'unsent') return client;
+    this.state = 'open';
+    this.ahead.begin(this.terms.settings());
+    return client;
   }
 
-  private async connect(): Promise<pg.PoolClient> {
-    try {
-      const client = await this.connections.takeConnection();
-      if (this.state === 'unsent') {
-        this.client = client;
-        this.state = 'open';
-        this.ahead.begin(this.terms.settings());
-        // It ended while it waited.
-      } else this.connections.giveBack(client, false);
-      return client;
-    } finally {
-      this.connecting = null;
-    }
+  savepoint(name: string): void {
+    this.refuseEnded();
+    this.ahead.savepoint(name);
   }
 
-  private async mark(verb: string, name: string): Promise<Answer> {
-    if (!['unsent', 'open'].includes(this.state)) throw new TransactionEndedError();
-    if (verb === 'SAVEPOINT') this.ahead.savepoint(name);
-    else if (verb === 'RELEASE SAVEPOINT') this.ahead.release(name);
-    else await this.backTo(name);
-    return emptyAnswer(verb);
+  releaseSavepoint(name: string): void {
+    this.refuseEnded();
+    this.ahead.release(name);
   }
 
-  private async backTo(name: string): Promise<void> {
-    if (this.ahead.backTo(name)) await this.client?.query(`ROLLBACK TO SAVEPOINT ${name}`);
+  async backToSavepoint(name: string): Promise<void> {
+    this.refuseEnded();
+    if (this.ahead.backTo(name)) await this.connection.client?.query(this.own(`ROLLBACK TO SAVEPOINT ${name}`));
     this.failure = null;
   }
 
-  private async commit(): Promise<Answer> {
-    const { client } = this;
-    if (client === null) return this.endUnsent('committed', 'COMMIT');
-    await this.transactionId.known(client);
-    if (this.state !== 'open') throw new TransactionEndedError();
+  private refuseEnded(): void {
+    if (this.state !== 'unsent' && this.state !== 'open') throw this.ended();
+  }
+
+  /** Stores all of it. Throws when it is not stored, or when that is not known: {@link state} tells which. */
+  async commit(): Promise<void> {
+    const { client } = this.connection;
+    if (client === null) return this.endUnsent('committed');
+    await this.transactionId.known(client, this.limits.patienceMs()).catch((error: unknown) => {
+      throw this.failed('COMMIT', error);
+    });
+    if (this.state !== 'open') throw this.ended();
     this.state = 'committing';
     try {
-      return await this.sendCommit(client);
+      await this.sendCommit(client);
     } catch (error) {
-      if (this.state === 'committing') this.state = isBreak(error) ? 'in-doubt' : 'rolled-back';
+      this.state = leavesOpen(error) ? 'in-doubt' : 'rolled-back';
       throw error;
     }
   }
 
-  private async sendCommit(client: pg.PoolClient): Promise<Answer> {
-    const sent = this.planted('commit', client, 'COMMIT') ?? client.query('COMMIT');
-    const asked = this.terms.asksPosition && this.id !== null ? answerTo(client, positionQuery) : null;
-    const answer = await sent;
-    await this.planted('answer', client, 'COMMIT');
-    this.state = answer.command === 'COMMIT' ? 'committed' : 'rolled-back';
-    if (this.state === 'rolled-back') throw new TransactionRolledBackError();
-    this.position = await asked;
-    return answer;
+  private async sendCommit(client: Carrier): Promise<void> {
+    const query = commitQuery(this.terms.asksPosition && this.id !== null, this.limits.patienceMs());
+    const answer = await (this.planted('commit', client, query.text) ?? client.query(query));
+    await this.planted('answer', client, query.text);
+    this.position = readCommit(answer);
+    this.state = 'committed';
   }
 
-  private async rollback(): Promise<Answer> {
-    const { client } = this;
-    if (client === null || this.state !== 'open') return this.endUnsent('rolled-back', 'ROLLBACK');
+  private own(text: string): Query {
+    return { text, query_timeout: this.limits.patienceMs() } as Query;
+  }
+
+  /** Undoes all of it, unless it has ended. */
+  async rollback(): Promise<void> {
+    const { client } = this.connection;
+    if (client === null || this.state !== 'open') return this.endUnsent('rolled-back');
     this.state = 'rolled-back';
     // What is under way is rolled back with the rest. When it takes too long, the server rolls back by itself without the connection.
-    const patience = this.underWay > 0 ? setTimeout(() => cut(client), rollbackPatienceMs) : undefined;
+    const patience = this.underWay > 0 ? setTimeout(() => client.cut(), rollbackPatienceMs) : undefined;
     try {
-      return await client.query('ROLLBACK');
+      await client.query(this.own('ROLLBACK'));
     } catch (error) {
       this.state = 'lost';
       throw error;
@@ -230,21 +230,19 @@ export class WireTransaction {
     }
   }
 
-  private async endUnsent(state: WireState, command: string): Promise<Answer> {
+  private endUnsent(state: WireState): void {
     if (this.state === 'unsent') this.state = state;
-    return emptyAnswer(command);
+    this.connection.giveUp();
   }
 
-  private planted(moment: Moment, client: pg.PoolClient, text: string): Promise<Answer> | null {
+  private planted(moment: Moment, client: Carrier, text: string): Promise<Answer> | null {
     const fault = this.terms.fault?.(moment, text) ?? null;
     return fault === null ? null : plant(fault, moment, client);
   }
 }
 
-// The server's own limit comes first; this one ends the wait for a server that has gone silent.
-const patient = (query: Query, longestMs: number): Query => Object.assign(query, { query_timeout: longestMs + 1000 });
-const emptyAnswer = (command: string): Answer => ({ command, rowCount: null, oid: 0, fields: [], rows: [] });
-
-/** Sends it; null when there is nothing to send. */
-const sendAhead = (client: pg.PoolClient, message: string | null): Promise<Answer> | null =>
-  message === null ? null : client.query(message);
+// Extended: one statement in one message.
+const patient = (query: Query, patienceMs: number): Query =>
+  Object.assign(query, { query_timeout: patienceMs, queryMode: 'extended' });
+// What a statement is answered that has ended the transaction, also when it has begun the next one: ROLLBACK AND CHAIN.
+const endings = new Set(['COMMIT', 'ROLLBACK']);

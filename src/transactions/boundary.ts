@@ -6,7 +6,16 @@ export const isolationLevels = ['read-committed', 'repeatable-read', 'serializab
 export type Isolation = (typeof isolationLevels)[number];
 
 /** What happens when a boundary meets a running one. */
-export type Propagation = 'required' | 'requires-new' | 'nested' | 'mandatory' | 'supports' | 'not-supported' | 'never';
+export const propagations = [
+  'required',
+  'requires-new',
+  'nested',
+  'mandatory',
+  'supports',
+  'not-supported',
+  'never',
+] as const;
+export type Propagation = (typeof propagations)[number];
 
 /** Milliseconds, or a text with a unit: `250`, `'250ms'`, `'2s'`. */
 export type Duration = number | `${number}ms` | `${number}s`;
@@ -70,7 +79,7 @@ export interface AnyOptions extends Demands {
 export type ReadOnlyClient = Reads<Table> & Pick<Prisma.TransactionClient, '$queryRaw'>;
 
 /** The client that `run` hands to its work. */
-export type ClientOf<Options> = Options extends { readonly readOnly: true } ? ReadOnlyClient : Prisma.TransactionClient;
+export type ClientOf<ReadOnly extends boolean> = [ReadOnly] extends [true] ? ReadOnlyClient : Prisma.TransactionClient;
 
 /** A duration in milliseconds. Throws TypeError when it is not a positive number with a known unit. */
 export function milliseconds(duration: Duration): number {

@@ -1,5 +1,6 @@
 import { TransactionControlError } from '../database/errors.ts';
-import type { Prisma, PrismaClient } from '../database/generated/client.ts';
+import { Prisma, type PrismaClient } from '../database/generated/client.ts';
+import { controlsTransaction } from '../database/statements.ts';
 import { isReadOperation } from '../database/tables.ts';
 import type { RunningBoundary } from './running-boundary.ts';
 
@@ -72,14 +73,15 @@ function delegate(model: string, send: (call: Call) => Promise<unknown>): object
   );
 }
 
-// BEGIN, COMMIT and the like, also as the beginning of a longer text.
-const control = /^\s*(BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE\s+TRANSACTION)\b/i;
-
 async function sendRaw(send: (call: Call) => Promise<unknown>, name: string, args: unknown[]): Promise<unknown> {
-  const [first] = args;
-  const [text = ''] = Array.isArray(first) ? (first as string[]) : [(first as { sql?: string })?.sql ?? String(first)];
-  if (control.test(text)) throw new TransactionControlError();
+  if (controlsTransaction(textOf(args))) throw new TransactionControlError();
   return send({ name, kind: 'raw', on: (client) => callOn(client, name, args) });
+}
+
+// With whatever Prisma.raw and Prisma.sql put into the template.
+function textOf([first, ...values]: unknown[]): string {
+  if (Array.isArray(first)) return Prisma.sql(first as string[], ...values).sql;
+  return (first as { sql?: string })?.sql ?? String(first);
 }
 
 function callOn(target: Members, operation: string, args: unknown[]): Promise<unknown> {

@@ -4,10 +4,22 @@ import type { RunningBoundary, Terms } from './running-boundary.ts';
 /** Under this key the context holds its boundary; null where one is set aside. */
 export const RUNNING = Symbol('running boundary');
 
+/** Under this key the context holds the boundary that is set aside in it. */
+export const SET_ASIDE = Symbol('boundary set aside');
+
 /** The boundary of this context, whichever application it belongs to, also when it is over; null outside. */
 export function boundaryOfContext(): RunningBoundary | null {
   const cls = ClsServiceManager.getClsService();
   return cls.isActive() ? (cls.get<RunningBoundary | null | undefined>(RUNNING) ?? null) : null;
+}
+
+/** The boundary whose transaction is open around this context, also where it is set aside; null when there is none. */
+export function openBoundary(): RunningBoundary | null {
+  const cls = ClsServiceManager.getClsService();
+  if (!cls.isActive()) return null;
+  const boundary =
+    cls.get<RunningBoundary | null | undefined>(RUNNING) ?? cls.get<RunningBoundary | null | undefined>(SET_ASIDE);
+  return boundary === undefined || boundary === null || boundary.isOver ? null : boundary;
 }
 
 /** The boundary of this context; null outside. Throws DetachedTransactionError in work that has outlived its boundary. */

@@ -63,6 +63,29 @@ export class CommitOutcomeUnknownError extends Error {
   }
 }
 
+/** Somebody else keeps a row that lockRows asked for: at once with `wait: false`, else after `lockTimeout`. */
+export class LockUnavailableError extends Error {
+  override readonly name = 'LockUnavailableError';
+  constructor(
+    /** The table, by its name in the database. */
+    readonly table: string,
+    cause: unknown,
+  ) {
+    super(`Rows of ${table} are locked by somebody else.`, { cause });
+  }
+}
+
+/** Boundaries that contradict themselves, or the place where they stand. All of them at once; the service does not start. */
+export class BoundaryTableError extends Error {
+  override readonly name = 'BoundaryTableError';
+  /** Each says what, where and what to do. */
+  constructor(readonly contradictions: readonly string[]) {
+    const count =
+      contradictions.length === 1 ? 'One boundary contradicts' : `${contradictions.length} boundaries contradict`;
+    super(`${count} what was said elsewhere:\n${contradictions.map((line) => `  ${line}`).join('\n')}`);
+  }
+}
+
 /** The boundary met a conflict at every attempt, or had no time for another. Nothing is stored; the same call may succeed later. */
 export class TransactionConflictError extends Error {
   override readonly name = 'TransactionConflictError';
@@ -85,19 +108,34 @@ export class AfterCommitError extends Error {
   }
 }
 
-/** A request, a socket or a process was started inside a boundary, which keeps its locks meanwhile. */
+/** A hook failed after the work was rolled back. Logged and counted, never thrown at the caller, who has the error of the work. */
+export class AfterRollbackError extends Error {
+  override readonly name = 'AfterRollbackError';
+  readonly committed = false;
+  constructor(boundary: string, cause: unknown) {
+    super(`A hook after the rollback of ${boundary} failed. Nothing is stored.`, { cause });
+  }
+}
+
+/** What is started outside the database. `fetch` is also a WebSocket, `http` is also https, `socket` is also TLS. */
+export type ExternalWorkKind = 'fetch' | 'http' | 'http2' | 'socket' | 'udp' | 'process' | 'worker';
+
+/** A request, a socket, a process or a thread was started inside a boundary, which keeps its locks meanwhile. Nothing is stored. */
 export class ExternalWorkInTransactionError extends Error {
   override readonly name = 'ExternalWorkInTransactionError';
   constructor(
-    boundary: string,
-    /** What was started: `fetch`, `http`, `socket`, `process`. */
-    readonly kind: string,
-    /** Where. */
+    readonly boundary: string,
+    readonly kind: ExternalWorkKind,
+    /** Whom it was for, without path, query and user: `example.com:8080`; null when that is not known. */
+    readonly host: string | null,
+    /** The frames of the call, without those of Node and of packages. */
     readonly startedAt: string,
   ) {
     super(
-      `${kind} was started inside ${boundary}, which keeps its locks until it is over. Do it before or in afterCommit, ` +
-        `or say why it must be in allowExternalWork.\n${startedAt}`,
+      `${kind}${host === null ? '' : ` to ${host}`} was started inside ${boundary}, which keeps its locks until it is over. ` +
+        'Do it before or in afterCommit, or say why it must be in allowExternalWork.',
     );
+    // Where it was found says nothing; where it was started does.
+    this.stack = `${this.name}: ${this.message}\n${startedAt}`;
   }
 }

@@ -1,5 +1,5 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
-import type { AfterCommitError, ExternalWorkInTransactionError } from './errors.ts';
+import type { AfterCommitError, AfterRollbackError, ExternalWorkInTransactionError } from './errors.ts';
 
 // What the core tells of itself. Node's own channels: whoever wants metrics subscribes, and as long as nobody does nothing is measured.
 
@@ -37,7 +37,7 @@ export interface HooksRun {
 
 /** A read waited for its replica, or was given to the primary because the replica did not hold what the caller has written. */
 export interface ReplicaRead {
-  /** The name of the replica; null when there was none to ask. */
+  /** The name of the replica; null when there was none to ask, or several were asked in vain. */
   readonly replica: string | null;
   /** `replica` it caught up in time · `behind` it did not, the primary was asked · `lost` it could not be reached, the primary was asked. */
   readonly result: 'replica' | 'behind' | 'lost';
@@ -55,7 +55,9 @@ export const boundaryEnded = tells<BoundaryEnded>('boundary-ended');
 /** An attempt failed and the work is run again. */
 export const attemptFailed = tells<AttemptFailed>('attempt-failed');
 export const hooksRun = tells<HooksRun>('hooks-run');
-export const hookFailed = tells<{ readonly boundary: string; readonly error: AfterCommitError }>('hook-failed');
+export const hookFailed = tells<{ readonly boundary: string; readonly error: AfterCommitError | AfterRollbackError }>(
+  'hook-failed',
+);
 export const replicaRead = tells<ReplicaRead>('replica-read');
 /** Outside work was found in a boundary. */
 export const externalWorkFound = tells<{ readonly boundary: string; readonly error: ExternalWorkInTransactionError }>(

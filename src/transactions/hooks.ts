@@ -1,6 +1,6 @@
 import { Logger } from '@nestjs/common';
 import { runningBoundary } from './current.ts';
-import { AfterCommitError } from './errors.ts';
+import { AfterCommitError, AfterRollbackError } from './errors.ts';
 import { hookFailed, hooksRun } from './events.ts';
 import { type CommitHook, runHooks, type RollbackHook } from './hook-list.ts';
 
@@ -28,14 +28,15 @@ export function afterRollback(hook: RollbackHook): void {
 const logger = new Logger('Transactions');
 
 /** Runs hooks whose time has come, each once. What fails is told to the log and to whoever listens, never to the caller. */
-export async function fire(hooks: readonly CommitHook[], boundary: string): Promise<void> {
+export async function fire(hooks: readonly CommitHook[], boundary: string, isStored = true): Promise<void> {
+  const Failed = isStored ? AfterCommitError : AfterRollbackError;
   const begunAt = performance.now();
-  await runHooks(hooks, (cause) => report(new AfterCommitError(boundary, cause), boundary));
+  await runHooks(hooks, (cause) => report(new Failed(boundary, cause), boundary));
   if (hooksRun.hasSubscribers)
     hooksRun.publish({ boundary, count: hooks.length, durationMs: performance.now() - begunAt });
 }
 
-function report(error: AfterCommitError, boundary: string): void {
+function report(error: AfterCommitError | AfterRollbackError, boundary: string): void {
   logger.error({ err: error, boundary }, 'a hook of a boundary failed');
   if (hookFailed.hasSubscribers) hookFailed.publish({ boundary, error });
 }

@@ -1,38 +1,76 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type pg from 'pg';
+import { databaseFailure } from '../database/failures.ts';
 import type { Pool } from '../database/pool.ts';
 
 /** `stored` · `not stored` · `unknown`: nobody could tell in time. */
 export type CommitOutcome = 'stored' | 'not stored' | 'unknown';
 
-// However short the boundary's time was, the question is asked a few times.
-const leastPatienceMs = 500;
+// However short the boundary's time was, the question is asked a few times, and the server has had the time to end a session without a client.
+const graceMs = 500;
+// A connection that has gone silent is given up for another one.
+const longestAnswerMs = 1000;
 const firstPauseMs = 5;
 const longestPauseMs = 200;
 
 /**
  * Asks the database on another connection what became of a transaction whose COMMIT was not answered, until it is known or `endsAt`
- * (`performance.now()`) has passed. Source: PostgreSQL 18, 9.28.8, pg_xact_status.
+ * (`performance.now()`) and a grace of half a second have passed. Source: PostgreSQL 18, 9.28.8, pg_xact_status.
  */
 export async function askOutcome(pool: Pool, transactionId: string, endsAt: number): Promise<CommitOutcome> {
-  const deadline = Math.max(endsAt, performance.now() + leastPatienceMs);
+  const deadline = Math.max(endsAt, performance.now()) + graceMs;
   for (let pause = firstPauseMs; performance.now() < deadline; pause = Math.min(2 * pause, longestPauseMs)) {
-    const status = await ask(pool, transactionId);
+    const status = await within(deadline, answered(pool, transactionId));
     if (status === 'committed') return 'stored';
     if (status === 'aborted') return 'not stored';
-    // Too old to be known: the server has forgotten it.
     if (status === null) return 'unknown';
     await sleep(pause);
   }
   return 'unknown';
 }
 
-// `in progress` also stands for a server that does not answer yet: it may be on its way back.
-async function ask(pool: Pool, transactionId: string): Promise<string | null> {
+/** Null when the server cannot tell. `in progress` also stands for one that does not answer yet: it may be on its way back. */
+async function answered(pool: Pool, transactionId: string): Promise<string | null> {
+  const [id = '', start = ''] = transactionId.split('@');
   try {
-    const question = 'SELECT pg_xact_status($1::xid8) AS status';
-    const { rows } = await pool.query<{ status: string | null }>(question, [transactionId]);
-    return rows[0]?.status ?? null;
-  } catch {
-    return 'in progress';
+    const { status, restarted } = await ask<Answer>(pool, statusQuestion, [id, start]);
+    if (status !== 'committed' || !restarted) return status;
+    return (await ask<Pick<Answer, 'status'>>(pool, idQuestion, [id])).status;
+  } catch (error) {
+    // An id that was not yet given to anybody: a crash took it back with the rest of what was not on the disk.
+    return databaseFailure(error)?.sqlState === '22023' ? 'aborted' : 'in progress';
   }
+}
+
+interface Answer {
+  /** Null when it is too old, and the server has forgotten it. */
+  readonly status: string | null;
+  readonly restarted: boolean;
+}
+// A standby does not know yet.
+const statusQuestion = `
+  SELECT CASE WHEN pg_is_in_recovery() THEN 'in progress' ELSE pg_xact_status($1::xid8) END AS status,
+    extract(epoch FROM pg_postmaster_start_time()) <> $2::numeric AS restarted`;
+
+/**
+ * Whose commit that was, after the server has started anew: an id that it gave out since then was given out a second time. Its recovery
+ * ends with a checkpoint, which tells the next id, and is of the kind that lies where its redo begins; once another kind has followed,
+ * ids before that one may be of either time (PostgreSQL 18, CreateCheckPoint in xlog.c).
+ */
+const idQuestion = `
+  SELECT CASE WHEN timeline_id <> ('x' || left(pg_walfile_name(pg_current_wal_lsn()), 8))::bit(32)::int THEN NULL
+    WHEN $1::numeric >= split_part(next_xid, ':', 1)::numeric * 4294967296 + split_part(next_xid, ':', 2)::numeric THEN 'aborted'
+    WHEN checkpoint_lsn = redo_lsn THEN 'committed' END AS status
+  FROM pg_control_checkpoint()`;
+
+async function ask<Row extends object>(pool: Pool, text: string, values: string[]): Promise<Row> {
+  const { rows } = await pool.query<Row>({ text, values, query_timeout: longestAnswerMs } as pg.QueryConfig);
+  return rows[0] as Row;
+}
+
+/** The answer, or `in progress` when it does not come in time. */
+function within(deadline: number, answer: Promise<string | null>): Promise<string | null> {
+  const over = new AbortController();
+  const late = sleep(deadline - performance.now(), 'in progress', { signal: over.signal }).catch(() => 'in progress');
+  return Promise.race([answer, late]).finally(() => over.abort());
 }

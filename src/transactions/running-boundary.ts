@@ -9,6 +9,8 @@ import {
   UnexpectedRollbackError,
 } from './errors.ts';
 import { HookList } from './hook-list.ts';
+import { lockOrder } from './lock-order.ts';
+import { isConflict } from './retry.ts';
 
 /** What is settled when a boundary begins. */
 export interface Terms {
@@ -39,7 +41,17 @@ class Level {
   readonly hooks = new HookList();
   readonly underWay: string[] = [];
   nested: string | null = null;
-  isOver = false;
+  private hasEnded = false;
+
+  constructor(private readonly outer: Level | null) {}
+
+  get isOver(): boolean {
+    return this.hasEnded || (this.outer?.isOver ?? false);
+  }
+
+  end(): void {
+    this.hasEnded = true;
+  }
 }
 
 /** A boundary that is running: what the asynchronous context of its work holds of it. */
@@ -66,27 +78,33 @@ export class RunningBoundary implements Terms {
     transaction: Pick<RunningTransaction, 'owner' | 'beginning' | 'attempt'>,
   ): RunningBoundary {
     const fresh = { ...transaction, calledAt: null, swallowedIn: null, externalWork: null };
-    return new RunningBoundary(terms, fresh, new Level(), false);
+    return new RunningBoundary(terms, fresh, new Level(null), false);
   }
 
-  /** A savepoint in this boundary. Throws ParallelNestingError beside another one, or beside a statement. */
+  /**
+   * A savepoint in this boundary. Throws ParallelNestingError beside another one, or beside a statement, and UnexpectedRollbackError
+   * when a statement had failed before: going back to it would not mend that.
+   */
   nest(terms: Terms): RunningBoundary {
+    this.refuseBroken();
     const beside = this.level.nested ?? this.level.underWay[0];
     if (beside !== undefined) throw new ParallelNestingError(terms.name, beside);
     this.level.nested = terms.name;
-    return new RunningBoundary(terms, this.transaction, new Level(), true);
+    return new RunningBoundary(terms, this.transaction, new Level(this.level), true);
   }
 
   /** The savepoint was released. */
   keep(nested: RunningBoundary): void {
     this.level.nested = null;
     this.hooks.keep(nested.hooks);
+    lockOrder()?.kept(nested, this);
   }
 
   /** The savepoint was rolled back, and what had failed in it with it. */
   undo(nested: RunningBoundary, error: unknown): void {
     this.level.nested = null;
     this.hooks.undo(nested.hooks, error);
+    lockOrder()?.undone(nested);
     this.transaction.calledAt = null;
     this.transaction.swallowedIn = null;
   }
@@ -119,15 +137,25 @@ export class RunningBoundary implements Terms {
     const { nested, underWay } = this.level;
     if (nested !== null) throw new ParallelNestingError(what, nested);
     underWay.push(what);
+    this.transaction.beginning.underWay++;
+    const changedRows = this.wire?.changedRows ?? 0;
     try {
       return await send();
     } catch (error) {
-      // Here those who wait for the statement are still on the stack.
-      this.transaction.calledAt ??= framesOf(new Error());
+      this.transaction.beginning.hasFailed = true;
+      this.noteFailure(what, error, changedRows);
       throw this.isOver ? this.detached(what, error) : (this.ownFailure ?? error);
     } finally {
       underWay.splice(underWay.lastIndexOf(what), 1);
+      this.transaction.beginning.underWay--;
     }
+  }
+
+  private noteFailure(what: string, error: unknown, changedRows: number): void {
+    // Prisma itself has refused it, halfway: a part of a nested write is done, and nobody would take it back.
+    if (this.wire !== null && this.wire.changedRows > changedRows) this.wire.failure ??= { statement: what, error };
+    // Here those who wait for the statement are still on the stack.
+    if (this.failure !== null) this.transaction.calledAt ??= framesOf(new Error());
   }
 
   /** A boundary that joined this one has returned. When a statement had failed by then, that is where its error was lost. */
@@ -139,22 +167,37 @@ export class RunningBoundary implements Terms {
   finish(): void {
     const { nested, underWay } = this.level;
     this.abandon();
+    this.refuseBroken();
     if (nested !== null || underWay.length > 0)
       throw new DetachedTransactionError(
         `${this.name} ended while ${nested ?? underWay.join(', ')} was under way. Await it inside.`,
       );
-    const { swallowedIn, calledAt, externalWork } = this.transaction;
-    if (this.failure !== null) throw new UnexpectedRollbackError(this.failure, swallowedIn ?? this.name, calledAt);
+    const { externalWork } = this.transaction;
     if (externalWork !== null) throw externalWork;
   }
 
   /** The work has come to an end. */
   abandon(): void {
-    this.level.isOver = true;
+    this.level.end();
+  }
+
+  private refuseBroken(): void {
+    const { swallowedIn, calledAt } = this.transaction;
+    if (this.failure !== null) throw new UnexpectedRollbackError(this.failure, swallowedIn ?? this.name, calledAt);
+  }
+
+  /** The conflict that has broken it; null when it was something else, or nothing. */
+  get conflict(): unknown {
+    const error = this.failure?.error;
+    return isConflict(error) ? error : null;
+  }
+
+  private get wire() {
+    return this.transaction.beginning.wire;
   }
 
   private get failure() {
-    return this.transaction.beginning.wire?.failure ?? null;
+    return this.wire?.failure ?? null;
   }
 
   // Prisma wraps what it is told; what we have told it ourselves has a name of its own.
@@ -169,8 +212,8 @@ export class RunningBoundary implements Terms {
 }
 
 // Our own frames and those of the packages say nothing to whoever looks for a mistake.
-const framesOf = (error: Error): string =>
+export const framesOf = (error: Error): string =>
   (error.stack ?? '')
     .split('\n')
-    .filter((line) => /^\s+at /.test(line) && !/node:internal|node_modules|src\/transactions/.test(line))
+    .filter((line) => /^\s+at /.test(line) && !/node:|node_modules|src\/transactions/.test(line))
     .join('\n');

@@ -9,7 +9,7 @@ import type { Fault, Moment } from '../database/faults.ts';
 import type { Adapter, BeginOptions } from './adapter.ts';
 import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions } from './boundary.ts';
 import { routingClient } from './client.ts';
-import { boundaryOfContext, RUNNING } from './current.ts';
+import { boundaryOfContext, openBoundary, RUNNING, SET_ASIDE } from './current.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
 import { boundaryEnded, type Outcome } from './events.ts';
 import { expired } from './expiry.ts';
@@ -20,7 +20,7 @@ import { retrying } from './retry.ts';
 import { RunningBoundary, type Terms } from './running-boundary.ts';
 import { settingsOf } from './settings.ts';
 
-const defaultRetries = 5;
+export const defaultRetries = 5;
 
 /** For tests: which fault a boundary meets in its n-th attempt. */
 export type FaultPlan = (boundary: string, attempt: number, moment: Moment, statement: string) => Fault | null;
@@ -29,6 +29,7 @@ export type FaultPlan = (boundary: string, attempt: number, moment: Moment, stat
 interface Beginner {
   readonly terms: Terms;
   readonly options: AnyOptions;
+  readonly hasOwnTime: boolean;
   readonly work: () => Promise<unknown>;
   /** The last run of the work. */
   latest: RunningBoundary | null;
@@ -59,9 +60,9 @@ export class Transactions {
    * Runs the work in a boundary: all of it is stored, or, when it throws, nothing. The work is given the client of the boundary.
    * Throws whatever the work throws, and the errors of docs/transactions.md.
    */
-  async run<T, Options extends TransactionOptions>(
-    options: Options,
-    work: (db: ClientOf<Options>) => Promise<T>,
+  async run<T, ReadOnly extends boolean = false>(
+    options: TransactionOptions & { readonly readOnly?: ReadOnly },
+    work: (db: ClientOf<ReadOnly>) => Promise<T>,
   ): Promise<T> {
     const running = this.running();
     const begun = async (): Promise<T> => work(this.client);
@@ -97,6 +98,8 @@ export class Transactions {
 
   private async nest<T>(running: RunningBoundary, options: AnyOptions, work: () => Promise<T>): Promise<T> {
     const nested = running.nest(termsIn(running, options));
+    const { beginning } = running.transaction;
+    beginning.underWay++;
     try {
       const value = await this.host.withTransaction(HostPropagation.Nested, () =>
         this.inside(nested, options, () => finishing(nested, work)),
@@ -106,6 +109,8 @@ export class Transactions {
     } catch (error) {
       running.undo(nested, error);
       throw error;
+    } finally {
+      beginning.underWay--;
     }
   }
 
@@ -130,7 +135,9 @@ export class Transactions {
 
   /** Runs the work outside any boundary. */
   private outside<T>(work: () => Promise<T>): Promise<T> {
+    const aside = openBoundary();
     return this.host.withoutTransaction(() => {
+      this.cls.set(SET_ASIDE, aside);
       this.cls.set(RUNNING, null);
       return work();
     });
@@ -141,7 +148,9 @@ export class Transactions {
     const terms = this.termsOf(running, options, begunAt);
     // Inside another boundary a conflict is that one's to answer: it holds what this one would wait for.
     const retries = running === null ? (options.retry ?? defaultRetries) : 0;
-    const beginner: Beginner = { terms, options, work, latest: null, attempts: 0 };
+    // The time that an outer one asked for is this one's as well.
+    const hasOwnTime = options.timeout !== undefined || running?.transaction.beginning.hasOwnTime === true;
+    const beginner: Beginner = { terms, options, hasOwnTime, work, latest: null, attempts: 0 };
     try {
       const value = await retrying({ ...terms, retries }, (attempt) => this.attempt(beginner, attempt));
       await this.ended(beginner, begunAt, 'committed', null);
@@ -181,8 +190,7 @@ export class Transactions {
     return { name, beginning, mayUseReplica: readOnly && isolation !== 'serializable' };
   }
 
-  private beginningOf({ terms, options }: Beginner, attempt: number): Beginning {
-    const hasOwnTime = options.timeout !== undefined;
+  private beginningOf({ terms, options, hasOwnTime }: Beginner, attempt: number): Beginning {
     return {
       readOnly: terms.readOnly,
       settings: () => settingsOf({ ...terms, hasOwnTime }, this.databases.serverVersion),
@@ -194,6 +202,8 @@ export class Transactions {
         fault: (moment, statement) => this.faults?.(terms.name, attempt, moment, statement) ?? null,
       }),
       wire: null,
+      underWay: 0,
+      hasFailed: false,
     };
   }
 
@@ -206,7 +216,7 @@ export class Transactions {
     }
     if (latest === null || outcome === 'unknown') return;
     const hooks = outcome === 'committed' ? latest.hooks.ofCommit() : latest.hooks.ofRollback(error);
-    if (hooks.length > 0) await this.outside(() => fire(hooks, terms.name));
+    if (hooks.length > 0) await this.outside(() => fire(hooks, terms.name, outcome === 'committed'));
   }
 }
 
@@ -215,6 +225,9 @@ async function finishing<T>(boundary: RunningBoundary, work: () => Promise<T>): 
     const value = await work();
     boundary.finish();
     return value;
+  } catch (error) {
+    // What the work has made of a request that was stopped, or of a conflict, is not the reason.
+    throw boundary.transaction.externalWork ?? boundary.conflict ?? error;
   } finally {
     boundary.abandon();
   }

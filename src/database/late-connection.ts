@@ -1,0 +1,52 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
+import type { Carrier, Connections } from './connection.ts';
+
+/** A connection that is taken when it is first needed. */
+export class LateConnection {
+  client: Carrier | null = null;
+  private connecting: Promise<void> | null = null;
+  private isGivenUp = false;
+  // Prisma sends the statements of several callers in the context of the first of them, which may be in other boundaries.
+  private readonly whereItBegan = AsyncLocalStorage.snapshot();
+  private readonly givenUp = Promise.withResolvers<null>();
+
+  constructor(private readonly connections: Connections) {}
+
+  /** Whether it is kept, or about to be. */
+  get isTaken(): boolean {
+    return this.client !== null || this.connecting !== null;
+  }
+
+  isFrom(connections: Connections): boolean {
+    return this.connections === connections;
+  }
+
+  /** Takes it, unless it is given up before it is there: then null, and nobody is kept waiting for a place. */
+  async take(): Promise<Carrier | null> {
+    if (this.client === null && !this.isGivenUp)
+      await Promise.race([(this.connecting ??= this.connect()), this.givenUp.promise]);
+    return this.client;
+  }
+
+  giveUp(): void {
+    this.isGivenUp = true;
+    this.givenUp.resolve(null);
+  }
+
+  giveBack(isWhole: boolean): void {
+    const { client } = this;
+    this.client = null;
+    this.giveUp();
+    if (client !== null) this.connections.giveBack(client, !isWhole);
+  }
+
+  private async connect(): Promise<void> {
+    try {
+      const client = await this.whereItBegan(() => this.connections.takeConnection());
+      if (this.isGivenUp) this.connections.giveBack(client, false);
+      else this.client = client;
+    } finally {
+      this.connecting = null;
+    }
+  }
+}

@@ -1,0 +1,111 @@
+import type pg from 'pg';
+import { Admission } from './admission.ts';
+import type { ServerLimits } from './connection.ts';
+import { transactionsAround } from './beginning.ts';
+import { PinnedConnection, type Shared } from './pinned-connection.ts';
+import { PinnedConnectionBusyError, PinnedTransactionLostError } from './pinned-errors.ts';
+import type { WireTerms } from './wire-terms.ts';
+import { WireTransaction } from './wire-transaction.ts';
+
+type Answered = (error: unknown, answer?: pg.QueryResult) => void;
+/** How pg.Pool borrows a connection for one statement. */
+export type Taken = (
+  error: Error | undefined,
+  client: pg.PoolClient | undefined,
+  done: (release?: unknown) => void,
+) => void;
+
+/**
+ * For tests: one connection with one transaction, in which everything happens that is asked of the pools that are pinned to it, and which
+ * is rolled back at the end.
+ */
+export class Pin implements Shared {
+  readonly turns: Admission;
+  isOver = false;
+  deferRules = '';
+  private complaint: PinnedConnectionBusyError | null = null;
+  private readonly connections = new WeakMap<WireTransaction, PinnedConnection>();
+
+  /** Times in milliseconds. */
+  constructor(
+    readonly client: pg.PoolClient,
+    readonly limits: ServerLimits,
+    readonly waitMs: number,
+  ) {
+    this.turns = new Admission(1, waitMs);
+  }
+
+  async begin(): Promise<void> {
+    // A test may think as long as it likes.
+    const begun = this.client.query('BEGIN; SET LOCAL idle_in_transaction_session_timeout = 0');
+    const asked = this.client.query<{ names: string | null }>(
+      `SELECT string_agg(DISTINCT format('%I.%I', n.nspname, c.conname), ', ') AS names
+       FROM pg_constraint c JOIN pg_namespace n ON n.oid = c.connamespace WHERE c.condeferrable AND NOT c.condeferred`,
+    );
+    const [, { rows }] = await Promise.all([begun, asked]);
+    const atOnce = rows[0]?.names ?? null;
+    this.deferRules = `SET CONSTRAINTS ALL DEFERRED${atOnce === null ? '' : `; SET CONSTRAINTS ${atOnce} IMMEDIATE`}`;
+  }
+
+  /**
+   * Rolls everything back, when whoever speaks now has ended. Throws PinnedConnectionBusyError when that takes too long or had taken
+   * somebody too long before, and PinnedTransactionLostError when there is nothing left to roll back.
+   */
+  async end(): Promise<void> {
+    const isFree = await this.turns.enter([]).then(
+      () => true,
+      () => false,
+    );
+    this.isOver = true;
+    if (!isFree) throw new PinnedConnectionBusyError(this.waitMs);
+    // Whoever still waits is told that it is over.
+    this.turns.leave();
+    if (this.client.getTransactionStatus() === 'I') throw new PinnedTransactionLostError();
+    await this.client.query('ROLLBACK');
+    if (this.complaint !== null) throw this.complaint;
+  }
+
+  /** What Prisma is given for a transaction. */
+  transaction(terms: WireTerms): WireTransaction {
+    const connection = new PinnedConnection(this);
+    const wire = new WireTransaction(connection, terms);
+    this.connections.set(wire, connection);
+    return wire;
+  }
+
+  /** Lends it for one statement outside any transaction, which is one of its own. */
+  lend(taken: Taken): void {
+    const connection = new PinnedConnection(this);
+    const query = (text: string | pg.QueryConfig, values: unknown[] | undefined, answered: Answered): void => {
+      single(connection, text, values).then((answer) => answered(undefined, answer), answered);
+    };
+    const lent = { query, once: ignore, removeListener: ignore, release: () => connection.giveBack() };
+    connection.takeConnection().then(
+      () => taken(undefined, lent as unknown as pg.PoolClient, ignore),
+      (error: unknown) => taken(error as Error, undefined, ignore),
+    );
+  }
+
+  around(): PinnedConnection | null {
+    for (const wire of transactionsAround()) {
+      const connection = this.connections.get(wire);
+      if (connection !== undefined) return connection;
+    }
+    return null;
+  }
+
+  complain(error: PinnedConnectionBusyError): void {
+    this.complaint = error;
+  }
+}
+
+async function single(connection: PinnedConnection, text: string | pg.QueryConfig, values: unknown[] | undefined) {
+  const sent = [connection.query('BEGIN'), connection.query(text, values), connection.query('COMMIT')] as const;
+  const [, , committed] = await Promise.allSettled(sent);
+  if (committed.status === 'rejected') throw committed.reason;
+  return sent[1];
+}
+
+function ignore(): void {
+  return undefined;
+}

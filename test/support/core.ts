@@ -1,0 +1,50 @@
+import { type INestApplicationContext, type LoggerService, Module, type Type } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
+import { configModule, makeConfig } from '../../src/config/config.ts';
+import { readEnvironment } from '../../src/config/environment.ts';
+import { Transactions } from '../../src/transactions/transactions.ts';
+import { TransactionsModule } from '../../src/transactions/transactions.module.ts';
+import type { Variables } from './app.ts';
+import type { TestDatabase } from './database.ts';
+
+/** The core and what a test puts on it, without HTTP and without the modules. */
+export interface Core {
+  readonly app: INestApplicationContext;
+  readonly transactions: Transactions;
+  readonly run: Transactions['run'];
+  get<T>(token: Type<T>): T;
+  close(): Promise<void>;
+}
+
+export interface CoreSettings {
+  /** Where the database is, instead of where it really is: behind a proxy. */
+  readonly urls?: Partial<TestDatabase['urls']>;
+  readonly variables?: Variables;
+  readonly logger?: LoggerService;
+}
+
+export async function startCore(
+  database: Pick<TestDatabase, 'urls'>,
+  providers: Type[],
+  { urls = {}, variables = {}, logger }: CoreSettings = {},
+): Promise<Core> {
+  const { app: writeUrl, reader } = { ...database.urls, ...urls };
+  const environment = readEnvironment({
+    DATABASE_WRITE_URL: writeUrl,
+    DATABASE_READ_URL: reader,
+    AUTH_SECRET: 'a secret of the tests, which is long enough',
+    ...variables,
+  });
+  const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);
+  @Module({ imports: [configModule(config), TransactionsModule], providers })
+  class TestModule {}
+  const app = await NestFactory.createApplicationContext(TestModule, { logger: logger ?? false, abortOnError: false });
+  const transactions = app.get(Transactions);
+  return {
+    app,
+    transactions,
+    run: (options, work) => transactions.run(options, work),
+    get: (token) => app.get(token),
+    close: () => app.close(),
+  };
+}
