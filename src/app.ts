@@ -6,11 +6,13 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.ts';
 import type { Config } from './config/config.ts';
+import { followCallers } from './http/consistency.ts';
 import { describeApi } from './http/openapi.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
 import { answerUnreadable } from './http/unreadable.ts';
 import { newId, showId } from './kernel/ids.ts';
 import { Drain } from './operations/drain.ts';
+import { Consistency } from './transactions/consistency.ts';
 
 /** The whole service, ready to listen: main and the tests both call it. */
 export async function createApp(config: Config): Promise<NestFastifyApplication> {
@@ -46,6 +48,7 @@ function prepareFastify(app: NestFastifyApplication): void {
   const drain = app.get(Drain);
   // JSON is what we speak: text, Fastify's other default, is 415.
   fastify.removeContentTypeParser('text/plain');
+  followCallers(fastify, app.get(Consistency));
   fastify.addHook('onSend', async (request, reply) => {
     void reply.header('request-id', request.id);
     if (drain.isOn) void reply.header('connection', 'close');

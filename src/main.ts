@@ -7,6 +7,7 @@ import { ClusterError } from './database/embedded/cluster.ts';
 import { SchemaVersionError } from './database/schema-version.ts';
 import { Shutdown } from './operations/shutdown.ts';
 import { type Provision, provision } from './provision.ts';
+import { BoundaryTableError } from './transactions/errors.ts';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -76,7 +77,7 @@ function banner(url: string, { isEmbedded, cluster }: Provision): string {
 }
 
 // A known reason is one sentence for a person; anything else shows where it arose.
-const known = [ConfigError, ClusterError, SchemaVersionError, StartError];
+const known = [ConfigError, ClusterError, SchemaVersionError, BoundaryTableError, StartError];
 
 main().catch((error: unknown) => {
   say(

@@ -110,8 +110,8 @@ describe('the configuration', () => {
       (slice) => Object.values(slice as object) as unknown[],
     );
     const unused = Object.keys(variables).filter((name) => !reached.includes(marked[name]));
-    // They are read before there is a configuration: where the database is, and by whom it is migrated.
-    expect(unused).toEqual(['HOLDFAST_HOME', 'DATABASE_OWNER_URL']);
+    // NODE_ENV only settles a default. The others are read before there is a configuration: where the database is, and by whom it is migrated.
+    expect(unused).toEqual(['NODE_ENV', 'HOLDFAST_HOME', 'DATABASE_OWNER_URL']);
     expect(values).not.toContain(undefined);
   });
 });
@@ -125,6 +125,7 @@ describe('the table of variables', () => {
       'DATABASE_WRITE_URL',
       'DATABASE_READ_URL',
       'DATABASE_OWNER_URL',
+      'EXTERNAL_WORK',
       'AUTH_SECRET',
     ]);
   });

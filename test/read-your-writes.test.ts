@@ -1,4 +1,4 @@
-import { ask, type OwnCluster, replicaSuperuser, startOwnCluster } from './support/own-cluster.ts';
+import { ask, type OwnCluster, pauseReplay, replicaSuperuser, startOwnCluster } from './support/own-cluster.ts';
 import { api, serve, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { crowd, eventually, inFlight } from './support/crowd.ts';
@@ -27,7 +27,7 @@ afterAll(async () => {
   await own.close();
 });
 
-const hold = () => ask(replicaSuperuser(own), 'SELECT pg_wal_replay_pause()');
+const hold = () => pauseReplay(replicaSuperuser(own));
 const rename = (person: Person, displayName: string) =>
   person.api.patch(`/v1/users/${person.id}`, { profile: { displayName } }).set('if-match', '*').expect(200);
 const nameOf = async (person: Person): Promise<string> =>
@@ -52,7 +52,7 @@ async function rowsRead(url: string): Promise<number> {
   return Number(row?.n);
 }
 
-describe('a read after a write on the same instance', () => {
+describe('a read after a write on the same instance, with DATABASE_READ_CONSISTENCY=instance', () => {
   it('sees the write, 500 times over with 16 in flight', async () => {
     const stale: string[] = [];
     await inFlight(16, 500, async (n) => {

@@ -9,6 +9,7 @@ const examples: Record<string, string> = {
   DATABASE_WRITE_URL: 'postgresql://holdfast_app:password@db.example.com:5432/holdfast',
   DATABASE_READ_URL: 'postgresql://holdfast_reader:password@replica.example.com:5432/holdfast',
   DATABASE_OWNER_URL: 'postgresql://holdfast_owner:password@db.example.com:5432/holdfast',
+  EXTERNAL_WORK: 'log',
   AUTH_SECRET: 'what openssl rand -base64 48 prints goes here',
 };
 

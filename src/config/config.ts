@@ -7,8 +7,7 @@ export type Config = ReturnType<typeof makeConfig>;
 type Settled = Environment & { readonly DATABASE_WRITE_URL: string; readonly AUTH_SECRET: string };
 
 /** Cuts the environment into slices. What the embedded database supplies (URLs, secret) must be in it by now. */
-export function makeConfig(environment: Settled) {
-  const e = environment;
+export function makeConfig(e: Settled) {
   return deepFreeze({
     http: {
       host: e.HOST,
@@ -17,17 +16,8 @@ export function makeConfig(environment: Settled) {
       requestTimeoutMs: e.HTTP_REQUEST_TIMEOUT_MS,
     },
     log: { level: e.LOG_LEVEL },
-    database: {
-      writeUrl: e.DATABASE_WRITE_URL,
-      readUrl: e.DATABASE_READ_URL ?? null,
-      poolSize: e.DATABASE_POOL_SIZE,
-      poolWaitMs: e.DATABASE_POOL_WAIT_MS,
-      statementTimeoutMs: e.DATABASE_STATEMENT_TIMEOUT_MS,
-      lockTimeoutMs: e.DATABASE_LOCK_TIMEOUT_MS,
-      idleInTransactionTimeoutMs: e.DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS,
-      transactionTimeoutMs: e.DATABASE_TRANSACTION_TIMEOUT_MS,
-      replicaWaitMs: e.DATABASE_REPLICA_WAIT_MS,
-    },
+    database: databaseSlice(e),
+    transactions: { externalWork: e.EXTERNAL_WORK ?? (e.NODE_ENV === 'production' ? 'log' : 'raise') },
     auth: {
       secret: e.AUTH_SECRET,
       accessTokenSeconds: e.AUTH_ACCESS_TOKEN_SECONDS,
@@ -37,12 +27,26 @@ export function makeConfig(environment: Settled) {
   });
 }
 
+const databaseSlice = (e: Settled) => ({
+  writeUrl: e.DATABASE_WRITE_URL,
+  readUrl: e.DATABASE_READ_URL ?? null,
+  poolSize: e.DATABASE_POOL_SIZE,
+  poolWaitMs: e.DATABASE_POOL_WAIT_MS,
+  statementTimeoutMs: e.DATABASE_STATEMENT_TIMEOUT_MS,
+  lockTimeoutMs: e.DATABASE_LOCK_TIMEOUT_MS,
+  idleInTransactionTimeoutMs: e.DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS,
+  transactionTimeoutMs: e.DATABASE_TRANSACTION_TIMEOUT_MS,
+  replicaWaitMs: e.DATABASE_REPLICA_WAIT_MS,
+  readConsistency: e.DATABASE_READ_CONSISTENCY,
+});
+
 type Slice = keyof Config;
 const slice = <S extends Slice>(name: S): { readonly KEY: string | symbol } => registerAs(name, () => ({}));
 
 // What a constructor injects: `@Inject(HttpConfig.KEY) config: Config['http']`.
 export const HttpConfig = slice('http');
 export const DatabaseConfig = slice('database');
+export const TransactionsConfig = slice('transactions');
 export const AuthConfig = slice('auth');
 
 /** The global @nestjs/config module that serves the slices of this config. */

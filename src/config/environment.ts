@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { replicasIn } from './replicas.ts';
 
 const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 const postgresUrl = z.url({
@@ -8,6 +9,10 @@ const postgresUrl = z.url({
 
 /** Every variable the service reads: name, rule, default and meaning. `npm run config` prints this table. */
 export const variables = {
+  NODE_ENV: z
+    .enum(['development', 'test', 'production'])
+    .default('development')
+    .describe('With `production`, EXTERNAL_WORK is `log` unless it is set'),
   HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 in a container'),
   PORT: whole(0, 65_535).default(3000).describe('Port to listen on; 0 takes a free one'),
   LOG_LEVEL: z
@@ -28,9 +33,20 @@ export const variables = {
   DATABASE_WRITE_URL: postgresUrl
     .optional()
     .describe('Primary, as holdfast_app; without it the embedded PostgreSQL is started'),
-  DATABASE_READ_URL: postgresUrl.optional().describe('Replica, as holdfast_reader; without it reads go to the primary'),
+  DATABASE_READ_URL: z
+    .string()
+    .refine(
+      (text) => replicasIn(text) !== null,
+      'must be one or more URLs like postgresql://user:password@host:5432/database, each alone or behind a name of its own and =',
+    )
+    .optional()
+    .describe(
+      'Replica, as holdfast_reader; several with spaces between, as URL or name=URL; without it reads go to the primary',
+    ),
   DATABASE_OWNER_URL: postgresUrl.optional().describe('Primary, as holdfast_owner; only migrations use it'),
-  DATABASE_POOL_SIZE: whole(1, 500).default(10).describe('Connections each of the two clients may hold'),
+  DATABASE_POOL_SIZE: whole(1, 500)
+    .default(10)
+    .describe('Connections to the primary, and to each replica, that an instance may hold'),
   DATABASE_POOL_WAIT_MS: whole(10, 60_000)
     .default(2000)
     .describe('How long a request waits for a connection before it is answered 503'),
@@ -44,7 +60,19 @@ export const variables = {
     .describe('How long a boundary may last unless it says otherwise'),
   DATABASE_REPLICA_WAIT_MS: whole(0, 10_000)
     .default(50)
-    .describe('How long a read waits for the replica to hold what this instance wrote, before it asks the primary'),
+    .describe('How long a read waits for a replica to hold what it must see, before it asks the primary'),
+  DATABASE_READ_CONSISTENCY: z
+    .enum(['caller', 'instance', 'primary'])
+    .default('caller')
+    .describe(
+      'What a read sees at least: what its caller wrote, what anybody wrote on this instance, or, on the primary, everything',
+    ),
+  EXTERNAL_WORK: z
+    .enum(['raise', 'log', 'off'])
+    .optional()
+    .describe(
+      'Outside work inside a boundary: `raise` fails it, `log` warns, `off` lets it; empty is `raise`, in production `log`',
+    ),
   AUTH_SECRET: z
     .string()
     .refine(

@@ -2,16 +2,25 @@ import { isDeepStrictEqual } from 'node:util';
 import type { INestApplication } from '@nestjs/common';
 import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
+import { consistencySchema, consistencyToken } from './consistency.ts';
 import { scheme } from './principal.ts';
 import { Problem, titles } from './problem.ts';
 
 type Json = Record<string, unknown>;
 
+interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly required: boolean;
+  readonly schema: Json;
+  readonly description?: string;
+}
+
 /** What of an operation the rest of its description follows from. */
 interface Operation {
   readonly operationId: string;
   readonly tags?: readonly string[];
-  readonly parameters?: readonly { name: string; in: string; schema: Json }[];
+  parameters?: readonly Parameter[];
   readonly requestBody?: object;
   readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
   responses: Record<string, Json>;
@@ -38,6 +47,14 @@ export function describeApi(app: INestApplication): OpenAPIObject {
 
 const text = { type: 'string' };
 const requestId = { 'Request-Id': { $ref: '#/components/headers/RequestId' } };
+const everyAnswer = { ...requestId, [consistencyToken]: { $ref: '#/components/headers/ConsistencyToken' } };
+const tokenParameter: Parameter = {
+  name: consistencyToken,
+  in: 'header',
+  required: false,
+  description: 'The one received last: the answer shows at least what was stored by then',
+  schema: consistencySchema,
+};
 const problem = { $ref: '#/components/responses/Problem' };
 
 const frame = {
@@ -46,7 +63,9 @@ const frame = {
     title: 'Holdfast',
     description:
       'Users, accounts, catalog and orders. Every error is application/problem+json with a stable `code`. ' +
-      'Answers may gain members: ignore those you do not know.',
+      'Answers may gain members: ignore those you do not know. ' +
+      'Whoever is signed in sees their own writes on the instance that stored them; on any instance, and anybody else, by sending ' +
+      `the ${consistencyToken} that the write was answered with.`,
     version: '1',
   },
   servers: [{ url: '/' }],
@@ -59,12 +78,20 @@ const frame = {
         description: 'The accessToken of POST /v1/sessions',
       },
     },
-    headers: { RequestId: { description: 'Names the request in our logs; your own, when you sent one', schema: text } },
+    headers: {
+      RequestId: { description: 'Names the request in our logs; your own, when you sent one', schema: text },
+      ConsistencyToken: {
+        description:
+          'After a write, and wherever one was sent: send it with the next requests, and they show at least what was stored by now. ' +
+          'Opaque; may be given to others',
+        schema: consistencySchema,
+      },
+    },
     responses: {
       Problem: {
         description: 'Refused or failed',
         headers: {
-          ...requestId,
+          ...everyAnswer,
           'Retry-After': { description: 'With 503: seconds until a retry makes sense', schema: text },
           'WWW-Authenticate': { description: 'With 401: Bearer', schema: text },
         },
@@ -77,9 +104,10 @@ const frame = {
 /** Adds what follows from what the operation takes: its title, its refusals, and the headers that every answer has. */
 function complete(operation: Operation): void {
   for (const { schema } of operation.parameters ?? []) modernise(schema);
+  operation.parameters = [...(operation.parameters ?? []), tokenParameter];
   operation.summary = titleOf(operation.operationId);
   for (const response of Object.values(operation.responses))
-    response['headers'] = { ...(response['headers'] as Json | undefined), ...requestId };
+    response['headers'] = { ...(response['headers'] as Json | undefined), ...everyAnswer };
   const refusals = refusalsOf(operation).map((status) => [status, { ...problem, description: titles[status] }]);
   operation.responses = { ...operation.responses, ...(Object.fromEntries(refusals) as Json), default: problem };
 }
@@ -91,7 +119,7 @@ function refusalsOf({ parameters = [], requestBody, security = [] }: Operation):
   const isEdit = takes('header', 'If-Match');
   const hasInput = requestBody !== undefined || takes('query');
   const refusals: [status: number, isPossible: boolean][] = [
-    [400, hasInput || isEdit],
+    [400, true],
     [401, security.length > 0],
     [403, roles.length > 0],
     [404, takes('path')],

@@ -3,7 +3,12 @@ import { z } from 'zod';
 import { TransactionExpiredError } from '../database/errors.ts';
 import { databaseFailure, isUnreachable } from '../database/failures.ts';
 import { AppError, conflict, type ErrorKind, invalid, unavailable } from '../kernel/errors.ts';
-import { CommitOutcomeUnknownError, ConnectionLostError, TransactionConflictError } from '../transactions/errors.ts';
+import {
+  CommitOutcomeUnknownError,
+  ConnectionLostError,
+  LockUnavailableError,
+  TransactionConflictError,
+} from '../transactions/errors.ts';
 
 /** RFC 9457, with a stable `code`, whether a retry makes sense, and the places of the input that were refused. */
 export const Problem = z
@@ -131,6 +136,7 @@ function explain(thrown: unknown): unknown {
 // P2028: Prisma's own clock ended the transaction, which rolled it back.
 const expired = (thrown: unknown): unknown =>
   thrown instanceof TransactionConflictError ||
+  thrown instanceof LockUnavailableError ||
   thrown instanceof TransactionExpiredError ||
   (thrown as { code?: string }).code === 'P2028'
     ? contention(thrown)

@@ -47,16 +47,16 @@ export class HealthController {
   @Get('readyz')
   @Public()
   ready() {
-    const { write, read, hasReplica } = this.databases;
-    const replica = hasReplica ? [() => this.reach('replica', read)] : [];
-    return this.checks.check([() => this.serving(), () => this.reach('primary', write), ...replica]);
+    const { write, replicas } = this.databases;
+    const reached = [write, ...replicas].map((client) => () => this.reach(client));
+    return this.checks.check([() => this.serving(), ...reached]);
   }
 
   /** Has it started? The port opens after the migrations were checked; the first connection is made here. */
   @Get('startupz')
   @Public()
   started() {
-    return this.checks.check([() => this.must('primary', this.databases.write)]);
+    return this.checks.check([() => this.must(this.databases.write)]);
   }
 
   private serving() {
@@ -64,15 +64,16 @@ export class HealthController {
     return this.drain.isOn ? serving.down('stopping') : serving.up();
   }
 
-  private must(name: string, { pool }: Client) {
+  private must({ name, pool }: Client) {
     const attempt = this.indicators.check(name).attempt(async () => {
       await pool.query('SELECT 1');
     });
     return attempt.withTimeout(probeTimeoutMs);
   }
 
-  private async reach(name: string, client: Client) {
-    const result = await this.must(name, client).cacheFor(probeTimeoutMs);
+  private async reach(client: Client) {
+    const { name } = client;
+    const result = await this.must(client).cacheFor(probeTimeoutMs);
     return result[name]?.status === 'up' ? result : this.indicators.check(name).degraded('not reachable');
   }
 }

@@ -45,6 +45,8 @@ export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Var
   const environment = readEnvironment({
     DATABASE_WRITE_URL: database.urls.app,
     DATABASE_READ_URL: database.urls.reader,
+    // Most tests let one person write and another read at once, without handing over a token.
+    DATABASE_READ_CONSISTENCY: 'instance',
     AUTH_SECRET: 'a secret of the tests, which is long enough',
     LOG_LEVEL: 'silent',
     ...variables,

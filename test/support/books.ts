@@ -1,7 +1,7 @@
 import type { TestDatabase } from './database.ts';
 
 /** Everything in the books that does not add up, as sentences; none when all is well. Asks the tables, not the service. */
-export async function findMistakes({ query }: TestDatabase): Promise<string[]> {
+export async function findMistakes({ query }: Pick<TestDatabase, 'query'>): Promise<string[]> {
   const checks: Record<string, string> = {
     'an account is not the sum of its entries': `
       SELECT a.id::text FROM account a LEFT JOIN entry e ON e.account_id = a.id
@@ -38,7 +38,7 @@ export async function findMistakes({ query }: TestDatabase): Promise<string[]> {
 }
 
 /** Every row of every table but Prisma's own, by table: equal before and after means that nothing was stored. */
-export async function allRows({ query }: TestDatabase): Promise<Record<string, string[]>> {
+export async function allRows({ query }: Pick<TestDatabase, 'query'>): Promise<Record<string, string[]>> {
   const tables = await query<{ name: string }>(
     `SELECT tablename AS name FROM pg_tables WHERE schemaname = 'public' AND tablename <> '_prisma_migrations' ORDER BY 1`,
   );

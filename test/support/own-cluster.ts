@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import pg from 'pg';
 import { type Cluster, startCluster } from '../../src/database/embedded/cluster.ts';
 import { runPrisma } from '../../src/database/embedded/prisma-cli.ts';
+import { eventually } from './crowd.ts';
 import type { TestDatabase } from './database.ts';
 import { makeHome } from './home.ts';
 
@@ -53,3 +54,12 @@ export async function ask<Row extends pg.QueryResultRow>(url: string, sql: strin
 /** The replica of a test's own cluster as its superuser, who may hold up its replay. */
 export const replicaSuperuser = ({ cluster }: OwnCluster): string =>
   Object.assign(new URL(cluster.url('superuser')), { port: String(cluster.replica.port) }).href;
+
+/** Stops the replay of a standby. A pause is only asked for: what comes until it has begun may still be replayed. */
+export async function pauseReplay(superuserUrl: string): Promise<void> {
+  await ask(superuserUrl, 'SELECT pg_wal_replay_pause()');
+  await eventually(
+    () => ask<{ state: string }>(superuserUrl, 'SELECT pg_get_wal_replay_pause_state() AS state'),
+    ([row]) => row?.state === 'paused',
+  );
+}

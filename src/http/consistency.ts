@@ -1,0 +1,51 @@
+import type { FastifyInstance, FastifyRequest } from 'fastify';
+import type { Consistency, Follower, Token } from '../transactions/consistency.ts';
+import type { Signed } from './principal.ts';
+import { HttpProblem } from './problem.ts';
+
+/** Carries what a caller has written to its next reads, on whichever instance: sent back as it was received. */
+export const consistencyToken = 'Consistency-Token';
+
+const field = consistencyToken.toLowerCase();
+const tokenPattern = /^(?:[0-9a-f]{16}|latest)$/;
+
+/** As the OpenAPI document has it. */
+export const consistencySchema = { type: 'string', pattern: tokenPattern.source };
+
+/**
+ * Lets the reads of each request see what its caller has written, and tells the caller how to take that along. The token says where the
+ * write-ahead log stood; a forged one makes nobody else wait.
+ */
+export function followCallers(fastify: FastifyInstance, consistency: Consistency): void {
+  const followers = new WeakMap<FastifyRequest, Follower>();
+  // Behind the parsing of the body, whose events would lose the context.
+  fastify.addHook('preValidation', (request: FastifyRequest & Signed, _, done) => {
+    const shown = tokenIn(request);
+    if (shown === 'malformed') return done(refusal());
+    // Who it is, the guard will know.
+    const follower = consistency.follower(() => request.principal?.userId ?? null, shown);
+    followers.set(request, follower);
+    consistency.follow(follower, done);
+  });
+  fastify.addHook('onSend', async (request, reply) => {
+    const follower = followers.get(request);
+    const token = follower === undefined ? null : await consistency.tokenOf(follower);
+    if (token !== null) void reply.header(field, textOf(token));
+  });
+}
+
+function tokenIn({ headers }: FastifyRequest): Token | 'malformed' | null {
+  const text = headers[field];
+  if (text === undefined) return null;
+  if (typeof text !== 'string' || !tokenPattern.test(text)) return 'malformed';
+  return text === 'latest' ? text : BigInt(`0x${text}`);
+}
+
+const textOf = (token: Token): string => (token === 'latest' ? token : token.toString(16).padStart(16, '0'));
+
+const refusal = (): HttpProblem =>
+  new HttpProblem(
+    400,
+    'malformed-consistency-token',
+    `${consistencyToken} must be sent as it was received, or not at all.`,
+  );
