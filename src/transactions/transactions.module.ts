@@ -1,19 +1,29 @@
 import { Global, Module } from '@nestjs/common';
+import { DiscoveryModule } from '@nestjs/core';
 import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { ClsModule } from 'nestjs-cls';
 import { DatabaseModule } from '../database/database.module.ts';
-import { DATABASE } from '../database/tables.ts';
+import { DATABASE, READS } from '../database/tables.ts';
 import { type Adapter, BoundaryAdapter } from './adapter.ts';
+import { Consistency } from './consistency.ts';
+import { BoundaryTable } from './boundary-table.ts';
+import { ExternalWorkGuard } from './external-work.ts';
 import { ReadRouter } from './read-router.ts';
+import { readingClient } from './reading-client.ts';
 import { Transactions } from './transactions.ts';
 
-@Module({ imports: [DatabaseModule], providers: [ReadRouter], exports: [ReadRouter, DatabaseModule] })
+@Module({
+  imports: [DatabaseModule],
+  providers: [Consistency, ReadRouter],
+  exports: [Consistency, ReadRouter, DatabaseModule],
+})
 class RoutingModule {}
 
 /** Gives every module `@Transactional()` and every repository the client that is the transaction. */
 @Global()
 @Module({
   imports: [
+    DiscoveryModule,
     RoutingModule,
     ClsModule.forRoot({
       global: true,
@@ -24,8 +34,11 @@ class RoutingModule {}
   ],
   providers: [
     Transactions,
-    { provide: DATABASE, inject: [Transactions], useFactory: (transactions: Transactions) => transactions.client },
+    ExternalWorkGuard,
+    { provide: DATABASE, inject: [Transactions], useFactory: ({ client }: Transactions) => client },
+    { provide: READS, inject: [Transactions], useFactory: ({ client }: Transactions) => readingClient(client) },
+    BoundaryTable,
   ],
-  exports: [Transactions, DATABASE],
+  exports: [Transactions, DATABASE, READS],
 })
 export class TransactionsModule {}
