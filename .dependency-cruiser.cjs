@@ -57,7 +57,10 @@ module.exports = {
       'transactions-are-met-at-their-doors',
       'A module needs the decorator, Transactions, the row locks and the errors; how they work is hidden.',
       { path: '^src/modules/' },
-      { path: '^src/transactions/', pathNot: '^src/transactions/(transactional|transactions|locks|errors)[.]ts$' },
+      {
+        path: '^src/transactions/',
+        pathNot: '^src/transactions/(transactional|transactions|locks|errors|external-work)[.]ts$',
+      },
     ),
     rule(
       'controllers-ask-services',

@@ -1,23 +1,106 @@
-import { TransactionHost } from '@nestjs-cls/transactional';
+import { databaseFailure } from '../database/failures.ts';
 import { Prisma } from '../database/generated/client.ts';
 import type { Sql } from '../database/tables.ts';
-import { TransactionRequiredError } from './errors.ts';
-
-/** Tables whose rows may be locked, by their name in the database. */
-export type Lockable = 'account' | 'order' | 'stock' | 'session';
-const keys = { account: 'id', order: 'id', stock: 'sku_id', session: 'id' } as const;
+import { runningBoundary } from './current.ts';
+import { LockUnavailableError, TransactionJoinError, TransactionRequiredError } from './errors.ts';
+import { callerFrames, lockOrder, type LockSite } from './lock-order.ts';
+import type { RunningBoundary } from './running-boundary.ts';
 
 /**
- * Locks rows against change until the boundary ends, always in the order of their keys, so that two callers can never wait for each other.
- * Gives the keys of the rows that exist. NO KEY UPDATE, because a row that refers to one of them takes a share of its key.
- * Throws TransactionRequiredError outside a boundary, where the lock would be gone at once.
+ * The tables whose rows may be locked, by their name in the database, with their keys. They are locked in this order, which is the one in
+ * which the modules reach them: the order before its goods, the goods before the money.
  */
-export async function lockRows(db: Sql, table: Lockable, ids: readonly string[]): Promise<Set<string>> {
-  if (!TransactionHost.getInstance().isTransactionActive())
+const keys = { session: 'id', order: 'id', stock: 'sku_id', account: 'id' } as const;
+export type Lockable = keyof typeof keys;
+const inOrder = Object.keys(keys) as readonly Lockable[];
+
+/** What happens when somebody else holds a row: without options its release is waited for, as long as `lockTimeout` allows. */
+export type LockOptions =
+  | {
+      /** `false`: throws LockUnavailableError at once. */
+      readonly wait?: boolean;
+      readonly skipLocked?: never;
+    }
+  | {
+      /** Leaves it out: for whoever takes any of several rows. */
+      readonly skipLocked: true;
+      readonly wait?: never;
+    };
+
+/** The keys that were found, and are locked, by table. */
+export type LockedRows<T extends Lockable> = Readonly<Record<T, ReadonlySet<string>>>;
+
+/**
+ * Locks rows against change until the boundary ends: tables in one order for all, rows in the order of their keys, however they are
+ * given, so that two callers never wait for each other. Ask for all that is needed in one call. Gives the keys of the rows that exist.
+ * NO KEY UPDATE, because a row that refers to one of them takes a share of its key.
+ * Throws TransactionRequiredError outside a boundary, where the lock would be gone at once, TransactionJoinError in one that only reads,
+ * and LockUnavailableError when somebody else keeps a row; the transaction is broken then, as after any statement that failed.
+ */
+export async function lockRows<T extends Lockable>(
+  db: Sql,
+  rows: Readonly<Record<T, readonly string[]>>,
+  options: LockOptions = {},
+): Promise<LockedRows<T>> {
+  const running = demandBoundary();
+  for (const table of Object.keys(rows)) if (!Object.hasOwn(keys, table)) throw new TypeError(`${table} has no locks.`);
+  const stack = lockOrder() === null ? '' : callerFrames();
+  const found: Partial<Record<Lockable, ReadonlySet<string>>> = {};
+  for (const table of inOrder.filter((one) => one in rows)) {
+    const ids = [...new Set((rows as Record<Lockable, readonly string[]>)[table].map((id) => id.toLowerCase()))];
+    const site = { table, boundary: running.name, stack };
+    found[table] = await recorded(running, site, ids, options, () => lockTable(db, table, ids, options));
+  }
+  return found as LockedRows<T>;
+}
+
+function demandBoundary(): RunningBoundary {
+  const running = runningBoundary();
+  if (running === null)
     throw new TransactionRequiredError('lockRows must run inside a boundary; call it from a @Transactional() method.');
-  const key = Prisma.raw(`"${keys[table]}"`);
+  if (running.readOnly)
+    throw new TransactionJoinError(`lockRows locks rows, and ${running.name} is a boundary that only reads.`);
+  return running;
+}
+
+async function lockTable(
+  db: Sql,
+  table: Lockable,
+  ids: readonly string[],
+  options: LockOptions,
+): Promise<ReadonlySet<string>> {
+  if (ids.length === 0) return new Set();
   // Prisma has no row locks (prisma/orm #8580); the names come from the list above, never from a caller.
-  const rows = await db.$queryRaw<{ id: string }[]>`
-    SELECT ${key}::text AS id FROM ${Prisma.raw(`"${table}"`)} WHERE ${key} = ANY(${[...new Set(ids)]}::uuid[]) ORDER BY ${key} FOR NO KEY UPDATE`;
-  return new Set(rows.map(({ id }) => id));
+  const [key, from, otherwise] = [`"${keys[table]}"`, `"${table}"`, whenHeld(options)].map((text) => Prisma.raw(text));
+  try {
+    const rows = await db.$queryRaw<{ id: string }[]>`
+      SELECT ${key}::text AS id FROM ${from} WHERE ${key} = ANY(${ids}::uuid[]) ORDER BY ${key} FOR NO KEY UPDATE ${otherwise}`;
+    return new Set(rows.map(({ id }) => id));
+  } catch (error) {
+    throw databaseFailure(error)?.sqlState === lockNotAvailable ? new LockUnavailableError(table, error) : error;
+  }
+}
+
+// PostgreSQL 18, appendix A: what NOWAIT and lock_timeout end with.
+const lockNotAvailable = '55P03';
+
+function whenHeld({ wait, skipLocked }: LockOptions): string {
+  if (skipLocked === true) return 'SKIP LOCKED';
+  return wait === false ? 'NOWAIT' : '';
+}
+
+/** Who does not wait cannot be part of a circle, but others may wait for what it gets. */
+async function recorded(
+  running: RunningBoundary,
+  site: LockSite,
+  ids: readonly string[],
+  options: LockOptions,
+  lock: () => Promise<ReadonlySet<string>>,
+): Promise<ReadonlySet<string>> {
+  const order = lockOrder();
+  if (order === null) return lock();
+  if (whenHeld(options) === '') order.wants(running, site, ids);
+  const found = await lock();
+  order.has(running, site, found);
+  return found;
 }

@@ -2,10 +2,12 @@ import { type Cluster, startCluster } from '../../src/database/embedded/cluster.
 import { runPrisma } from '../../src/database/embedded/prisma-cli.ts';
 import type { ClusterUrls } from './database.ts';
 import { clearLeftovers, makeHome } from './home.ts';
+import { openLockOrders } from './lock-order.ts';
 
 /** One cluster for the whole run: a primary and a replica, with a migrated database that every test file clones. */
 export default async function setUp(): Promise<void> {
   await clearLeftovers();
+  openLockOrders();
   const cluster = await startCluster({
     home: makeHome(),
     durable: false,

@@ -45,7 +45,7 @@ export class AccountsRepository {
 
   /** Locks the accounts in id order until the boundary ends, and gives them by id. */
   async lock(ids: readonly string[]) {
-    await lockRows(this.db, 'account', ids);
+    await lockRows(this.db, { account: ids });
     const accounts = await this.db.account.findMany({ where: { id: { in: [...ids] } } });
     return new Map(accounts.map((account) => [account.id, account]));
   }

@@ -41,7 +41,7 @@ export class StockRepository {
   async change(changes: readonly StockChange[]): Promise<Changed[]> {
     const skuIds = changes.map(({ skuId }) => skuId);
     const quantities = changes.map(({ quantity }) => quantity);
-    await lockRows(this.db, 'stock', skuIds);
+    await lockRows(this.db, { stock: skuIds });
     return this.db.$queryRaw<Changed[]>`
       UPDATE stock SET on_hand = on_hand + change.quantity, movement_count = movement_count + 1
       FROM unnest(${skuIds}::uuid[], ${quantities}::int[]) AS change (sku_id, quantity)

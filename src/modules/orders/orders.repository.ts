@@ -63,7 +63,7 @@ export class OrdersRepository {
 
   /** The order, locked until the boundary ends. */
   async lock(scope: Scope, id: string) {
-    await lockRows(this.db, 'order', [id]);
+    await lockRows(this.db, { order: [id] });
     return this.find(scope, id);
   }
 

@@ -1,0 +1,115 @@
+import { Injectable } from '@nestjs/common';
+import { databaseFailure } from '../src/database/failures.ts';
+import { InjectDatabase, InjectReads, type Reads, type Sql, type Tables } from '../src/database/tables.ts';
+import { newId } from '../src/kernel/ids.ts';
+import { Transactional } from '../src/transactions/transactional.ts';
+import { type Core, startCore } from './support/core.ts';
+import { createDatabase, type TestDatabase } from './support/database.ts';
+
+@Injectable()
+class Catalogue {
+  constructor(@InjectReads() readonly db: Reads<'product'>) {}
+}
+
+@Injectable()
+class Writer {
+  constructor(@InjectDatabase() readonly db: Tables<'product'> & Sql) {}
+}
+
+@Injectable()
+class Reports {
+  constructor(private readonly catalogue: Catalogue) {}
+
+  @Transactional({ readOnly: true })
+  async names(): Promise<string[]> {
+    return (await this.catalogue.db.product.findMany()).map(({ name }) => name);
+  }
+}
+
+let database: TestDatabase;
+const cores: Core[] = [];
+beforeAll(async () => {
+  database = await createDatabase();
+});
+afterEach(async () => {
+  for (const core of cores.splice(0)) await core.close();
+});
+afterAll(() => database.drop());
+
+async function start(reader = database.urls.reader): Promise<Core> {
+  const core = await startCore(database, [Catalogue, Writer, Reports], { urls: { reader } });
+  cores.push(core);
+  return core;
+}
+const product = (name: string) => ({ id: newId(), slug: newId(), name });
+const sqlStateOf = (work: Promise<unknown>): Promise<string | undefined> =>
+  work.then(
+    () => 'done',
+    (error: unknown) => databaseFailure(error)?.sqlState ?? String(error),
+  );
+const stored = async (name: string): Promise<number> =>
+  (await database.query('SELECT FROM product WHERE name = $1', [name])).length;
+
+// That its type has no method which writes is in types.test.ts.
+describe('a repository that only reads', () => {
+  it('reads what was written, inside and outside of boundaries', async () => {
+    const core = await start();
+    const name = newId();
+    await core.run({}, async () => {
+      await core.get(Writer).db.product.create({ data: product(name) });
+      expect(await core.get(Catalogue).db.product.count({ where: { name } })).toBe(1);
+    });
+    expect(await core.get(Catalogue).db.product.count({ where: { name } })).toBe(1);
+    expect(await core.get(Reports).names()).toContain(name);
+  });
+
+  it.each(['create', 'createMany', 'update', 'updateMany', 'upsert', 'delete', 'deleteMany', 'createManyAndReturn'])(
+    'is refused %s before any statement, also when it got round its type',
+    async (operation) => {
+      const core = await start();
+      const name = newId();
+      const { db } = core.get(Catalogue) as unknown as Record<
+        string,
+        Record<string, Record<string, (args: object) => Promise<unknown>>>
+      >;
+      const call = () => db?.['product']?.[operation]?.({ data: product(name), where: {} }) as Promise<unknown>;
+      const error = new TypeError(
+        `product.${operation} writes, and this repository only reads: it uses @InjectReads().`,
+      );
+      await expect(call()).rejects.toThrow(error);
+      await expect(core.run({}, call)).rejects.toThrow(error);
+      expect(await stored(name)).toBe(0);
+    },
+  );
+
+  it('has no raw statements, which could write outside a boundary', async () => {
+    const { db } = (await start()).get(Catalogue) as unknown as { db: Record<string, unknown> };
+    for (const name of ['$queryRaw', '$executeRaw', '$queryRawTyped', '$transaction', '$queryRawUnsafe'])
+      expect(db[name]).toBeUndefined();
+  });
+});
+
+describe('a read-only boundary', () => {
+  it('is READ ONLY for PostgreSQL, also where the role may write', async () => {
+    // On the primary, as holdfast_app: the level keeps it off the replica.
+    const core = await start();
+    const [name, { db }] = [newId(), core.get(Writer)];
+    const write = () => db.$queryRaw`INSERT INTO product (id, slug, name) VALUES (${newId()}::uuid, ${name}, ${name})`;
+    expect(await sqlStateOf(core.run({ readOnly: true, isolation: 'serializable' }, write))).toBe('25006');
+    expect(await stored(name)).toBe(0);
+    expect(await sqlStateOf(core.run({ isolation: 'serializable' }, write))).toBe('done');
+  });
+
+  it('belongs to a role that may only read, also where the transaction is talked into writing', async () => {
+    // The reader on the primary: a replica would refuse by itself.
+    const { host } = new URL(database.urls.app);
+    const core = await start(Object.assign(new URL(database.urls.reader), { host }).href);
+    const [name, { db }] = [newId(), core.get(Writer)];
+    const write = async () => {
+      await db.$queryRaw`SET TRANSACTION READ WRITE`;
+      await db.$queryRaw`INSERT INTO product (id, slug, name) VALUES (${newId()}::uuid, ${name}, ${name})`;
+    };
+    expect(await sqlStateOf(core.run({ readOnly: true }, write))).toBe('42501');
+    expect(await stored(name)).toBe(0);
+  });
+});
