@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { TransactionKit } from '../src/transactions/testing.ts';
 import { readAll, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
+import { rolledBack } from './support/rolled-back.ts';
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
 let operator: Person;
+const kit = new TransactionKit(() => service.app);
 beforeAll(async () => {
   service = await startApp();
   make = makers(service);
@@ -25,18 +28,20 @@ const newProduct = (changes: object = {}) => {
 };
 const add = (product: object) => operator.api.post('/v1/products', product);
 const contents = () =>
-  service.database.query(`
+  kit.query(`
     SELECT (SELECT jsonb_agg(t ORDER BY id) FROM product t) AS products, (SELECT jsonb_agg(t ORDER BY id) FROM sku t) AS skus,
            (SELECT jsonb_agg(t ORDER BY sku_id) FROM stock t) AS stocks, (SELECT jsonb_agg(t ORDER BY id) FROM image t) AS images,
            (SELECT jsonb_agg(t ORDER BY sku_id, seq) FROM stock_movement t) AS movements`);
 const movementsOf = (skuId: string) =>
-  service.database.query(
+  kit.query(
     `SELECT seq, quantity, on_hand_after AS "onHandAfter", reason, order_id AS "orderId" FROM stock_movement WHERE sku_id = $1 ORDER BY seq`,
     [uuidOf(skuId)],
   );
 const unknown = { product: 'prd_01h455vb4pex5vsknk084sn02q', sku: 'sku_01h455vb4pex5vsknk084sn02q' };
 
 describe('adding a product', () => {
+  rolledBack(kit);
+
   it('adds its SKUs, their stocks and its images with it, in the order they were given', async () => {
     const codes = Array.from({ length: 12 }, (_, i) => `MANY-${(i * 7) % 12}`);
     const product = {
@@ -111,11 +116,6 @@ describe('adding a product', () => {
     expect(await contents()).toEqual(before);
   });
 
-  it('by several at once with one slug adds it once', async () => {
-    const answers = await Promise.all([1, 2, 3].map(() => add(newProduct({ slug: 'wanted-by-all' }))));
-    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
-  });
-
   const sku = { code: 'VALID', name: 'Valid', price: eur(1) };
   it.each([
     ['a slug with capitals', { slug: 'Mug' }, '/slug'],
@@ -142,6 +142,8 @@ describe('adding a product', () => {
 });
 
 describe('reading the catalog', () => {
+  rolledBack(kit);
+
   it('is open to everybody', async () => {
     const product = await make.product({ onHand: [3] });
     const [sku] = product.skus;
@@ -177,6 +179,8 @@ describe('reading the catalog', () => {
 });
 
 describe('writing the catalog', () => {
+  rolledBack(kit);
+
   it('is for operators only, and changes nothing by others', async () => {
     const { id, skus } = await make.product();
     const [sku] = skus;
@@ -198,6 +202,8 @@ describe('writing the catalog', () => {
 });
 
 describe('editing a product', () => {
+  rolledBack(kit);
+
   const edit = (id: string, patch: object, etag = '*') =>
     operator.api.patch(`/v1/products/${id}`, patch).set('if-match', etag);
 
@@ -241,23 +247,6 @@ describe('editing a product', () => {
     expect(await contents()).toEqual(before);
   });
 
-  it('by several at once with one ETag is done once', async () => {
-    const product = await make.product();
-    const answers = await Promise.all(['A', 'B', 'C'].map((name) => edit(product.id, { name }, '"1"')));
-    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412]);
-  });
-
-  it('by several at once who all replace the images leaves those of one of them', async () => {
-    const product = await make.product();
-    const images = (who: string) => [1, 2, 3].map((n) => ({ url: `https://images.example.com/${who}/${n}.jpg` }));
-    const answers = await Promise.all(['a', 'b', 'c', 'd'].map((who) => edit(product.id, { images: images(who) })));
-    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
-    const { body } = await service.as().get(`/v1/products/${product.id}`).expect(200);
-    expect(body.version).toBe(5);
-    const urls = body.images.map(({ url }: { url: string }) => url);
-    expect(urls).toEqual(images(urls[0].split('/')[3]).map(({ url }) => url));
-  });
-
   it('to a slug that is taken is refused and changes nothing', async () => {
     const [one, other] = [await make.product(), await make.product()];
     const before = await contents();
@@ -272,6 +261,8 @@ describe('editing a product', () => {
 });
 
 describe('SKUs', () => {
+  rolledBack(kit);
+
   const edit = (id: string | undefined, patch: object, etag = '*') =>
     operator.api.patch(`/v1/skus/${id}`, patch).set('if-match', etag);
 
@@ -326,6 +317,8 @@ describe('SKUs', () => {
 });
 
 describe('adjusting stock', () => {
+  rolledBack(kit);
+
   const adjust = (skuId: string, quantity: unknown, reason?: string) =>
     operator.api.post(`/v1/skus/${skuId}/stock-adjustments`, { quantity, ...(reason && { reason }) });
   const skuWith = async (onHand: number): Promise<string> =>
@@ -382,10 +375,42 @@ describe('adjusting stock', () => {
   it('of a SKU that is not there is not found', async () => {
     expect((await adjust(unknown.sku, 1).expect(404)).body.code).toBe('sku-not-found');
   });
+});
 
-  it('by many at once never takes more than there is', async () => {
-    const skuId = await skuWith(5);
-    const answers = await Promise.all(Array.from({ length: 8 }, () => adjust(skuId, -1)));
+// On connections of their own: one after the other they would not race.
+describe('at the same moment', () => {
+  const edit = (id: string, patch: object, etag: string) =>
+    operator.api.patch(`/v1/products/${id}`, patch).set('if-match', etag);
+
+  it('several products with one slug: one is added', async () => {
+    const answers = await Promise.all([1, 2, 3].map(() => add(newProduct({ slug: 'wanted-by-all' }))));
+    expect(answers.map(({ status }) => status).sort()).toEqual([201, 409, 409]);
+  });
+
+  it('several edits with one ETag: one is done', async () => {
+    const product = await make.product();
+    const answers = await Promise.all(['A', 'B', 'C'].map((name) => edit(product.id, { name }, '"1"')));
+    expect(answers.map(({ status }) => status).sort()).toEqual([200, 412, 412]);
+  });
+
+  it('several who all replace the images: those of one of them are left', async () => {
+    const product = await make.product();
+    const images = (who: string) => [1, 2, 3].map((n) => ({ url: `https://images.example.com/${who}/${n}.jpg` }));
+    const answers = await Promise.all(
+      ['a', 'b', 'c', 'd'].map((who) => edit(product.id, { images: images(who) }, '*')),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 200]);
+    const { body } = await service.as().get(`/v1/products/${product.id}`).expect(200);
+    expect(body.version).toBe(5);
+    const urls = body.images.map(({ url }: { url: string }) => url);
+    expect(urls).toEqual(images(urls[0].split('/')[3]).map(({ url }) => url));
+  });
+
+  it('many who take from one stock: never more is taken than there is', async () => {
+    const skuId = await make.sku(5);
+    const answers = await Promise.all(
+      Array.from({ length: 8 }, () => operator.api.post(`/v1/skus/${skuId}/stock-adjustments`, { quantity: -1 })),
+    );
     expect(answers.filter(({ status }) => status === 201)).toHaveLength(5);
     expect(answers.filter(({ body }) => body.code === 'insufficient-stock')).toHaveLength(3);
     expect(await make.onHandOf(skuId)).toBe(0);

@@ -1,24 +1,26 @@
 import { databaseFailure } from '../src/database/failures.ts';
 import { DATABASE, type Sql, type Tables } from '../src/database/tables.ts';
 import { newId } from '../src/kernel/ids.ts';
-import type { TransactionOptions } from '../src/transactions/boundary.ts';
 import { TransactionConflictError } from '../src/transactions/errors.ts';
+import { type TransactionKit, transactionKit } from '../src/transactions/testing.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { inFlight } from './support/crowd.ts';
+import { makers } from './support/make.ts';
 
 type Database = Tables<'product'> & Sql;
 let service: TestApp;
 let db: Database;
 let run: Transactions['run'];
+let kit: TransactionKit;
 beforeAll(async () => {
   service = await startApp({ DATABASE_POOL_SIZE: '16', DATABASE_POOL_WAIT_MS: '20000' });
   db = service.app.get<Database>(DATABASE);
   const transactions = service.app.get(Transactions);
   run = (options, work) => transactions.run(options, work);
-  await service.database.query(`CREATE FUNCTION raise(code text) RETURNS int LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = code; END $$`);
+  kit = transactionKit(service.app);
 });
+afterEach(() => kit.end());
 afterAll(() => service.close());
 
 let counter = 0;
@@ -32,15 +34,16 @@ const onDuty = (ids: string[]) => db.product.count({ where: { id: { in: ids }, d
 const leave = (id: string) => db.product.updateMany({ where: { id }, data: { description: 'gone' } });
 
 /** Leaves when somebody else stays: right alone, wrong when two do it at once and each sees the other. */
-const leaveUnlessLast = (ids: string[], id: string, options: TransactionOptions = {}) =>
+const leaveUnlessLast = (ids: string[], id: string, options: { readonly retry?: number } = {}) =>
   run({ isolation: 'serializable', ...options }, async () => {
     const isLast = (await onDuty(ids)) < 2;
     if (!isLast) await leave(id);
     return !isLast;
   });
 
-/** Raises the SQLSTATE in the database, as a raw statement. */
-const raise = (sqlState: string) => db.$queryRaw`SELECT raise(${sqlState})`;
+/** A raw statement, for a fault to be planted at: it changes nothing. */
+const touch = () => db.$executeRaw`UPDATE product SET name = name WHERE false`;
+const atTouch = { at: 'statement', statement: /^UPDATE product$/ } as const;
 
 describe('a conflict', () => {
   it('never reaches a caller: of two hundred that leave two by two, one of each pair stays', async () => {
@@ -55,10 +58,11 @@ describe('a conflict', () => {
 
   it.each(['40001', '40P01'])('%s at a raw statement is tried again in a fresh transaction', async (sqlState) => {
     const transactions: string[] = [];
+    kit.failAt({ ...atTouch, sqlState, times: 2 });
     const answer = await run({}, async () => {
       const [row] = await db.$queryRaw<{ id: string }[]>`SELECT pg_current_xact_id()::text AS id`;
       transactions.push(row!.id);
-      if (transactions.length < 3) await raise(sqlState);
+      await touch();
       return 'done';
     });
     expect(answer).toBe('done');
@@ -114,12 +118,15 @@ describe('a conflict', () => {
 
   it('stores nothing of the attempts that met it', async () => {
     const slugs: string[] = [];
+    kit.failAt({ at: 'commit', attempt: 1, sqlState: '40001' });
+    kit.failAt({ ...atTouch, attempt: 2, sqlState: '40001' });
     await run({}, async () => {
       const slug = `attempt-${++counter}`;
       slugs.push(slug);
       await db.product.create({ data: { id: newId(), slug, name: slug } });
-      if (slugs.length < 3) await raise('40001');
+      await touch();
     });
+    expect(slugs).toHaveLength(3);
     const stored = await db.product.findMany({ where: { slug: { in: slugs } } });
     expect(stored.map(({ slug }) => slug)).toEqual([slugs[2]]);
   });
@@ -128,11 +135,13 @@ describe('a conflict', () => {
 describe('trying again', () => {
   const always = (attempts: { n: number }) => async () => {
     attempts.n++;
-    await raise('40001');
+    await touch();
   };
+  const conflictEachTime = () => kit.failAt({ ...atTouch, sqlState: '40001', times: Infinity });
 
   it('ends after five times, and the error says how often the work was run', async () => {
     const attempts = { n: 0 };
+    conflictEachTime();
     const error = await run({ name: 'Stubborn' }, always(attempts)).catch((thrown: unknown) => thrown);
     expect(error).toBeInstanceOf(TransactionConflictError);
     expect(error).toMatchObject({ attempts: 6, message: 'Stubborn met a conflict at each of 6 attempts.' });
@@ -141,6 +150,7 @@ describe('trying again', () => {
   });
 
   it('is done as often as the boundary says', async () => {
+    conflictEachTime();
     for (const retry of [0, 1, 3]) {
       const attempts = { n: 0 };
       await expect(run({ retry }, always(attempts))).rejects.toThrow();
@@ -150,6 +160,7 @@ describe('trying again', () => {
 
   it('ends with the time of the boundary', async () => {
     const attempts = { n: 0 };
+    conflictEachTime();
     await expect(run({ retry: 10_000, timeout: '400ms' }, always(attempts))).rejects.toThrow(TransactionConflictError);
     expect(attempts.n).toBeGreaterThan(1);
     expect(attempts.n).toBeLessThan(400);
@@ -157,23 +168,22 @@ describe('trying again', () => {
 
   it('is not done for any other error', async () => {
     for (const sqlState of ['23505', '55P03', '57014', 'P0001']) {
-      let attempts = 0;
-      const failing = run({}, async () => {
-        attempts++;
-        await raise(sqlState);
-      });
-      await expect(failing).rejects.toThrow();
-      expect(attempts).toBe(1);
+      const attempts = { n: 0 };
+      kit.failAt({ ...atTouch, sqlState });
+      await expect(run({}, always(attempts))).rejects.toThrow();
+      expect(attempts.n).toBe(1);
     }
   });
 
   it('is left to the outermost boundary, whatever the inner one is', async () => {
     for (const propagation of ['required', 'nested', 'requires-new'] as const) {
       const attempts = { outer: 0, inner: 0 };
+      kit.failAt({ ...atTouch, sqlState: '40001', times: 2 });
       await run({}, async () => {
         attempts.outer++;
         await run({ propagation }, async () => {
-          if (++attempts.inner < 3) await raise('40001');
+          attempts.inner++;
+          await touch();
         });
       });
       expect([propagation, attempts]).toEqual([propagation, { outer: 3, inner: 3 }]);
@@ -182,7 +192,17 @@ describe('trying again', () => {
 });
 
 describe('over HTTP', () => {
-  it('a conflict that does not end is 503, may be repeated, and has stored nothing', async () => {
+  it('a boundary that meets a conflict at each attempt is 503, may be repeated, and has stored nothing', async () => {
+    const { id, api } = await makers(service).user();
+    const edit = () => api.patch(`/v1/users/${id}`, { profile: { displayName: 'Edited' } }).set('if-match', '"1"');
+    kit.failAt({ boundary: 'UsersService.edit', at: 'commit', sqlState: '40001', times: 6 });
+    const answer = await edit().expect(503).expect('retry-after', '1');
+    expect(answer.body).toMatchObject({ code: 'transient-contention', retryable: true });
+    expect(kit.faults.met.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4, 5, 6]);
+    await edit().expect(200).expect('etag', '"2"');
+  });
+
+  it('a conflict outside any boundary that does not end is 503, may be repeated, and has stored nothing', async () => {
     await service.database.query(`CREATE FUNCTION conflict() RETURNS trigger LANGUAGE plpgsql AS
       $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = '40001'; END $$`);
     await service.database.query(`CREATE TRIGGER conflict BEFORE INSERT ON profile EXECUTE FUNCTION conflict()`);

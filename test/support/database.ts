@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
@@ -38,6 +39,7 @@ export async function createDatabase(): Promise<TestDatabase> {
     reader: at(cluster.reader, name),
   };
   await untilReplicated(urls.reader);
+  const outside = AsyncLocalStorage.snapshot();
   const pool = new pg.Pool({ connectionString: urls.owner, max: 2 });
   // DROP … FORCE may reach a connection that is about to close by itself.
   pool.on('error', () => undefined);
@@ -45,7 +47,8 @@ export async function createDatabase(): Promise<TestDatabase> {
   pool.on('error', () => undefined);
   return {
     urls,
-    query: async (sql, values) => (await pool.query(sql, values)).rows as never,
+    // Also when it is asked from inside a boundary, whose work this is not.
+    query: (sql, values) => outside(async () => (await pool.query(sql, values)).rows as never),
     drop: async () => {
       await pool.end();
       await once(cluster.superuser, `DROP DATABASE ${name} WITH (FORCE)`);
