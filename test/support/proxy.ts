@@ -1,21 +1,47 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 
+/**
+ * How a connection breaks: `cut` on both sides · `half` on the client's side only, the server is not told · `silence` on neither side,
+ * nothing passes any more.
+ */
+export type Break = 'cut' | 'half' | 'silence';
+
+/** What is to happen to a connection, once. */
+export interface Trap {
+  /** The connection that sends this. */
+  readonly text: string;
+  /** Only one that has sent this before, in the same chunk or an earlier one. */
+  readonly on?: string;
+  /**
+   * `before` it reaches the server · `after` the server has answered, unheard by the client · `behind` its own answer, which the client
+   * still hears, so that it loses the answers to what it sent behind it. For `behind`, `text` is the command tag of the answer.
+   */
+  readonly when: 'before' | 'after' | 'behind';
+  readonly how: Break;
+}
+
 /** A TCP proxy in this process, which can be told to fail in the ways a network does. */
 export interface Proxy {
   /** The same URL, through the proxy. */
   through(url: string): string;
   /** From now on nothing passes in either direction and nobody is told: a black hole. New connections are taken and stay silent too. */
   goSilent(): void;
-  /** New connections pass again. Those that met the silence stay silent for ever, as when a firewall has forgotten them. */
+  /** New connections pass again, and no trap waits any more. Those that met the silence stay silent for ever, as when a firewall has forgotten them. */
   heal(): void;
+  /** New connections are refused, or let in again. Those that are there are left alone. */
+  refuseNew(isRefusing: boolean): void;
   /**
    * Cuts the next connection that sends this text: before it reaches the server, or after the server has answered, unheard by the client.
    * Ends all connections first, as a statement that a connection has prepared is sent by its name only.
    */
   cutAt(text: string, when: 'before' | 'after'): Promise<void>;
-  /** How often it has cut. */
+  /** Breaks one connection at this moment. Any number may wait, each for its own. */
+  trap(trap: Trap): void;
+  /** How often it has broken a connection. */
   readonly cuts: number;
+  /** How many traps still wait. */
+  readonly waiting: number;
   close(): Promise<void>;
 }
 
@@ -23,42 +49,62 @@ export async function startProxy(target: string): Promise<Proxy> {
   const { hostname, port } = new URL(target);
   const sockets = new Set<Socket>();
   const lose = new Set<() => void>();
+  const traps = new Set<Trap>();
   let isSilent = false;
-  let trap: { text: string; when: 'before' | 'after' } | null = null;
+  let isRefusing = false;
   let cuts = 0;
   const server = createServer((client) => {
+    if (isRefusing) return void client.destroy();
     const upstream = connect({ host: hostname, port: Number(port) });
-    let isDoomed = false;
+    let doomed: Trap | null = null;
     let isLost = false;
+    let isHalf = false;
+    let said = '';
     lose.add(() => (isLost = true));
-    const cut = (): void => {
+    const breakIt = ({ how }: Trap, last?: Buffer): void => {
       cuts++;
-      client.destroy();
-      upstream.destroy();
+      isLost = true;
+      isHalf = how === 'half';
+      if (how === 'silence') return void (last !== undefined && client.write(last));
+      if (how === 'cut') upstream.destroy();
+      if (last === undefined) client.destroy();
+      else client.end(last);
     };
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => undefined);
       socket.on('close', () => {
         sockets.delete(socket);
-        client.destroy();
+        if (isHalf) return;
+        if (socket === client || !client.writableEnded) client.destroy();
         upstream.destroy();
       });
     }
+    const sprung = (chunk: Buffer): Trap | undefined => {
+      if (traps.size > 0) said += chunk.toString('latin1');
+      return [...traps].find(
+        ({ text, on, when }) => when !== 'behind' && chunk.includes(text) && said.includes(on ?? ''),
+      );
+    };
     client.on('data', (chunk) => {
       if (isLost || isSilent) return;
-      if (trap !== null && chunk.includes(trap.text)) {
-        const { when } = trap;
-        trap = null;
-        if (when === 'before') return cut();
-        isDoomed = true;
+      const trap = sprung(chunk);
+      if (trap !== undefined) {
+        traps.delete(trap);
+        if (trap.when === 'before') return breakIt(trap);
+        doomed = trap;
       }
       upstream.write(chunk);
     });
+    const answers = answersOf();
     upstream.on('data', (chunk) => {
       if (isLost || isSilent) return;
-      if (isDoomed) return cut();
-      client.write(chunk);
+      if (doomed !== null) return breakIt(doomed);
+      const behind = [...traps].find(({ when, on }) => when === 'behind' && said.includes(on ?? ''));
+      const end = answers.endOf(chunk, behind?.text);
+      if (behind === undefined || end === null) return void client.write(chunk);
+      traps.delete(behind);
+      breakIt(behind, chunk.subarray(0, end));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -71,21 +117,62 @@ export async function startProxy(target: string): Promise<Proxy> {
       isSilent = true;
     },
     heal: () => {
-      for (const forget of lose) forget();
-      lose.clear();
+      if (isSilent) {
+        for (const forget of lose) forget();
+        lose.clear();
+      }
+      traps.clear();
       isSilent = false;
+    },
+    refuseNew: (now) => {
+      isRefusing = now;
     },
     cutAt: async (text, when) => {
       dropAll();
       await sleep(50); // the pool sees them end
-      trap = { text, when };
+      traps.clear();
+      traps.add({ text, when, how: 'cut' });
+    },
+    trap: (trap) => {
+      traps.add(trap);
     },
     get cuts() {
       return cuts;
     },
+    get waiting() {
+      return traps.size;
+    },
     close: async () => {
       dropAll();
       await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+/** Follows the messages of a server through the chunks of its stream. */
+function answersOf() {
+  let message = Buffer.alloc(0);
+  let isTagged = false;
+  return {
+    /** Where in the chunk the answer with this command tag is complete: behind its ReadyForQuery. Null as long as it is not. */
+    endOf(chunk: Buffer, tag: string | undefined): number | null {
+      const before = message.length;
+      message = Buffer.concat([message, chunk]);
+      let at = 0;
+      let end: number | null = null;
+      while (message.length - at >= 5) {
+        const next = at + 1 + message.readInt32BE(at + 1);
+        if (next > message.length) break;
+        const kind = String.fromCharCode(message[at] ?? 0);
+        if (kind === 'C') isTagged = tag !== undefined && message.toString('latin1', at + 5, next).startsWith(tag);
+        if (kind === 'Z' && isTagged) {
+          isTagged = false;
+          end ??= next - before;
+        }
+        at = next;
+      }
+      message = message.subarray(at);
+      return end;
     },
   };
 }
