@@ -55,11 +55,11 @@ module.exports = {
     ),
     rule(
       'transactions-are-met-at-their-doors',
-      'A module needs the decorator, Transactions, the row locks and the errors; how they work is hidden.',
+      'A module needs the decorator, Transactions, hooks, row locks, what is running, and the errors; how they work is hidden.',
       { path: '^src/modules/' },
       {
         path: '^src/transactions/',
-        pathNot: '^src/transactions/(transactional|transactions|locks|errors|external-work)[.]ts$',
+        pathNot: '^src/transactions/(transactional|transactions|locks|hooks|current|errors|external-work)[.]ts$',
       },
     ),
     rule(

@@ -245,10 +245,6 @@ const outsideWork: Cases = {
     'fetch after the commit': inside('afterCommit(async () => { await fetch(id); });'),
     'fetch after the commit by a name': inside('const tell = () => fetch(id); afterCommit(tell);'),
     'fetch with a reason': inside(`await allowExternalWork('one small request', () => fetch(id));`),
-    'fetch with a reason, as the design calls it': inside(
-      `await allowOutsideWork('one small request', () => fetch(id));`,
-      'declare function allowOutsideWork<T>(reason: string, work: () => T): T;',
-    ),
     'fetch where no transaction runs': shop(
       `@Transactional({ propagation: 'not-supported' }) async work(id: string) { await fetch(id); }`,
     ),

@@ -4,7 +4,7 @@ import { typesOf } from './types.mjs';
 
 const hooks = new Set(['afterCommit', 'afterRollback']);
 const withoutTransaction = new Set(['not-supported', 'never']);
-const excuses = new Set(['allowExternalWork', 'allowOutsideWork']);
+const excuses = new Set(['allowExternalWork']);
 const rolesOf = new WeakMap();
 
 /** Whether a node runs in a transaction that a boundary around it in the text began or joined. A hook runs after it. */
