@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { TransactionControlError } from '../src/database/errors.ts';
 import { databaseFailure } from '../src/database/failures.ts';
 import { InjectDatabase, InjectReads, type Reads, type Sql, type Tables } from '../src/database/tables.ts';
 import { newId } from '../src/kernel/ids.ts';
@@ -113,3 +114,29 @@ describe('a read-only boundary', () => {
     expect(await stored(name)).toBe(0);
   });
 });
+
+it('a read-only boundary that joins one that writes is refused a raw write too', async () => {
+  const core = await start();
+  const name = newId();
+  const { db } = core.get(Writer);
+  const write = () =>
+    db.$executeRaw`INSERT INTO product (id, slug, name) VALUES (${newId()}::uuid, ${newId()}, ${name})`;
+  await core.run({ name: 'Writes' }, async () => {
+    await write();
+    const reading = core.run({ name: 'Reads', readOnly: true }, write);
+    await expect(reading).rejects.toThrow('$executeRaw writes, and Reads is a boundary that only reads.');
+  });
+  expect(await stored(name)).toBe(1);
+});
+
+it.each(['SET statement_timeout = 1', 'reset all', 'DISCARD ALL', 'SET SESSION lock_timeout = 1', '/* */ SET ROLE x'])(
+  'the session is not changed for those after: %s is refused before it is sent',
+  async (sql) => {
+    const core = await start();
+    const { db } = core.get(Writer);
+    const template = Object.assign([sql], { raw: [sql] }) as unknown as TemplateStringsArray;
+    await expect(db.$executeRaw(template)).rejects.toThrow(TransactionControlError);
+    await expect(core.run({}, () => db.$executeRaw(template))).rejects.toThrow(TransactionControlError);
+    expect(await core.run({}, () => db.$executeRaw`SET LOCAL statement_timeout = 50`)).toBe(0);
+  },
+);

@@ -22,11 +22,13 @@ export class TransactionEndedError extends DatabaseError {
   }
 }
 
-/** A statement of the work ended the transaction under it: COMMIT and ROLLBACK are for the boundary to send. */
+/** A raw statement that is not the work's to send: COMMIT and its like are the boundary's, and the session belongs to all who use it. */
 export class TransactionControlError extends DatabaseError {
   override readonly name = 'TransactionControlError';
   constructor() {
-    super('A raw statement ended the transaction. Boundaries begin and end transactions; raw statements must not.');
+    super(
+      'A raw statement must not begin, end or divide a transaction: boundaries do. Nor may it change the session: use SET LOCAL.',
+    );
   }
 }
 

@@ -6,9 +6,13 @@ const plainRead = /^SELECT (?:COUNT\(|"public"\.)(?![^]*(?: FOR |[a-z_"]\())/;
 /** Whether it is one of Prisma's own reads, which take no transaction id. */
 export const isPlainRead = (text: string): boolean => plainRead.test(text);
 
-const control = /^(BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE\s+TRANSACTION)\b/i;
+const control =
+  /^(BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE\s+TRANSACTION|RESET|DISCARD|DEALLOCATE|SET\s+(?!LOCAL\b|TRANSACTION\b|CONSTRAINTS\b))\b/i;
 
-/** Whether the text, or the first statement in it, begins, ends or divides a transaction. */
+/**
+ * Whether the text, or the first statement in it, begins, ends or divides a transaction, or changes the session, which the connection
+ * would keep for whoever has it next.
+ */
 export const controlsTransaction = (text: string): boolean => control.test(withoutFirstComments(text));
 
 /** The text from its first word on. PostgreSQL's comments nest. */

@@ -33,7 +33,9 @@ export function routingClient(route: Route): PrismaClient {
   const send = (call: Call): Promise<unknown> => {
     const running = route.running();
     if (running === null) return route.plain(call);
-    return running.statement(call.name, call.kind === 'write', () => call.on(route.transaction()));
+    // Where the transaction itself is READ ONLY, the database says it of a raw statement; where it is only joined, nobody else would.
+    const writes = call.kind === 'write' || (call.name === '$executeRaw' && running.onlyReadsByJoining);
+    return running.statement(call.name, writes, () => call.on(route.transaction()));
   };
   const models = new Map<string, object>();
   const raw =

@@ -114,6 +114,11 @@ export class RunningBoundary implements Terms {
     return new RunningBoundary(terms, this.transaction, this.level, this.isNested);
   }
 
+  /** It only reads, inside a transaction that may write. */
+  get onlyReadsByJoining(): boolean {
+    return this.readOnly && !this.transaction.beginning.readOnly;
+  }
+
   get hooks(): HookList {
     return this.level.hooks;
   }
