@@ -111,6 +111,12 @@ module.exports = {
       { path: '^src/modules/' },
     ),
     rule(
+      'the-test-kit-is-for-tests',
+      'It rolls back what the service has stored, and breaks its connections.',
+      { path: '^(src|prisma|tools)/', pathNot: [test, '^src/transactions/(testing|planted-faults)[.]ts$'] },
+      { path: '^src/transactions/(testing|planted-faults)[.]ts$' },
+    ),
+    rule(
       'generated-client-only-in-database-and-transactions',
       'Everything else receives the client narrowed to the tables it owns.',
       { path: '^src/', pathNot: '^src/(database|transactions)/' },

@@ -52,7 +52,7 @@ beforeAll(async () => {
   // Drawn before it starts: which operation is the n-th must not depend on which answer comes first.
   const plan = Array.from({ length: operations }, () => draw(random));
   answers = await inFlight(24, operations, async (n) => (plan[n] as () => Promise<Response>)());
-});
+}, 120_000);
 afterAll(() => service.close());
 
 /** Fails with the seed in the message. */

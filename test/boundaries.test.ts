@@ -57,6 +57,10 @@ const trespasses: Record<string, [file: string, text: string][]> = {
     ['src/kernel/a.ts', anything('zod')],
     ['src/kernel/b.ts', type('../config/environment.ts')],
   ],
+  'the-test-kit-is-for-tests': [
+    ['src/operations/kit.ts', anything('../transactions/testing.ts')],
+    ['tools/kit.mts', type('../src/transactions/planted-faults.ts')],
+  ],
   'transactions-know-no-module-and-no-http': [
     ['src/transactions/a.ts', type('../modules/users/users.service.ts')],
     ['src/transactions/b.ts', anything('../http/problem.ts')],

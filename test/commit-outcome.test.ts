@@ -30,8 +30,9 @@ afterEach(() => {
   proxy.heal();
 });
 afterAll(async () => {
-  for (const one of cores) await one.close();
+  // First, so that no connection stays silent.
   await proxy.close();
+  for (const one of cores) await one.close();
   await database.drop();
 });
 
@@ -356,8 +357,8 @@ describe('a primary that is killed around COMMIT', () => {
     one = await startBare({ app: around.through(own.database.urls.app) }, { DATABASE_POOL_SIZE: '12' });
   }, 60_000);
   afterAll(async () => {
-    await one.close();
     await around.close();
+    await one.close();
     await own.close();
   });
 

@@ -135,17 +135,20 @@ describe('a boundary of 300 ms is over for the server within 50 ms of that', () 
           .then(goSilent)
           .then(() => Promise.reject(new Error('thrown'))),
     ];
-    for (const [n, work] of works.entries()) {
-      const from = performance.now();
-      const error = await errorOf(far.run({ timeout: '300ms' }, work));
-      // Its time and the patience for a silent server; a statement's would be eleven seconds.
-      expect(performance.now() - from).toBeLessThan(5000);
-      expect([n, error.name]).toEqual([n, n === 3 ? 'Error' : 'TransactionExpiredError']);
-      if (n === 3) expect(error.message).toBe('thrown');
-      else expect(error.cause).toBeDefined();
-      proxy.heal();
+    try {
+      for (const [n, work] of works.entries()) {
+        const from = performance.now();
+        const error = await errorOf(far.run({ timeout: '300ms' }, work));
+        // Its time and the patience for a silent server; a statement's would be eleven seconds.
+        expect(performance.now() - from).toBeLessThan(5000);
+        expect([n, error.name]).toEqual([n, n === 3 ? 'Error' : 'TransactionExpiredError']);
+        if (n === 3) expect(error.message).toBe('thrown');
+        else expect(error.cause).toBeDefined();
+        proxy.heal();
+      }
+    } finally {
+      await proxy.close();
     }
-    await proxy.close();
     expect(await database.query(`SELECT slug FROM product WHERE slug LIKE 'silent-%'`)).toEqual([]);
   });
 

@@ -212,11 +212,14 @@ describe('a deadlock (40P01)', () => {
     const [a, b] = [`${mark}a`, `${mark}b`];
     for (const slug of [a, b]) await marks.write(slug);
     const bothHoldOne = meeting(2);
+    const oneIsDone = Promise.withResolvers();
     const attempts: number[] = [];
     const seen: unknown[] = [];
-    const inOrder = (first: string, second: string) =>
-      run({}, async () => {
+    const inOrder = async (first: string, second: string): Promise<void> => {
+      await run({}, async () => {
         attempts.push(currentTransaction()?.attempt ?? 0);
+        // Or it could take the first row before the one that it made way for is awake, and lose again.
+        if (attempts.length > 2) await oneIsDone.promise;
         await changes[way](first, `${first} first`);
         await bothHoldOne();
         await changes[way](second, `${first} first`).catch((error: unknown) => {
@@ -224,6 +227,8 @@ describe('a deadlock (40P01)', () => {
           throw error;
         });
       });
+      oneIsDone.resolve(null);
+    };
     await Promise.all([inOrder(a, b), inOrder(b, a)]);
     expect(attempts).toEqual([1, 1, 2]);
     expect(seen).toMatchObject([{ code: codes[way] }]);
@@ -237,17 +242,22 @@ describe('a deadlock (40P01)', () => {
     const [a, b] = [`${mark}a`, `${mark}b`];
     for (const slug of [a, b]) await marks.write(slug);
     const bothHoldOne = meeting(2);
+    const oneIsDone = Promise.withResolvers();
     const attempts: number[] = [];
     let returned = 0;
-    const inOrder = (first: string, second: string) =>
-      run({}, async () => {
+    const inOrder = async (first: string, second: string): Promise<void> => {
+      await run({}, async () => {
         attempts.push(currentTransaction()?.attempt ?? 0);
+        // Or it could take the first row before the one that it made way for is awake, and lose again.
+        if (attempts.length > 2) await oneIsDone.promise;
         await db.product.update({ where: { slug: first }, data: { name: 'held' } });
         // Asked for at COMMIT only.
         await db.$executeRaw`INSERT INTO touching VALUES (${second})`;
         await bothHoldOne();
         returned++;
       });
+      oneIsDone.resolve(null);
+    };
     const { failed } = await heard(() => Promise.all([inOrder(a, b), inOrder(b, a)]));
     expect(attempts).toEqual([1, 1, 2]);
     expect(failed.map(({ error }) => databaseFailure(error)?.sqlState)).toEqual(['40P01']);

@@ -7,7 +7,7 @@ import type { Pool } from '../database/pool.ts';
 export type CommitOutcome = 'stored' | 'not stored' | 'unknown';
 
 // However short the boundary's time was, the question is asked a few times, and the server has had the time to end a session without a client.
-const graceMs = 500;
+const graceMs = 1000;
 // A connection that has gone silent is given up for another one.
 const longestAnswerMs = 1000;
 const firstPauseMs = 5;
@@ -15,7 +15,7 @@ const longestPauseMs = 200;
 
 /**
  * Asks the database on another connection what became of a transaction whose COMMIT was not answered, until it is known or `endsAt`
- * (`performance.now()`) and a grace of half a second have passed. Source: PostgreSQL 18, 9.28.8, pg_xact_status.
+ * (`performance.now()`) and a grace of one second have passed. Source: PostgreSQL 18, 9.28.8, pg_xact_status.
  */
 export async function askOutcome(pool: Pool, transactionId: string, endsAt: number): Promise<CommitOutcome> {
   const deadline = Math.max(endsAt, performance.now()) + graceMs;

@@ -31,10 +31,11 @@ export async function findMistakes({ query }: Pick<TestDatabase, 'query'>): Prom
       GROUP BY o.id, o.status, l.sku_id, l.quantity
       HAVING coalesce(sum(m.quantity), 0) <> CASE o.status WHEN 'placed' THEN -l.quantity ELSE 0 END`,
   };
-  const mistakes: string[] = [];
-  for (const [sentence, sql] of Object.entries(checks))
-    for (const { id } of await query<{ id: string }>(sql)) mistakes.push(`${sentence}: ${id}`);
-  return mistakes;
+  const parts = Object.entries(checks).map(
+    ([sentence, sql]) => `SELECT '${sentence}: ' || id AS mistake FROM (${sql})`,
+  );
+  const rows = await query<{ mistake: string }>(parts.join(' UNION ALL '));
+  return rows.map(({ mistake }) => mistake);
 }
 
 /** Every row of every table but Prisma's own, by table: equal before and after means that nothing was stored. */

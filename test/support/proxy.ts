@@ -59,12 +59,17 @@ export async function startProxy(target: string): Promise<Proxy> {
     let doomed: Trap | null = null;
     let isLost = false;
     let isHalf = false;
+    let isMute = false;
     let said = '';
-    lose.add(() => (isLost = true));
+    lose.add(() => {
+      isLost = true;
+      isMute = true;
+    });
     const breakIt = ({ how }: Trap, last?: Buffer): void => {
       cuts++;
       isLost = true;
       isHalf = how === 'half';
+      isMute = how === 'silence';
       if (how === 'silence') return void (last !== undefined && client.write(last));
       if (how === 'cut') upstream.destroy();
       if (last === undefined) client.destroy();
@@ -75,7 +80,7 @@ export async function startProxy(target: string): Promise<Proxy> {
       socket.on('error', () => undefined);
       socket.on('close', () => {
         sockets.delete(socket);
-        if (isHalf) return;
+        if (isHalf || isMute || isSilent) return; // the other side is not told
         if (socket === client || !client.writableEnded) client.destroy();
         upstream.destroy();
       });
