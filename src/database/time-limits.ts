@@ -35,7 +35,8 @@ export class TimeLimits {
     const statementMs = this.statementMs();
     const isAsked = this.longestMs === Infinity || this.ends.length > 1;
     ahead.tell('statement_timeout', statementMs, isAsked ? staleMs : Math.max(staleMs, staleShare * statementMs));
-    ahead.tell('lock_timeout', Math.min(...this.lockTimeouts), 0);
+    // To PostgreSQL, 0.4 would be no limit.
+    ahead.tell('lock_timeout', Math.ceil(Math.min(...this.lockTimeouts)), 0);
   }
 
   /** How long the client waits for an answer. The server's own limit comes first; this one is for a server that has gone silent. */

@@ -86,5 +86,5 @@ export function milliseconds(duration: Duration): number {
   const [, number = '', unit = 'ms'] = /^([\d.]+)(ms|s)?$/.exec(String(duration)) ?? [];
   const value = Number(number) * (unit === 's' ? 1000 : 1);
   if (!(value > 0)) throw new TypeError(`"${duration}" is not a duration: write 250, '250ms' or '2s'.`);
-  return Math.ceil(value); // 0.4 would be no limit to PostgreSQL
+  return value;
 }
