@@ -59,7 +59,7 @@ const trespasses: Record<string, [file: string, text: string][]> = {
   ],
   'the-test-kit-is-for-tests': [
     ['src/operations/kit.ts', anything('../transactions/testing.ts')],
-    ['tools/kit.mts', type('../src/transactions/planted-faults.ts')],
+    ['src/http/kit.ts', type('../transactions/planted-faults.ts')],
   ],
   'transactions-know-no-module-and-no-http': [
     ['src/transactions/a.ts', type('../modules/users/users.service.ts')],

@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createServer, connect, type AddressInfo, type Socket } from 'node:net';
 
 /**
- * How a connection breaks: `cut` on both sides · `half` on the client's side only, the server is not told · `silence` on neither side,
- * nothing passes any more.
+ * How a connection breaks: `cut` on both sides · `half` on the client's side only, the server is not told · `stall` on neither side,
+ * nothing passes any more but the end of the other side · `silence` not even that.
  */
-export type Break = 'cut' | 'half' | 'silence';
+export type Break = 'cut' | 'half' | 'stall' | 'silence';
 
 /** What is to happen to a connection, once. */
 export interface Trap {
@@ -70,7 +70,7 @@ export async function startProxy(target: string): Promise<Proxy> {
       isLost = true;
       isHalf = how === 'half';
       isMute = how === 'silence';
-      if (how === 'silence') return void (last !== undefined && client.write(last));
+      if (how === 'silence' || how === 'stall') return void (last !== undefined && client.write(last));
       if (how === 'cut') upstream.destroy();
       if (last === undefined) client.destroy();
       else client.end(last);
