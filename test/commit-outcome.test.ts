@@ -248,7 +248,9 @@ describe('a connection that breaks around COMMIT', () => {
       const slug = fresh('no-id');
       proxy.trap({ text, on: sent(slug), when: 'behind', how: 'cut' });
       const seen = await watch(core, { name: slug }, () => write(slug));
-      expect(seen).toMatchObject({ value: 'done', attempts: 2, committed: 1 });
+      expect(seen).toMatchObject({ value: 'done', committed: 1 });
+      // At least: a connection that the silence before has left behind may have cost another one.
+      expect(seen.attempts).toBeGreaterThan(1);
       expect(await marksOf(slug)).toEqual([slug]);
     },
   );
