@@ -104,7 +104,8 @@ describe('a boundary of 300 ms is over for the server within 50 ms of that', () 
       lasted.push(ms);
       // Usable, and without what was set for the last one.
       expect(await core.run({}, () => shown(core, 'statement_timeout'))).toBeGreaterThan(1000);
-      expect(await core.run({}, () => shown(core, 'transaction_timeout'))).toBe(0);
+      // Before PostgreSQL 17 there is none.
+      expect([0, -1]).toContain(await core.run({}, () => shown(core, 'transaction_timeout')));
     }
     expect(Math.max(...lasted)).toBeGreaterThan(250);
     // 300 ms, and 50 ms more; the session of one that is idle is ended by the server at that, and noticed a little later.

@@ -32,7 +32,7 @@ export async function findMistakes({ query }: Pick<TestDatabase, 'query'>): Prom
       HAVING coalesce(sum(m.quantity), 0) <> CASE o.status WHEN 'placed' THEN -l.quantity ELSE 0 END`,
   };
   const parts = Object.entries(checks).map(
-    ([sentence, sql]) => `SELECT '${sentence}: ' || id AS mistake FROM (${sql})`,
+    ([sentence, sql]) => `SELECT '${sentence}: ' || id AS mistake FROM (${sql}) AS mistakes`,
   );
   const rows = await query<{ mistake: string }>(parts.join(' UNION ALL '));
   return rows.map(({ mistake }) => mistake);
