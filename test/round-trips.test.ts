@@ -3,6 +3,7 @@ import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { configModule, makeConfig } from '../src/config/config.ts';
 import { readEnvironment } from '../src/config/environment.ts';
+import { unnamed } from '../src/database/beginning.ts';
 import { databaseFailure } from '../src/database/failures.ts';
 import { Databases } from '../src/database/databases.ts';
 import { InjectDatabase, type Sql, type Tables } from '../src/database/tables.ts';
@@ -255,17 +256,8 @@ describe('a boundary', () => {
 describe('a beginning that fails', () => {
   it('is reported as itself by the first statement, and nothing is stored', async () => {
     const slug = 'never';
-    const wire = databases.write.pool.begin({
-      readOnly: false,
-      settings: () => "SET LOCAL statement_timeout = 'nonsense'",
-      endsAt: Infinity,
-      hasOwnTime: false,
-      lockTimeoutMs: null,
-      asksPosition: false,
-      wire: null,
-      underWay: 0,
-      hasFailed: false,
-    });
+    const settings = (): string => "SET LOCAL statement_timeout = 'nonsense'";
+    const wire = databases.write.pool.begin({ ...unnamed(), settings });
     const text = 'INSERT INTO product (id, slug, name) VALUES ($1, $2, $2)';
     const error: unknown = await wire.statement({ text, values: [newId(), slug] }).catch((thrown: unknown) => thrown);
     await wire.rollback();

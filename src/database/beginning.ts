@@ -13,20 +13,38 @@ export interface Beginning extends WireTerms {
   hasFailed: boolean;
 }
 
-interface Context {
+/** Of whatever begins without a boundary: the writes of one Prisma call, which Prisma puts into a transaction of its own. */
+export const unnamed = (): Beginning => ({
+  readOnly: false,
+  settings: () => '',
+  endsAt: Infinity,
+  hasOwnTime: false,
+  lockTimeoutMs: null,
+  asksPosition: false,
+  measuresIdle: false,
+  wire: null,
+  underWay: 0,
+  hasFailed: false,
+});
+
+/** A place in the nesting of transactions. */
+export interface Context {
   readonly beginning: Beginning;
-  readonly outer: Context | undefined;
+  readonly outer: Context | null;
 }
 const contexts = new AsyncLocalStorage<Context>();
 
 /** Runs the work of this transaction. */
 export const beginningWith = <T>(beginning: Beginning, work: () => Promise<T>): Promise<T> =>
-  contexts.run({ beginning, outer: contexts.getStore() }, work);
+  contexts.run({ beginning, outer: contextNow() }, work);
 
-/** The transactions around this context that keep a connection, the innermost first. */
-export function transactionsAround(): WireTransaction[] {
+/** Where in the nesting of transactions this is; null outside all of them. */
+export const contextNow = (): Context | null => contexts.getStore() ?? null;
+
+/** The transactions around this place that keep a connection, the innermost first. */
+export function transactionsAround(place = contextNow()): WireTransaction[] {
   const around: WireTransaction[] = [];
-  for (let context = contexts.getStore(); context !== undefined; context = context.outer) {
+  for (let context = place; context !== null; context = context.outer) {
     const { wire } = context.beginning;
     if (wire?.isConnected) around.push(wire);
   }
@@ -34,5 +52,5 @@ export function transactionsAround(): WireTransaction[] {
 }
 
 /** Those of them that keep one of this pool while another one is asked for. */
-export const heldAround = (connections: Connections): WireTransaction[] =>
-  transactionsAround().filter((wire) => wire.isFrom(connections));
+export const heldAround = (connections: Connections, place = contextNow()): WireTransaction[] =>
+  transactionsAround(place).filter((wire) => wire.isFrom(connections));

@@ -1,5 +1,6 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
+import type { Context } from './beginning.ts';
 
 /** A connection whose socket is known: what is sent together leaves in one packet, and it can be broken without a word. */
 export class Connection extends pg.Client {
@@ -45,7 +46,8 @@ export interface ServerLimits {
 export interface Connections {
   /** What the server keeps to unless it is told otherwise. */
   readonly limits: ServerLimits;
-  takeConnection(): Promise<Carrier>;
+  /** For a transaction at this place, which says what its caller holds already. */
+  takeConnection(place: Context | null): Promise<Carrier>;
   /** Takes it back; a broken one is thrown away. */
   giveBack(client: Carrier, isBroken: boolean): void;
 }

@@ -1,4 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { contextNow } from './beginning.ts';
 import type { Carrier, Connections } from './connection.ts';
 
 /** A connection that is taken when it is first needed. */
@@ -7,7 +7,7 @@ export class LateConnection {
   private connecting: Promise<void> | null = null;
   private isGivenUp = false;
   // Prisma sends the statements of several callers in the context of the first of them, which may be in other boundaries.
-  private readonly whereItBegan = AsyncLocalStorage.snapshot();
+  private readonly whereItBegan = contextNow();
   private readonly givenUp = Promise.withResolvers<null>();
 
   constructor(private readonly connections: Connections) {}
@@ -42,7 +42,7 @@ export class LateConnection {
 
   private async connect(): Promise<void> {
     try {
-      const client = await this.whereItBegan(() => this.connections.takeConnection());
+      const client = await this.connections.takeConnection(this.whereItBegan);
       if (this.isGivenUp) this.connections.giveBack(client, false);
       else this.client = client;
     } finally {

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { Admission } from './admission.ts';
 import type { ServerLimits } from './connection.ts';
-import { transactionsAround } from './beginning.ts';
+import { type Context, contextNow, transactionsAround } from './beginning.ts';
 import { PinnedConnection, type Shared } from './pinned-connection.ts';
 import { PinnedConnectionBusyError, PinnedTransactionLostError } from './pinned-errors.ts';
 import type { WireTerms } from './wire-terms.ts';
@@ -80,14 +80,14 @@ export class Pin implements Shared {
       single(connection, text, values).then((answer) => answered(undefined, answer), answered);
     };
     const lent = { query, once: ignore, removeListener: ignore, release: () => connection.giveBack() };
-    connection.takeConnection().then(
+    connection.takeConnection(contextNow()).then(
       () => taken(undefined, lent as unknown as pg.PoolClient, ignore),
       (error: unknown) => taken(error as Error, undefined, ignore),
     );
   }
 
-  around(): PinnedConnection | null {
-    for (const wire of transactionsAround()) {
+  around(place: Context | null): PinnedConnection | null {
+    for (const wire of transactionsAround(place)) {
       const connection = this.connections.get(wire);
       if (connection !== undefined) return connection;
     }

@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { Admission } from './admission.ts';
+import type { Context } from './beginning.ts';
 import type { Carrier, Connections, ServerLimits } from './connection.ts';
 import { PoolTimeoutError } from './errors.ts';
 import { databaseFailure } from './failures.ts';
@@ -15,8 +16,8 @@ export interface Shared {
   readonly isOver: boolean;
   /** SQL that brings every rule of the database back to when it is checked by default. */
   readonly deferRules: string;
-  /** The innermost transaction around this context that is on this connection. */
-  around(): PinnedConnection | null;
+  /** The innermost transaction around this place that is on this connection. */
+  around(place: Context | null): PinnedConnection | null;
   complain(error: PinnedConnectionBusyError): void;
 }
 
@@ -72,8 +73,8 @@ export class PinnedConnection implements Connections, Carrier {
   }
 
   /** Waits for its turn. Throws PinnedConnectionBusyError and PinnedConnectionOverError. */
-  async takeConnection(): Promise<Carrier> {
-    this.outer = this.shared.around();
+  async takeConnection(place: Context | null): Promise<Carrier> {
+    this.outer = this.shared.around(place);
     this.entering = this.enter();
     await this.entering;
     return this;

@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
 import { Admission } from './admission.ts';
 import { type Carrier, Connection, type Connections, type PooledConnection, type ServerLimits } from './connection.ts';
-import { type Beginning, heldAround } from './beginning.ts';
+import { type Beginning, type Context, heldAround, unnamed } from './beginning.ts';
 import type { Pin, Taken } from './pin.ts';
 import { type SlotConnection, TransactionConnection } from './prisma-connections.ts';
 import { WireTransaction } from './wire-transaction.ts';
@@ -14,19 +14,6 @@ export interface PoolSettings {
   /** What each connection is set to. */
   readonly limits: ServerLimits;
 }
-
-/** Whatever begins without a boundary: the writes of one Prisma call, which Prisma puts into a transaction of its own. */
-const unnamed = (): Beginning => ({
-  readOnly: false,
-  settings: () => '',
-  endsAt: Infinity,
-  hasOwnTime: false,
-  lockTimeoutMs: null,
-  asksPosition: false,
-  wire: null,
-  underWay: 0,
-  hasFailed: false,
-});
 
 /**
  * The pool that Prisma is given. To whoever asks for a connection, which Prisma does to begin a transaction, it gives something that
@@ -94,8 +81,8 @@ export class Pool extends pg.Pool implements Connections {
     );
   }
 
-  async takeConnection(): Promise<Carrier> {
-    await this.admission.enter(heldAround(this));
+  async takeConnection(place: Context | null): Promise<Carrier> {
+    await this.admission.enter(heldAround(this, place));
     try {
       const client = (await this.outside(() => super.connect())) as PooledConnection;
       return client;

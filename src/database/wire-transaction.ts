@@ -42,7 +42,7 @@ export class WireTransaction {
   position: string | null = null;
   /** How many rows its statements have inserted, updated or deleted. */
   changedRows = 0;
-  /** Milliseconds for which the server has waited for the next statement. */
+  /** Milliseconds for which the server has waited for the next statement; 0 where nobody wants to know. */
   idleMs = 0;
   private isExpired = false;
   private readonly connection: LateConnection;
@@ -111,7 +111,8 @@ export class WireTransaction {
 
   /** Sends a statement; the first one takes a connection and begins. */
   async statement(query: Query): Promise<Answer> {
-    if (this.underWay++ === 0 && this.quietSince > 0) this.idleMs += performance.now() - this.quietSince;
+    this.underWay++;
+    if (this.underWay === 1 && this.quietSince > 0) this.idleMs += performance.now() - this.quietSince;
     try {
       const answer = await this.send(query, this.connection.client ?? (await this.begin()));
       if (answer.command !== 'SELECT') this.changedRows += answer.rowCount ?? 0;
@@ -120,7 +121,8 @@ export class WireTransaction {
     } catch (error) {
       throw this.failed(query.text, error);
     } finally {
-      if (--this.underWay === 0) this.quietSince = performance.now();
+      this.underWay--;
+      if (this.terms.measuresIdle && this.underWay === 0) this.quietSince = performance.now();
     }
   }
 

@@ -64,7 +64,7 @@ export class TransactionKit {
     if (this.pinned !== null) throw new Error('The test before has not been rolled back.');
     if (this.faults.hasBreak) throw new ImpossibleFaultError('begin() after a fault that breaks a connection');
     const { write, replicas } = this.app().get(Databases);
-    const client = (await write.pool.takeConnection()) as PooledConnection;
+    const client = (await write.pool.takeConnection(null)) as PooledConnection;
     const pin = new Pin(client, write.pool.limits, this.options.waitMs ?? 4000);
     const pools = [write, ...replicas].map(({ pool }) => pool);
     this.pinned = { pin, client, pools };

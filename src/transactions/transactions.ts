@@ -198,6 +198,7 @@ export class Transactions {
       hasOwnTime,
       lockTimeoutMs: options.lockTimeout === undefined ? null : milliseconds(options.lockTimeout),
       asksPosition: !terms.readOnly && this.databases.hasReplica,
+      measuresIdle: boundaryEnded.hasSubscribers,
       ...(this.faults !== null && {
         fault: (moment, statement) => this.faults?.(terms.name, attempt, moment, statement) ?? null,
       }),
