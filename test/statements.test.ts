@@ -3,37 +3,39 @@ import { startApp, type TestApp } from './support/app.ts';
 import { makers, type Person } from './support/make.ts';
 import { recordStatements } from './support/statements.ts';
 
-// What each endpoint costs in statements, BEGIN, COMMIT and the question for the transaction's id among them.
+// What each endpoint costs in statements, BEGIN and COMMIT among them; without the question for the transaction's id, which is asked
+// again where the answer is still on its way. Those that take an
+// Idempotency-Key are asked with one: it costs its lock, its look-up, its savepoint and its record.
 // A figure that grows needs a reason; one that shrinks is good news. Both are written down here.
 const figures = {
-  'POST /v1/users': 8,
+  'POST /v1/users': 13,
   'POST /v1/sessions': 6,
   'POST /v1/sessions/refresh': 9,
   'DELETE /v1/sessions/current': 1,
   'GET /v1/users/me': 3,
   'GET /v1/users/:id': 3,
   'PATCH /v1/users/:id': 10,
-  'POST /v1/accounts': 1,
+  'POST /v1/accounts': 8,
   'GET /v1/accounts': 1,
   'GET /v1/accounts/:id': 1,
   'GET /v1/accounts/:id/entries': 2,
-  'POST /v1/deposits': 11,
-  'POST /v1/transfers': 11,
+  'POST /v1/deposits': 15,
+  'POST /v1/transfers': 15,
   'GET /v1/transfers/:id': 1,
-  'POST /v1/products': 13,
+  'POST /v1/products': 18,
   'GET /v1/products': 4,
   'GET /v1/products/:id': 4,
   'PATCH /v1/products/:id': 7,
-  'POST /v1/products/:id/skus': 12,
+  'POST /v1/products/:id/skus': 17,
   'GET /v1/skus/:id': 2,
   'PATCH /v1/skus/:id': 5,
   'GET /v1/skus/:id/stock': 1,
-  'POST /v1/skus/:id/stock-adjustments': 6,
-  'POST /v1/orders, one item': 26,
-  'POST /v1/orders, five items': 26,
+  'POST /v1/skus/:id/stock-adjustments': 10,
+  'POST /v1/orders, one item': 30,
+  'POST /v1/orders, five items': 30,
   'GET /v1/orders': 5,
   'GET /v1/orders/:id': 5,
-  'POST /v1/orders/:id/cancel': 28,
+  'POST /v1/orders/:id/cancel': 32,
   'GET /livez': 0,
 } as const;
 type Endpoint = keyof typeof figures;
@@ -69,7 +71,7 @@ async function statementsOf(ask: () => PromiseLike<Response>): Promise<string[]>
   return statements
     .take()
     .map(({ text }) => text)
-    .filter((text) => text.startsWith('COMMIT') || !text.includes('_lsn('));
+    .filter((text) => text.startsWith('COMMIT') || !/_lsn\(|^SELECT pg_current_xact_id_if_assigned/.test(text));
 }
 
 const place = (items: number) =>
@@ -170,7 +172,7 @@ it('a read costs no transaction, and a boundary no more than its BEGIN and COMMI
   const statements = await statementsOf(() => service.as().get(`/v1/skus/${skus[0]!.id}/stock`));
   expect(statements).toHaveLength(1);
   const written = await statementsOf(() =>
-    operator.api.post(`/v1/skus/${skus[0]!.id}/stock-adjustments`, { quantity: 1 }),
+    operator.api.patch(`/v1/skus/${skus[0]!.id}`, { name: 'Another' }).set('if-match', '*'),
   );
   expect([written[0], written.at(-1)]).toEqual([expect.stringMatching(/^BEGIN; /), expect.stringMatching(/^COMMIT/)]);
   expect(written.filter((text) => /^(BEGIN|COMMIT|ROLLBACK|SET|SAVEPOINT|RELEASE)/.test(text))).toHaveLength(2);

@@ -14,6 +14,7 @@ export function makeConfig(e: Settled) {
       port: e.PORT,
       bodyLimitBytes: e.HTTP_BODY_LIMIT_BYTES,
       requestTimeoutMs: e.HTTP_REQUEST_TIMEOUT_MS,
+      idempotencyKeepSeconds: e.IDEMPOTENCY_KEEP_SECONDS,
     },
     log: { level: e.LOG_LEVEL },
     database: databaseSlice(e),

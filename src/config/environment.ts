@@ -25,6 +25,9 @@ export const variables = {
   HTTP_REQUEST_TIMEOUT_MS: whole(100, 600_000)
     .default(15_000)
     .describe('How long a client may take to send a whole request'),
+  IDEMPOTENCY_KEEP_SECONDS: whole(60, 31_536_000)
+    .default(86_400)
+    .describe('How long an Idempotency-Key is remembered with its answer'),
   HOLDFAST_HOME: z
     .string()
     .min(1)

@@ -10,11 +10,13 @@ const silenceMs = 1000;
 
 /** The limits of a transaction and of the boundaries in it: the server is told, in front of the statement that they hold for. */
 export class TimeLimits {
+  private readonly endsAt: number;
   private readonly ends: number[];
   private readonly lockTimeouts: number[];
   private readonly longestMs: number;
 
   constructor(server: ServerLimits, terms: WireTerms) {
+    this.endsAt = terms.endsAt;
     this.ends = [terms.endsAt];
     this.lockTimeouts = [terms.lockTimeoutMs ?? server.lock_timeout];
     this.longestMs = terms.hasOwnTime ? Infinity : server.statement_timeout;
@@ -33,7 +35,8 @@ export class TimeLimits {
   /** Puts what has changed ahead of the next statement. */
   tell(ahead: Ahead): void {
     const statementMs = this.statementMs();
-    const isAsked = this.longestMs === Infinity || this.ends.length > 1;
+    // One inside that has no time of its own asks for nothing.
+    const isAsked = this.longestMs === Infinity || Math.min(...this.ends) < this.endsAt;
     ahead.tell('statement_timeout', statementMs, isAsked ? staleMs : Math.max(staleMs, staleShare * statementMs));
     // To PostgreSQL, 0.4 would be no limit.
     ahead.tell('lock_timeout', Math.ceil(Math.min(...this.lockTimeouts)), 0);

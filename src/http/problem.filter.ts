@@ -1,6 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { answerFor, type Problem } from './problem.ts';
+import { Answered } from './idempotency.interceptor.ts';
+import { answerFor, problemOf } from './problem.ts';
 
 /** Answers everything thrown as application/problem+json, and logs what is our own fault. */
 @Catch()
@@ -13,12 +14,12 @@ export class ProblemFilter implements ExceptionFilter {
   }
 
   send(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
-    const { headers, ...answer } = answerFor(thrown);
+    if (thrown instanceof Answered) return thrown.send(reply);
+    const answer = answerFor(thrown);
     if (answer.status === 500) this.logger.error({ err: thrown }, 'request failed');
     if (answer.status === 503) this.logger.warn({ err: thrown, code: answer.code }, 'request refused');
-    const problem: Problem = { ...answer, instance: request.url.split('?')[0] ?? '', requestId: request.id };
     // What the router refuses passes no hook: the id is sent from here.
-    void reply.status(answer.status).headers({ ...headers, 'request-id': request.id });
-    void reply.type('application/problem+json').send(problem);
+    void reply.status(answer.status).headers({ ...answer.headers, 'request-id': request.id });
+    void reply.type('application/problem+json').send(problemOf(answer, request));
   }
 }

@@ -1,4 +1,5 @@
 import { HttpException } from '@nestjs/common';
+import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { TransactionExpiredError } from '../database/errors.ts';
 import { databaseFailure, isUnreachable } from '../database/failures.ts';
@@ -35,7 +36,7 @@ export const Problem = z
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof Problem>;
 
-/** A refusal by HTTP itself (a header, a media type), with the status it has there. */
+/** A refusal by HTTP itself (a header, a media type), with the status it has there. One with `retry-after` may be repeated. */
 export class HttpProblem extends Error {
   constructor(
     readonly status: number,
@@ -76,6 +77,13 @@ export const titles: Record<number, string> = {
 
 export type Answer = Omit<Problem, 'instance' | 'requestId'> & { headers: Readonly<Record<string, string>> };
 
+/** The body of an answer to this request. */
+export const problemOf = ({ headers: _, ...answer }: Answer, { url, id }: FastifyRequest): Problem => ({
+  ...answer,
+  instance: url.split('?')[0] ?? '',
+  requestId: id,
+});
+
 /** The one map from what was thrown to what is answered. What it does not know is a 500 that tells nothing. */
 export function answerFor(thrown: unknown): Answer {
   // First, because its messages quote the request, which could imitate those of a lost connection.
@@ -88,7 +96,8 @@ export function answerFor(thrown: unknown): Answer {
       ...places(error),
     };
   }
-  if (error instanceof HttpProblem) return answer(error.status, error.code, error.message, error.headers);
+  if (error instanceof HttpProblem)
+    return answer(error.status, error.code, error.message, error.headers, 'retry-after' in error.headers);
   return answer(500, 'internal-error', 'Something went wrong on our side.');
 }
 

@@ -39,6 +39,6 @@ class RoutingModule {}
     { provide: READS, inject: [Transactions], useFactory: ({ client }: Transactions) => readingClient(client) },
     BoundaryTable,
   ],
-  exports: [Transactions, DATABASE, READS],
+  exports: [Transactions, DATABASE, READS, RoutingModule],
 })
 export class TransactionsModule {}

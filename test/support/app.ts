@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import request from 'supertest';
 import { createApp } from '../../src/app.ts';
@@ -17,6 +18,7 @@ export interface TestApp {
 
 export interface Api {
   get(path: string): request.Test;
+  /** With an Idempotency-Key of its own. */
   post(path: string, body?: object): request.Test;
   patch(path: string, body: object): request.Test;
   delete(path: string): request.Test;
@@ -61,7 +63,7 @@ export function api(url: string, token?: string): Api {
   const to = request(url);
   return {
     get: (path) => signed(to.get(path)),
-    post: (path, body = {}) => signed(to.post(path).send(body)),
+    post: (path, body = {}) => signed(to.post(path).send(body)).set('idempotency-key', randomUUID()),
     patch: (path, body) => signed(to.patch(path).send(body)),
     delete: (path) => signed(to.delete(path)),
   };

@@ -16,7 +16,7 @@ export function expectProblem({ status, headers, body, text }: Response, code?: 
   for (const member of ['title', 'detail', 'instance', 'requestId']) expect(body[member]).toEqual(expect.any(String));
   expect(body.title).not.toBe('');
   expect(body.detail).not.toBe('');
-  expect(body.retryable).toBe(status === 503);
+  expect(body.retryable).toBe(status === 503 || 'retry-after' in headers);
   if (errors !== undefined)
     for (const error of errors as Record<string, unknown>[]) {
       expect(error['code']).toEqual(expect.stringMatching(/^[a-z]+(-[a-z]+)*$/));

@@ -1,4 +1,5 @@
 import { Controller, Get, Post } from '@nestjs/common';
+import { Idempotent } from '../../http/idempotency.ts';
 import { Body, Param, Query } from '../../http/input.ts';
 import { Caller, OperatorsOnly, SignedIn } from '../../http/principal.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
@@ -28,6 +29,7 @@ export class AccountsController {
 
   @Post('accounts')
   @SignedIn()
+  @Idempotent('optional')
   @ReturnsCreated(AccountView, '/v1/accounts')
   openAccount(@Caller() caller: Principal, @Body(NewAccount) account: NewAccount) {
     return this.accounts.open(caller, account);
@@ -56,6 +58,7 @@ export class AccountsController {
 
   @Post('deposits')
   @OperatorsOnly()
+  @Idempotent('required')
   @ReturnsCreated(TransferView, '/v1/transfers')
   deposit(@Caller() caller: Principal, @Body(NewDeposit) deposit: NewDeposit) {
     return this.transfers.deposit(caller, deposit);
@@ -63,6 +66,7 @@ export class AccountsController {
 
   @Post('transfers')
   @SignedIn()
+  @Idempotent('required')
   @ReturnsCreated(TransferView, '/v1/transfers')
   transfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
     return this.transfers.transfer(caller, transfer);

@@ -1,5 +1,6 @@
 import { Controller, Get, Patch, Post } from '@nestjs/common';
 import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
+import { Idempotent } from '../../http/idempotency.ts';
 import { Body, Param, Query } from '../../http/input.ts';
 import { Caller, OperatorsOnly, Public } from '../../http/principal.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
@@ -31,6 +32,7 @@ export class CatalogController {
 
   @Post('products')
   @OperatorsOnly()
+  @Idempotent('optional')
   @ReturnsCreated(ProductView, '/v1/products')
   addProduct(@Caller() caller: Principal, @Body(NewProduct) product: NewProduct) {
     return this.catalog.add(caller, product);
@@ -64,6 +66,7 @@ export class CatalogController {
 
   @Post('products/:id/skus')
   @OperatorsOnly()
+  @Idempotent('optional')
   @ReturnsCreated(SkuView, '/v1/skus')
   addSku(@Caller() caller: Principal, @Param('id', ProductId) id: string, @Body(NewSku) sku: NewSku) {
     return this.catalog.addSku(caller, id, sku);
@@ -93,6 +96,7 @@ export class CatalogController {
 
   @Post('skus/:id/stock-adjustments')
   @OperatorsOnly()
+  @Idempotent('required')
   @Returns(201, StockMovementView)
   adjustStock(
     @Caller() caller: Principal,

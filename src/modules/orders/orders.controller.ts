@@ -1,4 +1,5 @@
 import { Controller, Get, Post } from '@nestjs/common';
+import { Idempotent } from '../../http/idempotency.ts';
 import { Body, Param, Query } from '../../http/input.ts';
 import { Caller, SignedIn } from '../../http/principal.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
@@ -12,6 +13,7 @@ export class OrdersController {
 
   @Post()
   @SignedIn()
+  @Idempotent('required')
   @ReturnsCreated(OrderView, '/v1/orders')
   placeOrder(@Caller() caller: Principal, @Body(NewOrder) order: NewOrder) {
     return this.orders.place(caller, order);
@@ -33,6 +35,7 @@ export class OrdersController {
 
   @Post(':id/cancel')
   @SignedIn()
+  @Idempotent('required')
   @Returns(200, OrderView)
   cancelOrder(
     @Caller() caller: Principal,

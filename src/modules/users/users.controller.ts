@@ -1,4 +1,5 @@
 import { Controller, Get, Patch, Post } from '@nestjs/common';
+import { Idempotent } from '../../http/idempotency.ts';
 import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
 import { Body, Param } from '../../http/input.ts';
 import { Caller, Public, SignedIn } from '../../http/principal.ts';
@@ -13,6 +14,7 @@ export class UsersController {
 
   @Post()
   @Public()
+  @Idempotent('optional')
   @ReturnsCreated(UserView, '/v1/users')
   signUp(@Body(NewUser) user: NewUser) {
     return this.users.signUp(user);

@@ -1,0 +1,89 @@
+import { createHmac, hkdfSync } from 'node:crypto';
+import { applyDecorators, SetMetadata } from '@nestjs/common';
+import { ApiHeader } from '@nestjs/swagger';
+import type { FastifyRequest } from 'fastify';
+import { stringify } from 'safe-stable-stringify';
+import { HttpProblem } from './problem.ts';
+
+export const idempotencyKey = 'Idempotency-Key';
+/** On an answer that was given before. */
+export const idempotentReplayed = 'Idempotent-Replayed';
+
+/** Whether a route demands a key. */
+export type KeyNeed = 'required' | 'optional';
+export const IDEMPOTENCY = Symbol('idempotency');
+
+/**
+ * The route does its work once for each Idempotency-Key of a caller, and answers it again as it did the first time
+ * (draft-ietf-httpapi-idempotency-key-header-07). `required`: 400 without one.
+ */
+export const Idempotent = (need: KeyNeed): MethodDecorator =>
+  applyDecorators(
+    SetMetadata(IDEMPOTENCY, need),
+    ApiHeader({
+      name: idempotencyKey,
+      required: need === 'required',
+      description:
+        'Names this request: sent again with the same key it is not done again, but answered as before. 1 to 255 printable ASCII characters, best a UUID',
+      schema: { type: 'string', minLength: 1, maxLength: 257, examples: ['0b2e7a0e-7f0c-4a55-9d1c-6f2b8a3a4f10'] },
+    }),
+  );
+
+/** An answer as it was given: what was sent is kept, byte for byte. */
+export interface StoredAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Empty where there is none. */
+  readonly body: string;
+}
+
+/** A request that is to be done once. */
+export interface OnceOnly {
+  /** The nil UUID for whoever is not signed in. */
+  readonly principalId: string;
+  /** `POST /v1/transfers/:id/post` */
+  readonly route: string;
+  readonly key: string;
+  readonly fingerprint: Buffer;
+}
+
+// A string of RFC 8941 in quotes, or the same characters without them.
+const quoted = /^"((?:[\x20-\x21\x23-\x5b\x5d-\x7e]|\\["\\]){1,255})"$/;
+const bare = /^[\x21\x23-\x7e](?:[\x20\x21\x23-\x7e]{0,254})$/;
+
+/** The key that was sent; null when none was, and none is needed. Throws idempotency-key-missing, malformed-idempotency-key. */
+export function keyIn({ headers }: FastifyRequest, need: KeyNeed): string | null {
+  const text = headers[idempotencyKey.toLowerCase()];
+  if (text === undefined) {
+    if (need === 'optional') return null;
+    throw new HttpProblem(
+      400,
+      'idempotency-key-missing',
+      `Send ${idempotencyKey} with a value of your own, best a UUID, and the same one when you repeat the request.`,
+    );
+  }
+  const given = String(text).trim();
+  const key = quoted.exec(given)?.[1]?.replaceAll(/\\(["\\])/g, '$1') ?? bare.exec(given)?.[0];
+  if (key === undefined)
+    throw new HttpProblem(
+      400,
+      'malformed-idempotency-key',
+      `${idempotencyKey} must be 1 to 255 printable ASCII characters, in quotes or not.`,
+    );
+  return key;
+}
+
+/** Tells one request from another, with nothing to be read from it: bodies hold passwords. */
+export class Fingerprints {
+  private readonly secret: Buffer;
+
+  constructor(secret: string) {
+    this.secret = Buffer.from(hkdfSync('sha256', secret, '', 'holdfast idempotency fingerprint', 32));
+  }
+
+  /** Of where it goes, which version it is meant for, and what it says; the order of members and the space between them are nothing. */
+  of({ url, headers, body }: FastifyRequest): Buffer {
+    const said = stringify([url, headers['if-match'] ?? null, body ?? null]);
+    return createHmac('sha256', this.secret).update(said).digest();
+  }
+}

@@ -1,0 +1,279 @@
+import { randomUUID } from 'node:crypto';
+import pg from 'pg';
+import type { Response } from 'supertest';
+import { IdempotencyService } from '../src/http/idempotency.service.ts';
+import { serve, startApp, type TestApp, api } from './support/app.ts';
+import { findMistakes } from './support/books.ts';
+import { fullCount } from './support/counts.ts';
+import { atOnce, crowd, eventually, inFlight, tally } from './support/crowd.ts';
+import { makers, type Person, uuidOf } from './support/make.ts';
+import { expectProblem } from './support/problem.ts';
+import { randomFrom } from './support/random.ts';
+
+let service: TestApp;
+let make: ReturnType<typeof makers>;
+let ada: Person;
+let bob: Person;
+beforeAll(async () => {
+  service = await startApp({ DATABASE_POOL_SIZE: '16', DATABASE_POOL_WAIT_MS: '20000' });
+  make = makers(service);
+  [ada, bob] = (await crowd(service, 2, { balance: 1_000_000 })) as [Person, Person];
+});
+afterEach(async () => expect(await findMistakes(service.database)).toEqual([]));
+afterAll(() => service.close());
+
+const eur = (amount: number) => ({ amount, currency: 'EUR' });
+const body = (amount: number, from = ada, to = bob) => ({
+  fromAccountId: from.accountId,
+  toAccountId: to.accountId,
+  amount: eur(amount),
+});
+const send = (key: string, amount = 5, by = ada) =>
+  by.api.post('/v1/transfers', body(amount)).set('idempotency-key', key);
+/** What a client keeps of an answer. */
+const kept = ({ status, text, headers }: Response) => ({
+  status,
+  text,
+  location: headers['location'],
+  etag: headers['etag'],
+  type: headers['content-type'],
+});
+const transfersOf = async (by: Person): Promise<number> =>
+  Number(
+    (
+      await service.database.query<{ n: string }>(
+        `SELECT count(*) AS n FROM transfer WHERE created_by_id = $1 AND kind = 'transfer'`,
+        [uuidOf(by.id)],
+      )
+    )[0]?.n,
+  );
+
+describe('a request with an Idempotency-Key', () => {
+  it('is done once and answered byte for byte as before, also when its members stand in another order', async () => {
+    const key = randomUUID();
+    const before = await transfersOf(ada);
+    const first = await send(key).expect(201);
+    const again = await send(key).expect(201);
+    const { amount, ...rest } = body(5);
+    const turned = await ada.api.post('/v1/transfers', { amount, ...rest }).set('idempotency-key', `"${key}"`);
+    expect(first.headers['idempotent-replayed']).toBeUndefined();
+    expect([again, turned].map(({ headers }) => headers['idempotent-replayed'])).toEqual(['true', 'true']);
+    expect([kept(again), kept(turned)]).toEqual([kept(first), kept(first)]);
+    expect(again.headers['request-id']).not.toBe(first.headers['request-id']);
+    expect((await transfersOf(ada)) - before).toBe(1);
+  });
+
+  it('that is another one is refused', async () => {
+    const key = randomUUID();
+    await send(key, 5).expect(201);
+    const other = await send(key, 6).expect(422);
+    expectProblem(other, 'idempotency-key-reused');
+  });
+
+  it('of another caller, or to another route, is another request', async () => {
+    const key = randomUUID();
+    await send(key).expect(201);
+    const theirs = await bob.api
+      .post('/v1/transfers', body(5, bob, ada))
+      .set('idempotency-key', key)
+      .expect(201);
+    expect(theirs.headers['idempotent-replayed']).toBeUndefined();
+    const account = await ada.api.post('/v1/accounts', { currency: 'EUR' }).set('idempotency-key', key).expect(201);
+    expect(account.body.object).toBe('account');
+  });
+
+  it('that was refused is refused again, also when it would be granted by now', async () => {
+    const [poor] = (await crowd(service, 1)) as [Person];
+    const key = randomUUID();
+    const ask = () => poor.api.post('/v1/transfers', body(5, poor)).set('idempotency-key', key);
+    const first = await ask().expect(422);
+    expectProblem(first, 'insufficient-funds');
+    await make.deposit(poor.accountId, 100);
+    const again = await ask().expect(422);
+    expect(again.headers['idempotent-replayed']).toBe('true');
+    expect(kept(again)).toEqual(kept(first));
+    expect(await make.balanceOf(poor)).toBe(100);
+  });
+
+  it('that was refused halfway leaves nothing but the refusal', async () => {
+    const key = randomUUID();
+    const order = make.orderOf(ada, [await make.sku(1), { skuId: await make.sku(1), quantity: 2 }]);
+    const ask = () => ada.api.post('/v1/orders', order).set('idempotency-key', key);
+    const first = await ask().expect(409);
+    expectProblem(first, 'out-of-stock');
+    expect(kept(await ask())).toEqual(kept(first));
+    expect((await ada.api.get('/v1/orders').expect(200)).body.data).toEqual([]);
+  });
+
+  it('whose input was refused may be sent again with what was meant', async () => {
+    const key = randomUUID();
+    expectProblem(await send(key, -5).expect(422), 'validation-failed');
+    await send(key, 5).expect(201);
+  });
+
+  it('that failed on our side leaves nothing behind and can be sent again', async () => {
+    const { query } = service.database;
+    const key = randomUUID();
+    await query(
+      `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$`,
+    );
+    await query(`CREATE TRIGGER fails BEFORE INSERT ON entry FOR EACH ROW EXECUTE FUNCTION fail()`);
+    await send(key).expect(500);
+    expect(await query('SELECT 1 FROM idempotency_record WHERE key = $1', [key])).toEqual([]);
+    await query('DROP TRIGGER fails ON entry');
+    const answer = await send(key).expect(201);
+    expect(answer.headers['idempotent-replayed']).toBeUndefined();
+  });
+
+  it('is not done when its answer cannot be stored', async () => {
+    const { query } = service.database;
+    const [key, before] = [randomUUID(), await transfersOf(ada)];
+    await query(
+      `CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$`,
+    );
+    await query(`CREATE TRIGGER fails BEFORE INSERT ON idempotency_record FOR EACH ROW EXECUTE FUNCTION fail()`);
+    await send(key).expect(500);
+    await query('DROP TRIGGER fails ON idempotency_record');
+    expect(await transfersOf(ada)).toBe(before);
+  });
+
+  it('while the first is under way is told so at once, and to come again', async () => {
+    const blocker = new pg.Client({ connectionString: service.database.urls.owner });
+    await blocker.connect();
+    await blocker.query('BEGIN');
+    await blocker.query('SELECT 1 FROM account WHERE id = $1 FOR UPDATE', [uuidOf(ada.accountId)]);
+    const key = randomUUID();
+    const first = send(key).then((answer) => answer);
+    await eventually(
+      () => service.database.query(`SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted`),
+      (rows) => rows.length > 0,
+    );
+    const second = await send(key).expect(409);
+    expectProblem(second, 'idempotency-key-in-use');
+    expect(second.headers['retry-after']).toBe('1');
+    await blocker.query('ROLLBACK');
+    await blocker.end();
+    expect((await first).status).toBe(201);
+    expect(kept(await send(key))).toEqual(kept(await first));
+  });
+
+  it('is new again when its time is over; the sweep then removes what nobody asks for', async () => {
+    const { query } = service.database;
+    const [key, other] = [randomUUID(), randomUUID()];
+    const first = await send(key).expect(201);
+    await send(other).expect(201);
+    await query(
+      `UPDATE idempotency_record SET created_at = now() - interval '2 days', expires_at = now() - interval '1 day' WHERE key = ANY($1)`,
+      [[key, other]],
+    );
+    const again = await send(key).expect(201);
+    expect(again.body.id).not.toBe(first.body.id);
+    expect(await service.app.get(IdempotencyService).sweep()).toBe(1);
+    expect(await query('SELECT 1 FROM idempotency_record WHERE key = $1', [other])).toEqual([]);
+    expect(kept(await send(key))).toEqual(kept(again));
+  });
+
+  it('keeps nothing of what was sent that could be read or guessed', async () => {
+    const person = { email: 'secretive@example.com', password: 'a secret nobody knows', profile: { displayName: 'S' } };
+    const key = randomUUID();
+    await service.as().post('/v1/users', person).set('idempotency-key', key).expect(201);
+    const [row] = await service.database.query<{ row: string }>(
+      'SELECT r::text AS row FROM idempotency_record r WHERE key = $1',
+      [key],
+    );
+    expect(row?.row).not.toContain(person.password);
+  });
+
+  it('that is answered again on another instance lets its caller read what it had written', async () => {
+    const variables = { DATABASE_READ_CONSISTENCY: 'caller' };
+    const other = await serve(service.database, variables);
+    try {
+      const key = randomUUID();
+      const first = await send(key, 7).expect(201);
+      const mine = api(other.url, ada.token);
+      await service.database.query('SELECT 1');
+      const again = await mine.post('/v1/transfers', body(7)).set('idempotency-key', key).expect(201);
+      expect(again.headers['consistency-token']).toMatch(/^([0-9a-f]{16}|latest)$/);
+      expect((await mine.get(`/v1/transfers/${first.body.id}`)).status).toBe(200);
+    } finally {
+      await other.app.close();
+    }
+  });
+});
+
+describe('the key', () => {
+  it.each([['transfers'], ['deposits'], ['orders']])('is demanded by POST /v1/%s', async (route) => {
+    const { api: mine } = route === 'deposits' ? await make.operator() : ada;
+    expectProblem(await mine.post(`/v1/${route}`, {}).unset('idempotency-key').expect(400), 'idempotency-key-missing');
+  });
+
+  it('may be left out where a second one does no harm', async () => {
+    await ada.api.post('/v1/accounts', { currency: 'EUR' }).unset('idempotency-key').expect(201);
+  });
+
+  it.each([['""'], ['"open'], ['x'.repeat(256)], ['"a\\b"'], ['caf\u00e9'], ['"'], ['a"b']])(
+    'is not %s',
+    async (key) => {
+      expectProblem(await send(key).expect(400), 'malformed-idempotency-key');
+    },
+  );
+
+  it.each([['x'.repeat(255)], ['"a \\" b"'], ['a b'], ['~!@#$%^&*()']])('may be %s', async (key) => {
+    const { headers } = await send(key).expect(201);
+    expect(headers['idempotent-replayed']).toBeUndefined();
+    expect((await send(key).expect(201)).headers['idempotent-replayed']).toBe('true');
+  });
+});
+
+describe('copies at once', () => {
+  it('of fifty one is done; the others are told to wait, or get its answer', async () => {
+    const [key, before] = [randomUUID(), await transfersOf(ada)];
+    const answers = await atOnce(50, () => send(key));
+    const counts = tally(answers);
+    expect(Object.keys(counts).sort().join()).toMatch(/^201(,409 idempotency-key-in-use)?$/);
+    const done = answers.filter(({ status }) => status === 201);
+    expect(done.filter(({ headers }) => headers['idempotent-replayed'] === undefined)).toHaveLength(1);
+    expect(new Set(done.map((answer) => JSON.stringify(kept(answer)))).size).toBe(1);
+    expect((await transfersOf(ada)) - before).toBe(1);
+  });
+
+  const keys = fullCount(200, 10_000);
+  it(
+    `of ${keys} requests, two to ten of each, have one effect and one answer each`,
+    async () => {
+      const random = randomFrom(20261121);
+      const people = await crowd(service, 8, { balance: 5 * keys });
+      const requests = Array.from({ length: keys }, (_, n) => ({
+        key: randomUUID(),
+        by: people[n % 8]!,
+        // Some are refused, which is an answer as well.
+        amount: n % 5 === 0 ? 2_000_000_000 : random.whole(1, 5),
+      }));
+      const copies = requests.flatMap((request) => Array.from({ length: random.whole(2, 10) }, () => request));
+      // Copies of one stand next to each other, so that they meet.
+      const answers = await inFlight(24, copies.length, async (n) => {
+        const { key, by, amount } = copies[n]!;
+        return eventually(
+          async () => by.api.post('/v1/transfers', body(amount, by, bob)).set('idempotency-key', key),
+          ({ status }) => status !== 409,
+        );
+      });
+      const seen = new Map<string, Set<string>>();
+      const first = new Map<string, number>();
+      copies.forEach(({ key }, n) => {
+        const answer = answers[n]!;
+        seen.set(key, (seen.get(key) ?? new Set()).add(JSON.stringify(kept(answer))));
+        if (answer.headers['idempotent-replayed'] === undefined) first.set(key, (first.get(key) ?? 0) + 1);
+      });
+      expect([...seen.values()].filter(({ size }) => size !== 1)).toEqual([]);
+      expect([...first.values()].filter((times) => times !== 1)).toEqual([]);
+      expect(first.size).toBe(keys);
+      for (const person of people) {
+        const granted = requests.filter(({ by, amount }) => by === person && amount < 10);
+        expect(await transfersOf(person)).toBe(granted.length);
+        expect(await make.balanceOf(person)).toBe(5 * keys - granted.reduce((sum, { amount }) => sum + amount, 0));
+      }
+    },
+    fullCount(60_000, 1_800_000),
+  );
+});
