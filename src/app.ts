@@ -7,6 +7,7 @@ import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.ts';
 import type { Config } from './config/config.ts';
 import { followCallers } from './http/consistency.ts';
+import { answerWithETags } from './http/etags.ts';
 import { describeApi } from './http/openapi.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
 import { answerUnreadable } from './http/unreadable.ts';
@@ -49,6 +50,7 @@ function prepareFastify(app: NestFastifyApplication): void {
   // JSON is what we speak: text, Fastify's other default, is 415.
   fastify.removeContentTypeParser('text/plain');
   followCallers(fastify, app.get(Consistency));
+  answerWithETags(fastify);
   fastify.addHook('onSend', async (request, reply) => {
     void reply.header('request-id', request.id);
     if (drain.isOn) void reply.header('connection', 'close');

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import type { Response } from 'supertest';
 import { startApp, type TestApp } from './support/app.ts';
@@ -64,7 +65,7 @@ describe('every route that takes a body', () => {
     for (const { method, path, name, caller } of withBody) {
       const response = await fetch(`${service.url}${path}`, {
         method: method.toUpperCase(),
-        headers: { authorization: `Bearer ${caller?.token}`, 'if-match': '*' },
+        headers: { authorization: `Bearer ${caller?.token}`, 'if-match': '*', 'idempotency-key': randomUUID() },
       });
       const expected = mayBeSilent.test(name) ? 200 : 422;
       expect([name, response.status]).toEqual([name, expected]);

@@ -199,7 +199,7 @@ describe('over HTTP', () => {
     const answer = await edit().expect(503).expect('retry-after', '1');
     expect(answer.body).toMatchObject({ code: 'transient-contention', retryable: true });
     expect(kit.faults.met.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4, 5, 6]);
-    await edit().expect(200).expect('etag', '"2"');
+    await edit().expect(200).expect('etag', /^"2-/);
   });
 
   it('a conflict outside any boundary that does not end is 503, may be repeated, and has stored nothing', async () => {

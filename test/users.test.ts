@@ -44,7 +44,7 @@ describe('signing up', () => {
     expect(body).toMatchObject({ object: 'user', email: 'ada@example.com', role: 'customer', profile, version: 1 });
     expect(body.id).toMatch(/^usr_[0-9a-hjkmnp-tv-z]{26}$/);
     expect(headers['location']).toBe(`/v1/users/${body.id}`);
-    expect(headers['etag']).toBe('"1"');
+    expect(headers['etag']).toMatch(/^"1-[\w-]{16}"$/);
     expect(new Date(body.createdAt).toISOString()).toBe(body.createdAt);
     expect(body.accounts).toEqual([{ id: expect.stringMatching(/^acct_/), currency: 'CHF' }]);
     const [account] = await kit.query(`SELECT name, currency, balance, entry_count FROM account WHERE user_id = $1`, [
@@ -116,7 +116,8 @@ describe('reading users', () => {
     const byId = await ada.api.get(`/v1/users/${ada.id}`).expect(200);
     expect(me.body).toEqual(byId.body);
     expect(me.body).toMatchObject({ id: ada.id, email: ada.email });
-    expect([me.headers['etag'], byId.headers['etag']]).toEqual(['"1"', '"1"']);
+    expect(me.headers['etag']).toMatch(/^"1-[\w-]{16}"$/);
+    expect(byId.headers['etag']).toBe(me.headers['etag']);
   });
 
   it('shows nobody else: somebody else’s id is answered as one that does not exist', async () => {
@@ -177,7 +178,7 @@ describe('editing a user', () => {
       updatedAt: body.updatedAt,
     });
     expect(body.updatedAt > before.updatedAt).toBe(true);
-    expect(headers['etag']).toBe('"2"');
+    expect(headers['etag']).toMatch(/^"2-[\w-]{16}"$/);
     expect((await ada.api.get('/v1/users/me').expect(200)).body).toEqual(body);
     await service.as().post('/v1/sessions', { email: 'new.address@example.com', password: ada.password }).expect(201);
   });
@@ -206,14 +207,11 @@ describe('editing a user', () => {
     expect((await ada.api.get('/v1/users/me').expect(200)).body).toEqual(before);
   });
 
-  it.each(['1', 'W/"1"', '"1", "2"', '"a"', '""', '"1234567890"', '**'])(
-    'with the malformed ETag %s is refused',
-    async (etag) => {
-      const ada = await make.user();
-      const { body } = await ada.api.patch(`/v1/users/${ada.id}`, { profile: {} }).set('if-match', etag).expect(400);
-      expect(body.code).toBe('malformed-if-match');
-    },
-  );
+  it.each(['1', '"1', '"1" "2"', '*, "1"', '**', '"a b"'])('with the malformed ETag %s is refused', async (etag) => {
+    const ada = await make.user();
+    const { body } = await ada.api.patch(`/v1/users/${ada.id}`, { profile: {} }).set('if-match', etag).expect(400);
+    expect(body.code).toBe('malformed-if-match');
+  });
 
   it('with If-Match: * overwrites whatever is there', async () => {
     const ada = await make.user();

@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDatabase, type Tables } from '../../database/tables.ts';
-import type { ExpectedVersion } from '../../http/if-match.ts';
+import { type ExpectedVersion, versionIn } from '../../http/if-match.ts';
 import type { Slice } from '../../http/page.ts';
 import { defined } from '../../kernel/defined.ts';
 import { newId } from '../../kernel/ids.ts';
@@ -58,7 +58,7 @@ export class CatalogRepository {
   /** Whether a row of this version was there to be changed. Violates `slug-taken`. */
   async update(id: string, version: ExpectedVersion, { images, ...patch }: ProductPatch): Promise<boolean> {
     const changed = await this.db.product.updateMany({
-      where: { id, ...versioned(version) },
+      where: { id, ...versionIn(version) },
       data: { ...defined(patch), version: { increment: 1 } },
     });
     if (changed.count === 0) return false;
@@ -69,7 +69,7 @@ export class CatalogRepository {
   /** Whether a row of this version was there to be changed. Violates `sku-code-taken`. */
   async updateSku(id: string, version: ExpectedVersion, { price, ...patch }: SkuPatch): Promise<boolean> {
     const changed = await this.db.sku.updateMany({
-      where: { id, ...versioned(version) },
+      where: { id, ...versionIn(version) },
       data: { ...defined(patch), ...(price && priceColumns(price)), version: { increment: 1 } },
     });
     return changed.count === 1;
@@ -83,7 +83,6 @@ export class CatalogRepository {
   }
 }
 
-const versioned = (version: ExpectedVersion) => (version === 'any' ? {} : { version });
 const priceColumns = ({ amount, currency }: NewSku['price']) => ({ price: amount, currency });
 
 // A stock that begins with units begins with the movement that brought them.

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import type { ExpectedVersion } from '../../http/if-match.ts';
+import { type ExpectedVersion, versionIn } from '../../http/if-match.ts';
 import { InjectDatabase, type Tables } from '../../database/tables.ts';
 import type { Scope } from '../../kernel/principal.ts';
 import { defined } from '../../kernel/defined.ts';
@@ -38,7 +38,7 @@ export class UsersRepository {
   /** Whether a row of this version was there to be changed. Violates `email-taken`. */
   async update(scope: Scope, id: string, version: ExpectedVersion, { profile, ...patch }: UserPatch): Promise<boolean> {
     const changed = await this.db.user.updateMany({
-      where: { AND: [{ id }, own(scope), version === 'any' ? {} : { version }] },
+      where: { AND: [{ id }, own(scope), versionIn(version)] },
       data: { ...defined(patch), version: { increment: 1 } },
     });
     if (changed.count === 0) return false;
