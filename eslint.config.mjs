@@ -52,7 +52,7 @@ const wholeClient = {
 };
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', '.holdfast/', 'src/database/generated/'] },
+  { ignores: ['dist/', 'coverage/', '.holdfast/', 'src/database/generated/', 'test/client/'] },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   eslint.configs.recommended,
   {

@@ -47,7 +47,7 @@ it('the client that @hey-api/openapi-ts makes of our document compiles without a
   cpSync(join(__dirname, 'client', 'journey.ts'), join(folder, 'journey.ts'));
   writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions, include: ['journey.ts'] }));
-  const compiled = await run(tool('tsc'), ['-p', folder]).catch((error: { stdout: string }) => error);
+  const compiled = await run(tool('tsc'), ['-p', folder]).catch((error: unknown) => error as { stdout: string });
   expect(compiled.stdout).toBe('');
 
   const { token } = await makers(service).operator();

@@ -10,17 +10,18 @@ const versioned = /^"(\d{1,9})"$/;
  */
 export function answerWithETags(fastify: FastifyInstance): void {
   fastify.addHook('onSend', async (request, reply, payload) => {
-    if (typeof payload !== 'string' || payload === '') return payload;
+    if (!isBody(payload) || reply.statusCode >= 300) return payload;
     const isRead = request.method === 'GET' && reply.statusCode === 200;
-    const version = versioned.exec(String(reply.getHeader('etag') ?? ''))?.[1];
-    if (!isRead && (version === undefined || reply.statusCode >= 300)) return payload;
+    const version = versioned.exec(String(reply.getHeader('etag')))?.[1];
+    if (!isRead && version === undefined) return payload;
     const tag = tagOf(payload, version);
     void reply.header('etag', tag);
-    if (!isRead) return payload;
-    forCaches(request, reply);
-    return has(request, tag) ? notModified(reply) : payload;
+    if (isRead) forCaches(request, reply);
+    return isRead && has(request, tag) ? notModified(reply) : payload;
   });
 }
+
+const isBody = (payload: unknown): payload is string => typeof payload === 'string' && payload !== '';
 
 // 16 characters of base64: 96 bits.
 const tagOf = (payload: string, version: string | undefined): string => {

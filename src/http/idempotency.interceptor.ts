@@ -62,9 +62,11 @@ export class IdempotencyInterceptor implements NestInterceptor {
   }
 }
 
-/** Not an error: an answer with a status of its own, which only the filter can give. */
-export class Answered {
-  constructor(private readonly given: Given) {}
+/** Thrown, but no error: an answer with a status of its own, which only the filter can give. */
+export class Answered extends Error {
+  constructor(private readonly given: Given) {
+    super('answered');
+  }
 
   send(reply: FastifyReply): void {
     const { answer, isReplayed } = this.given;

@@ -56,6 +56,6 @@ export class IdempotencyRepository {
     return this.db.$executeRaw`
       DELETE FROM idempotency_record WHERE (principal_id, route, key) IN (
         SELECT principal_id, route, key FROM idempotency_record WHERE expires_at <= now()
-        ORDER BY expires_at LIMIT ${most} FOR UPDATE SKIP LOCKED)`;
+        ORDER BY expires_at LIMIT ${most})`;
   }
 }

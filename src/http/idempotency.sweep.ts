@@ -3,7 +3,7 @@ import { IdempotencyService } from './idempotency.service.ts';
 
 const intervalMs = 60_000;
 
-/** Removes expired answers now and then, on every instance: two at once leave each other's rows alone. Nothing depends on it but space. */
+/** Removes expired answers now and then, on every instance. Nothing depends on it but space. */
 @Injectable()
 export class IdempotencySweep implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(IdempotencySweep.name);
@@ -13,7 +13,9 @@ export class IdempotencySweep implements OnApplicationBootstrap, BeforeApplicati
   constructor(private readonly idempotency: IdempotencyService) {}
 
   onApplicationBootstrap(): void {
-    this.timer = setInterval(() => (this.running = this.sweep()), intervalMs).unref();
+    this.timer = setInterval(() => {
+      this.running = this.sweep();
+    }, intervalMs).unref();
   }
 
   async beforeApplicationShutdown(): Promise<void> {
