@@ -1,7 +1,9 @@
 import { Global, Module } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { Clock } from '../kernel/clock.ts';
 import { AccessTokens } from './access-tokens.ts';
+import { Cursors } from './cursors.ts';
+import { PagesInterceptor } from './pages.interceptor.ts';
 import { PrincipalGuard } from './principal.guard.ts';
 import { ProblemFilter } from './problem.filter.ts';
 
@@ -10,9 +12,11 @@ import { ProblemFilter } from './problem.filter.ts';
   providers: [
     Clock,
     AccessTokens,
+    Cursors,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: PrincipalGuard },
+    { provide: APP_INTERCEPTOR, useClass: PagesInterceptor },
   ],
-  exports: [Clock, AccessTokens],
+  exports: [Clock, AccessTokens, Cursors],
 })
 export class HttpModule {}
