@@ -7,6 +7,8 @@ import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.ts';
 import type { Config } from './config/config.ts';
 import { followCallers } from './http/consistency.ts';
+import { keepTheDoor } from './http/door.ts';
+import { readJson } from './http/json.ts';
 import { describeApi } from './http/openapi.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
 import { answerUnreadable } from './http/unreadable.ts';
@@ -48,6 +50,8 @@ function prepareFastify(app: NestFastifyApplication): void {
   const drain = app.get(Drain);
   // JSON is what we speak: text, Fastify's other default, is 415.
   fastify.removeContentTypeParser('text/plain');
+  readJson(fastify);
+  keepTheDoor(fastify);
   followCallers(fastify, app.get(Consistency));
   fastify.addHook('onSend', async (request, reply) => {
     void reply.header('request-id', request.id);

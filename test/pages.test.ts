@@ -261,9 +261,12 @@ describe('the links of a page', () => {
     const seen: unknown[] = [];
     const first = withQuery(path, 'limit=2');
     for (let next: string | undefined = first; next !== undefined;) {
-      const { body, headers }: Response = await api.get(next).expect(200);
+      const page: Response = await api.get(next).expect(200);
+      const { body, headers } = page;
       seen.push(...body.data.map(keyOf));
-      const links = new Map([...headers['link']!.matchAll(/<([^<>]+)>; rel="(\w+)"/g)].map(([, to, rel]) => [rel, to]));
+      const links = new Map<string | undefined, string | undefined>(
+        [...headers['link']!.matchAll(/<([^<>]+)>; rel="(\w+)"/g)].map(([, to, rel]) => [rel, to]),
+      );
       expect([...links.keys()]).toEqual(body.hasMore ? ['next', 'first'] : ['first']);
       expect(links.get('first')).toBe(first);
       next = links.get('next');
