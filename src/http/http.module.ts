@@ -2,21 +2,25 @@ import { Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
 import { Clock } from '../kernel/clock.ts';
 import { AccessTokens } from './access-tokens.ts';
+import { Callers } from './callers.ts';
 import { Cursors } from './cursors.ts';
 import { PagesInterceptor } from './pages.interceptor.ts';
 import { PrincipalGuard } from './principal.guard.ts';
 import { ProblemFilter } from './problem.filter.ts';
+import { RateLimits } from './rate-limits.ts';
 
 @Global()
 @Module({
   providers: [
     Clock,
     AccessTokens,
+    Callers,
     Cursors,
+    RateLimits,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: PrincipalGuard },
     { provide: APP_INTERCEPTOR, useClass: PagesInterceptor },
   ],
-  exports: [Clock, AccessTokens, Cursors],
+  exports: [Clock, AccessTokens, Cursors, RateLimits],
 })
 export class HttpModule {}

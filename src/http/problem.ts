@@ -31,6 +31,10 @@ export const Problem = z
         }),
       )
       .optional(),
+    violatedPolicies: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'With quota-exceeded: which of those in RateLimit-Policy' }),
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof Problem>;
@@ -42,6 +46,7 @@ export class HttpProblem extends Error {
     readonly code: string,
     message: string,
     readonly headers: Readonly<Record<string, string>> = {},
+    readonly members: Pick<Problem, 'violatedPolicies'> = {},
   ) {
     super(message);
   }
@@ -72,6 +77,7 @@ export const titles: Record<number, string> = {
   415: 'Media type not supported',
   422: 'Input refused',
   428: 'Precondition required',
+  429: 'Too many requests',
   431: 'Headers too large',
   500: 'Internal error',
   503: 'Unavailable',
@@ -91,7 +97,11 @@ export function answerFor(thrown: unknown): Answer {
       ...places(error),
     };
   }
-  if (error instanceof HttpProblem) return answer(error.status, error.code, error.message, error.headers);
+  if (error instanceof HttpProblem)
+    return {
+      ...answer(error.status, error.code, error.message, error.headers, isRetryable(error.status)),
+      ...error.members,
+    };
   return answer(500, 'internal-error', 'Something went wrong on our side.');
 }
 
@@ -100,6 +110,8 @@ function headersOf({ kind, retryable, version }: AppError): Record<string, strin
   if (kind === 'unavailable' && retryable) return { 'retry-after': '1' };
   return version === null ? {} : { etag: `"${version}"` };
 }
+
+const isRetryable = (status: number): boolean => status === 429 || status === 503;
 
 const places = (error: AppError) => (error.errors.length > 0 ? { errors: [...error.errors] } : {});
 
