@@ -45,7 +45,7 @@ async function holdfast(): Promise<string> {
 
 // One caller sends as much as it can here.
 const limitsOff = Object.fromEntries(
-  ['RATE_LIMIT_USER', 'RATE_LIMIT_ADDRESS'].map((variable) => [variable, '10000000']),
+  ['RATE_LIMIT_PER_PRINCIPAL', 'RATE_LIMIT_PER_ADDRESS'].map((variable) => [variable, '10000000']),
 );
 
 type Query = (text: string, values: unknown[]) => Promise<pg.QueryResult>;
@@ -79,8 +79,12 @@ const forUpdate: Work = async (query, { from, to, amount }) => {
     return false;
   const id = randomUUID();
   const after = async (account: string, sign: '+' | '-') =>
-    (await query(`${moves(sign).replaceAll('$3', '$2')} WHERE id = $1 RETURNING balance, entry_count`, [account, amount]))
-      .rows[0];
+    (
+      await query(`${moves(sign).replaceAll('$3', '$2')} WHERE id = $1 RETURNING balance, entry_count`, [
+        account,
+        amount,
+      ])
+    ).rows[0];
   const [paid, got] = [await after(from, '-'), await after(to, '+')];
   await query(`${newTransfer} VALUES ($1, 'transfer', $2, $3, $4, $5, $6)`, [
     ...[id, from, to, amount],

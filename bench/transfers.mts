@@ -9,7 +9,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
-import { Agent, request } from 'node:http';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
@@ -113,7 +113,7 @@ async function post(url: string, body: string, headers: Record<string, string>):
     headers: { ...headers, 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) },
   });
   sent.end(body);
-  const [answer] = (await once(sent, 'response')) as [import('node:http').IncomingMessage];
+  const [answer] = (await once(sent, 'response')) as [IncomingMessage];
   answer.resume();
   await once(answer, 'end');
   return answer.statusCode ?? 0;
@@ -158,14 +158,15 @@ async function fill(): Promise<{ userId: string; accounts: string[] }> {
 }
 
 // As access-tokens.ts signs them.
-const tokenOf = (userId: string): Promise<string> =>
-  new SignJWT({ sid: showId('ses', newId()), role: 'customer' })
+function tokenOf(userId: string): Promise<string> {
+  return new SignJWT({ sid: showId('ses', newId()), role: 'customer' })
     .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt' })
     .setIssuer('holdfast')
     .setSubject(showId('usr', userId))
     .setIssuedAt()
     .setExpirationTime('1h')
     .sign(new TextEncoder().encode(secret));
+}
 
 async function count(): Promise<number> {
   const [row] = await query<{ n: string }>(`SELECT count(*) AS n FROM transfer WHERE kind = 'transfer'`, []);

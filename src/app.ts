@@ -6,10 +6,14 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.ts';
 import type { Config } from './config/config.ts';
+import { boundInFlight } from './http/capacity.ts';
 import { followCallers } from './http/consistency.ts';
 import { answerWithETags } from './http/etags.ts';
+import { keepTheDoor } from './http/door.ts';
+import { readJson } from './http/json.ts';
 import { describeApi } from './http/openapi.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
+import { RateLimits } from './http/rate-limits.ts';
 import { answerUnreadable } from './http/unreadable.ts';
 import { newId, showId } from './kernel/ids.ts';
 import { Drain } from './operations/drain.ts';
@@ -20,6 +24,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
   const adapter = new FastifyAdapter({
     bodyLimit: config.http.bodyLimitBytes,
     requestTimeout: config.http.requestTimeoutMs,
+    trustProxy: config.http.trustedProxies ?? false,
     genReqId: requestId,
     clientErrorHandler: answerUnreadable,
     forceCloseConnections: 'idle',
@@ -36,7 +41,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
   app.useLogger(app.get(Logger));
   // TLS ends before us: a page must not be told to fetch its parts by https from a port that speaks http.
   app.useSecurityHeaders({ contentSecurityPolicy: { directives: { upgradeInsecureRequests: null } } });
-  prepareFastify(app);
+  await prepareFastify(app, config.http);
   SwaggerModule.setup('docs', app, () => describeApi(app), {
     jsonDocumentUrl: 'openapi.json',
     yamlDocumentUrl: 'openapi.yaml',
@@ -44,11 +49,15 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
   return app;
 }
 
-function prepareFastify(app: NestFastifyApplication): void {
+async function prepareFastify(app: NestFastifyApplication, { mostInFlight }: Config['http']): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const drain = app.get(Drain);
   // JSON is what we speak: text, Fastify's other default, is 415.
   fastify.removeContentTypeParser('text/plain');
+  readJson(fastify);
+  boundInFlight(fastify, mostInFlight);
+  await app.get(RateLimits).watch(fastify);
+  keepTheDoor(fastify);
   followCallers(fastify, app.get(Consistency));
   answerWithETags(fastify);
   fastify.addHook('onSend', async (request, reply) => {

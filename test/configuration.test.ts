@@ -122,6 +122,7 @@ describe('the table of variables', () => {
     expect(table.map(({ name }) => name)).toEqual(Object.keys(variables));
     expect(table.filter(({ meaning }) => !/^[A-Z].{10,}/.test(meaning))).toEqual([]);
     expect(table.filter(({ fallback }) => fallback === '').map(({ name }) => name)).toEqual([
+      'HTTP_TRUSTED_PROXIES',
       'DATABASE_WRITE_URL',
       'DATABASE_READ_URL',
       'DATABASE_OWNER_URL',

@@ -191,15 +191,55 @@ describe('every route that takes a body', () => {
     ];
     for (const route of withBody) {
       for (const text of huge) {
-        const response = await send(route, text).expect(422);
-        expectProblem(response, 'validation-failed');
-        expect(response.body.errors.length).toBeLessThanOrEqual(100);
+        const response = await send(route, text);
+        const isDeep = text.endsWith(']]') || text.endsWith('}}');
+        expect(response.status).toBe(isDeep ? 400 : 422);
+        expectProblem(response, isDeep ? 'too-deep' : 'validation-failed');
+        if (!isDeep) expect(response.body.errors.length).toBeLessThanOrEqual(100);
       }
       for (const member of Object.keys(route.body))
-        for (const text of huge) {
+        for (const text of huge.slice(2)) {
           const value = `{"${member}":${text}}`;
           expectProblem(await send(route, value).expect(422), 'validation-failed');
         }
+    }
+  });
+
+  it('takes JSON that is 32 deep, and none that is deeper', async () => {
+    const deep = (levels: number) => `{"surprise":${'['.repeat(levels - 1)}"]}[{"${']'.repeat(levels - 1)}}`;
+    for (const route of withBody) {
+      expectProblem(await send(route, deep(32)).expect(422), 'validation-failed');
+      expectProblem(await send(route, deep(33)).expect(400), 'too-deep');
+    }
+    // As deep as can be sent, and never closed.
+    const [route] = withBody as [Required<Route>];
+    for (const open of ['[', '{"a":', '[{"a":'])
+      expectProblem(await send(route, open.repeat(12_000)).expect(400), 'too-deep');
+  });
+
+  it('refuses a member that is named twice, however it is written, and not one that has two namesakes elsewhere', async () => {
+    for (const route of withBody) {
+      const [name = ''] = Object.keys(route.body);
+      const value = JSON.stringify((route.body as Record<string, unknown>)[name]);
+      const escaped = `\\u${name.charCodeAt(0).toString(16).padStart(4, '0')}${name.slice(1)}`;
+      for (const second of [name, escaped]) {
+        const text = `{"${name}":${value},"${second}":${value}}`;
+        expectProblem(await send(route, text).expect(400), 'malformed-json');
+      }
+      const inner = '{"a":[{"a":1},{"a":"\\",\\"a\\":"}],"b":{"a":1},"c":"a"}';
+      expect(pointers(await send(route, `{"surprise":${inner}}`).expect(422))).toContain('/surprise');
+    }
+  });
+
+  it('refuses bytes that are no UTF-8', async () => {
+    for (const bytes of [[0xff], [0xc0, 0xaf], [0xed, 0xa0, 0x80], [0xe2, 0x82]]) {
+      const body = Buffer.concat([Buffer.from('{"name":"'), Buffer.from(bytes), Buffer.from('"}')]);
+      const response = await fetch(`${service.url}/v1/users`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body,
+      });
+      expect([response.status, (await response.json()).code]).toEqual([400, 'malformed-json']);
     }
   });
 });
@@ -302,6 +342,66 @@ describe('what stands in the query', () => {
       }
     for (const status of ['%00', '%ED%A0%80', 'PLACED', 'placed%00', 'placed,cancelled', ''])
       expectProblem(await callers[0]!.api.get(`/v1/orders?status=${status}`).expect(422), 'validation-failed');
+  });
+});
+
+describe('the first line', () => {
+  it('may have a URL of 4,000 characters and a query of 32 parameters, and no more', async () => {
+    const { api } = callers[0]!;
+    const path = '/v1/orders?';
+    expectProblem(await api.get(`${path}${'x'.repeat(4000 - path.length)}`).expect(422), 'validation-failed');
+    expectProblem(await api.get(`${path}${'x'.repeat(4001 - path.length)}`).expect(414), 'url-too-long');
+    expectProblem(await api.get(`/v1/${'x'.repeat(4000)}`).expect(414), 'url-too-long');
+    const parameters = (count: number) => Array.from({ length: count }, (_, i) => `p${i}=1`).join('&');
+    expectProblem(await api.get(path + parameters(32)).expect(422), 'validation-failed');
+    expectProblem(await api.get(path + parameters(33)).expect(400), 'too-many-parameters');
+    expectProblem(await api.get(path + '&'.repeat(33)).expect(400), 'too-many-parameters');
+  });
+
+  it('with a method that the path does not know is answered with those it knows', async () => {
+    const known = new Map<string, string[]>();
+    for (const { name } of routes) {
+      const [method = '', path = ''] = name.split(' ');
+      known.set(path, [...(known.get(path) ?? []), method, ...(method === 'GET' ? ['HEAD'] : [])]);
+    }
+    for (const [template, methods] of known) {
+      const path = template.replace('{id}', 'nothing');
+      for (const method of ['GET', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'].filter(
+        (one) => !methods.includes(one),
+      )) {
+        // `me` and `current` are ids to those who ask for another route.
+        if (template === '/v1/users/me' && method === 'PATCH') continue;
+        const response = await fetch(service.url + path, { method });
+        expect([method, path, response.status]).toEqual([method, path, 405]);
+        const allowed = response.headers.get('allow')?.split(', ') ?? [];
+        expect(allowed).toEqual(expect.arrayContaining(methods));
+        expect((await response.json()).code).toBe('method-not-allowed');
+      }
+    }
+  });
+
+  it.each([
+    ['application/json', 200],
+    ['application/problem+json', 200],
+    ['*/*', 200],
+    ['application/*', 200],
+    ['text/html, application/xhtml+xml, */*;q=0.8', 200],
+    ['APPLICATION/JSON; charset=utf-8', 200],
+    ['application/json;q=0.1, text/html', 200],
+    ['', 200],
+    ['text/html', 406],
+    ['application/xml, text/*', 406],
+    ['application/json;q=0, */*', 406],
+    ['*/*;q=0', 406],
+    ['application/json;q=nonsense', 406],
+  ])('is taken at its word about what its caller reads: %s', async (accept, status) => {
+    for (const path of ['/v1/products', '/v1/products?limit=1']) {
+      const response = await callers[0]!.api.get(path).set('accept', accept);
+      expect(response.status).toBe(status);
+      if (status === 406) expectProblem(response, 'not-acceptable');
+    }
+    await callers[0]!.api.get('/livez').set('accept', accept).expect(200);
+    await callers[0]!.api.get('/openapi.yaml').set('accept', accept).expect(200);
   });
 });
 

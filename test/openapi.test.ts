@@ -89,6 +89,26 @@ function* within(place: string, schema: Schema): Generator<[place: string, schem
   if (items !== undefined) yield* within(`${place}/items`, items);
 }
 
+/** Every schema of what is sent: bodies and parameters, and all that they refer to. */
+function* requestSchemas(): Generator<[place: string, schema: Schema]> {
+  const waiting: [string, Schema][] = routes.flatMap(({ operationId, parameters, requestBody }) => [
+    // Headers are bounded together, by the server.
+    ...parameters
+      .filter((one) => one.in !== 'header')
+      .map(({ name, schema }): [string, Schema] => [`${operationId} ${name}`, schema]),
+    ...Object.values(requestBody?.content ?? {}).map(({ schema }): [string, Schema] => [operationId, schema]),
+  ]);
+  const seen = new Set<string>();
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop())
+    for (const [place, schema] of within(...next)) {
+      yield [place, schema];
+      const name = schema.$ref?.slice('#/components/schemas/'.length);
+      if (name === undefined || seen.has(name)) continue;
+      seen.add(name);
+      waiting.push([name, document.components.schemas[name]!]);
+    }
+}
+
 /** Why the value does not fit the schema at that place; null when it does. */
 function misfit(place: string, value: unknown): string | null {
   const validate = ajv.compile({ $ref: `api#${encodeURI(place)}` });
@@ -140,6 +160,30 @@ describe('the OpenAPI document', () => {
       'amount must be >= 1',
     );
     expect(misfit('/components/schemas/Money', { amount: 1299, currency: 'XXX' })).toContain('allowed values');
+  });
+
+  it('bounds all that is sent: text, numbers, lists, and the names of members', () => {
+    const taken = [...requestSchemas()];
+    expect(taken.length).toBeGreaterThan(100);
+    const isBounded = (schema: Schema): boolean => {
+      const has = (...keywords: string[]) => keywords.every((keyword) => keyword in schema);
+      const types = [schema['type']].flat();
+      if (has('const') || has('enum')) return true;
+      if (types.includes('string'))
+        return has('maxLength') || /^\^.*\$$/.test((schema['pattern'] as string | undefined) ?? '');
+      if (types.includes('integer') || types.includes('number')) return has('minimum', 'maximum');
+      if (types.includes('array')) return has('maxItems', 'items');
+      if (types.includes('object')) return schema['additionalProperties'] === false || has('maxProperties');
+      return (
+        has('$ref') ||
+        has('anyOf') ||
+        has('oneOf') ||
+        has('allOf') ||
+        types.includes('null') ||
+        types.includes('boolean')
+      );
+    };
+    expect(taken.filter(([, schema]) => !isBounded(schema)).map(([place]) => place)).toEqual([]);
   });
 
   it('has every route but the probes, and no others', () => {

@@ -6,6 +6,7 @@ import { describeVariables } from '../src/config/environment.ts';
 const [begin, end] = ['<!-- config -->', '<!-- /config -->'];
 // What a variable without a default may look like.
 const examples: Record<string, string> = {
+  HTTP_TRUSTED_PROXIES: '10.0.0.0/8',
   DATABASE_WRITE_URL: 'postgresql://holdfast_app:password@db.example.com:5432/holdfast',
   DATABASE_READ_URL: 'postgresql://holdfast_reader:password@replica.example.com:5432/holdfast',
   DATABASE_OWNER_URL: 'postgresql://holdfast_owner:password@db.example.com:5432/holdfast',

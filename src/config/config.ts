@@ -15,7 +15,10 @@ export function makeConfig(e: Settled) {
       bodyLimitBytes: e.HTTP_BODY_LIMIT_BYTES,
       requestTimeoutMs: e.HTTP_REQUEST_TIMEOUT_MS,
       idempotencyKeepSeconds: e.IDEMPOTENCY_KEEP_SECONDS,
+      mostInFlight: e.HTTP_MAX_IN_FLIGHT,
+      trustedProxies: e.HTTP_TRUSTED_PROXIES ?? null,
     },
+    rateLimits: rateLimitsSlice(e),
     log: { level: e.LOG_LEVEL },
     database: databaseSlice(e),
     transactions: { externalWork: e.EXTERNAL_WORK ?? (e.NODE_ENV === 'production' ? 'log' : 'raise') },
@@ -27,6 +30,15 @@ export function makeConfig(e: Settled) {
     shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
   });
 }
+
+const rateLimitsSlice = (e: Settled) => ({
+  windowSeconds: e.RATE_LIMIT_WINDOW_SECONDS,
+  mostKeys: e.RATE_LIMIT_MAX_KEYS,
+  perPrincipal: e.RATE_LIMIT_PER_PRINCIPAL,
+  perAddress: e.RATE_LIMIT_PER_ADDRESS,
+  logInsPerAddress: e.RATE_LIMIT_LOG_INS_PER_ADDRESS,
+  logInsPerEmail: e.RATE_LIMIT_LOG_INS_PER_EMAIL,
+});
 
 const databaseSlice = (e: Settled) => ({
   writeUrl: e.DATABASE_WRITE_URL,
@@ -48,6 +60,7 @@ const slice = <S extends Slice>(name: S): { readonly KEY: string | symbol } => r
 export const HttpConfig = slice('http');
 export const DatabaseConfig = slice('database');
 export const TransactionsConfig = slice('transactions');
+export const RateLimitsConfig = slice('rateLimits');
 export const AuthConfig = slice('auth');
 
 /** The global @nestjs/config module that serves the slices of this config. */

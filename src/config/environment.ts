@@ -1,3 +1,4 @@
+import { isIP } from 'node:net';
 import { z } from 'zod';
 import { replicasIn } from './replicas.ts';
 
@@ -6,6 +7,13 @@ const postgresUrl = z.url({
   protocol: /^postgres(ql)?$/,
   error: 'must be a URL like postgresql://user:password@host:5432/database',
 });
+
+const isNetwork = (text: string): boolean => {
+  const [address = '', bits, ...rest] = text.split('/');
+  const version = isIP(address);
+  const isLength = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
+  return version !== 0 && isLength && rest.length === 0;
+};
 
 /** Every variable the service reads: name, rule, default and meaning. `npm run config` prints this table. */
 export const variables = {
@@ -20,7 +28,7 @@ export const variables = {
     .default('info')
     .describe('Least severe log line that is written'),
   HTTP_BODY_LIMIT_BYTES: whole(1024, 10_485_760)
-    .default(102_400)
+    .default(1_048_576)
     .describe('Largest request body; a larger one is answered 413'),
   HTTP_REQUEST_TIMEOUT_MS: whole(100, 600_000)
     .default(15_000)
@@ -28,6 +36,33 @@ export const variables = {
   IDEMPOTENCY_KEEP_SECONDS: whole(60, 31_536_000)
     .default(86_400)
     .describe('How long an Idempotency-Key is remembered with its answer'),
+  HTTP_MAX_IN_FLIGHT: whole(1, 100_000)
+    .default(1000)
+    .describe('Requests that an instance answers at once; what comes beside them is answered 503'),
+  HTTP_TRUSTED_PROXIES: z
+    .string()
+    .refine(
+      (text) => text.split(',').every((one) => isNetwork(one.trim())),
+      'must be addresses or networks like 10.0.0.0/8, with commas between',
+    )
+    .optional()
+    .describe('Addresses or networks of proxies whose X-Forwarded-For says who asks; without them the connection does'),
+  RATE_LIMIT_WINDOW_SECONDS: whole(1, 86_400)
+    .default(60)
+    .describe('The window in which requests are counted, by each instance for itself'),
+  RATE_LIMIT_PER_PRINCIPAL: whole(1, 1_000_000_000).default(12_000).describe('Requests of one user in a window'),
+  RATE_LIMIT_PER_ADDRESS: whole(1, 1_000_000_000)
+    .default(12_000)
+    .describe('Requests of one address in a window, of those who are not signed in'),
+  RATE_LIMIT_LOG_INS_PER_ADDRESS: whole(1, 1_000_000_000)
+    .default(120)
+    .describe('Log-ins tried from one address in a window'),
+  RATE_LIMIT_LOG_INS_PER_EMAIL: whole(1, 1_000_000_000)
+    .default(20)
+    .describe('Log-ins tried with one e-mail address in a window'),
+  RATE_LIMIT_MAX_KEYS: whole(1, 10_000_000)
+    .default(20_000)
+    .describe('Users, or addresses, that are counted at a time; who has not been seen longest is forgotten first'),
   HOLDFAST_HOME: z
     .string()
     .min(1)

@@ -6,21 +6,29 @@ import { IdempotencyInterceptor } from './idempotency.interceptor.ts';
 import { IdempotencyRepository } from './idempotency.repository.ts';
 import { IdempotencyService } from './idempotency.service.ts';
 import { IdempotencySweep } from './idempotency.sweep.ts';
+import { Callers } from './callers.ts';
+import { Cursors } from './cursors.ts';
+import { PagesInterceptor } from './pages.interceptor.ts';
 import { PrincipalGuard } from './principal.guard.ts';
 import { ProblemFilter } from './problem.filter.ts';
+import { RateLimits } from './rate-limits.ts';
 
 @Global()
 @Module({
   providers: [
     Clock,
     AccessTokens,
+    Callers,
+    Cursors,
     IdempotencyRepository,
     IdempotencyService,
     IdempotencySweep,
+    RateLimits,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: PrincipalGuard },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
+    { provide: APP_INTERCEPTOR, useClass: PagesInterceptor },
   ],
-  exports: [Clock, AccessTokens],
+  exports: [Clock, AccessTokens, Cursors, RateLimits],
 })
 export class HttpModule {}

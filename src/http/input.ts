@@ -7,6 +7,7 @@ import {
 } from '@nestjs/common';
 import type { z } from 'zod';
 import { type ErrorPlace, invalid, notFound } from '../kernel/errors.ts';
+import { CursorPipe } from './cursors.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -25,9 +26,12 @@ export const Body = (schema: z.ZodType): ParameterDecorator =>
 // A request without a body says nothing: what is required is then missing, and what is optional is not there.
 const absentIsEmpty: PipeTransform = { transform: (body: unknown) => (body === undefined ? {} : body) };
 
-/** The query string, as the schema makes it. Wrong input: 422 with the name of each parameter. */
+/** The query string, as the schema makes it, with the cursor opened. Wrong input: 422 with the name of each parameter. */
 export const Query = (schema: z.ZodType): ParameterDecorator =>
-  NestQuery({ schema, pipes: [new StandardSchemaValidationPipe({ exceptionFactory: refusing(parameterPlace) })] });
+  NestQuery({
+    schema,
+    pipes: [CursorPipe, new StandardSchemaValidationPipe({ exceptionFactory: refusing(parameterPlace) })],
+  });
 
 /** One part of the path. What cannot be an id names nothing that exists: 404. */
 export const Param = (name: string, schema: z.ZodType): ParameterDecorator =>

@@ -48,6 +48,7 @@ export function describeApi(app: INestApplication): OpenAPIObject {
 const text = { type: 'string' };
 const requestId = { 'Request-Id': { $ref: '#/components/headers/RequestId' } };
 const everyAnswer = { ...requestId, [consistencyToken]: { $ref: '#/components/headers/ConsistencyToken' } };
+const links = { Link: { $ref: '#/components/headers/Link' } };
 const tokenParameter: Parameter = {
   name: consistencyToken,
   in: 'header',
@@ -80,6 +81,11 @@ const frame = {
     },
     headers: {
       RequestId: { description: 'Names the request in our logs; your own, when you sent one', schema: text },
+      Link: {
+        description:
+          'RFC 8288, relative: `rel="next"` is the next page, absent on the last; `rel="first"` the first with the same filter and limit',
+        schema: text,
+      },
       ConsistencyToken: {
         description:
           'After a write, and wherever one was sent: send it with the next requests, and they show at least what was stored by now. ' +
@@ -106,8 +112,9 @@ function complete(operation: Operation): void {
   for (const { schema } of operation.parameters ?? []) modernise(schema);
   operation.parameters = [...(operation.parameters ?? []), tokenParameter];
   operation.summary = titleOf(operation.operationId);
+  const isList = operation.parameters.some(({ name }) => name === 'cursor');
   for (const response of Object.values(operation.responses))
-    response['headers'] = { ...(response['headers'] as Json | undefined), ...everyAnswer };
+    response['headers'] = { ...(response['headers'] as Json | undefined), ...everyAnswer, ...(isList && links) };
   const refusals = refusalsOf(operation).map((status) => [status, { ...problem, description: titles[status] }]);
   operation.responses = { ...operation.responses, ...(Object.fromEntries(refusals) as Json), default: problem };
 }

@@ -3,6 +3,8 @@ import { z } from 'zod';
 import { HttpProblem } from './problem.ts';
 
 const largestPage = 100;
+/** The longest cursor, as it crosses the wire. */
+export const longestCursor = 500;
 
 /** The members every list takes. Spread into the list's own query: `z.strictObject({ ...pageQuery, status })`. */
 export const pageQuery = {
@@ -15,7 +17,7 @@ export const pageQuery = {
     .meta({ description: 'How many at most, 1 to 100' }),
   cursor: z
     .string()
-    .max(500)
+    .max(longestCursor)
     .optional()
     .meta({ description: 'nextCursor of the page before; valid for the same filter only' }),
 };
@@ -42,8 +44,9 @@ interface PageRequest {
 }
 
 /**
- * Reads one page by keyset. `list` names the list; the cursor is bound to it and to every filter in the query, and is refused elsewhere
- * (400 `malformed-cursor`). `key` is the shape of the sort key, `keyOf` gives that of a row.
+ * Reads one page by keyset. `list` names the list with its order; the cursor is bound to it and to all that the query holds beside limit and
+ * cursor: every filter, and the owner, whom the caller adds where a list is somebody's. Elsewhere it is refused (400 `malformed-cursor`).
+ * `key` is the shape of the sort key, `keyOf` gives that of a row. The cursor is plain in here: `cursors.ts` seals it on its way out.
  */
 export async function page<Row, Key>(
   list: string,
@@ -65,18 +68,19 @@ export async function page<Row, Key>(
   return { data, hasMore, nextCursor: hasMore && last !== undefined ? writeCursor(binding, keyOf(last)) : null };
 }
 
-const writeCursor = (binding: string, key: unknown): string =>
-  Buffer.from(JSON.stringify([binding, key])).toString('base64url');
+const writeCursor = (binding: string, key: unknown): string => JSON.stringify([binding, key]);
+
+export const malformedCursor = (): HttpProblem =>
+  new HttpProblem(400, 'malformed-cursor', 'The cursor is not one of this list with this filter.');
 
 function readCursor<Key>(cursor: string, binding: string, key: z.ZodType<Key>): Key {
-  const refuse = () => new HttpProblem(400, 'malformed-cursor', 'The cursor is not one of this list with this filter.');
   let parsed: unknown;
   try {
-    parsed = JSON.parse(Buffer.from(cursor, 'base64url').toString());
+    parsed = JSON.parse(cursor);
   } catch {
-    throw refuse();
+    throw malformedCursor();
   }
   const result = z.tuple([z.literal(binding), key]).safeParse(parsed);
-  if (!result.success) throw refuse();
+  if (!result.success) throw malformedCursor();
   return result.data[1];
 }

@@ -32,6 +32,10 @@ export const Problem = z
         }),
       )
       .optional(),
+    violatedPolicies: z
+      .array(z.string())
+      .optional()
+      .meta({ description: 'With quota-exceeded: which of those in RateLimit-Policy' }),
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof Problem>;
@@ -43,6 +47,7 @@ export class HttpProblem extends Error {
     readonly code: string,
     message: string,
     readonly headers: Readonly<Record<string, string>> = {},
+    readonly members: Pick<Problem, 'violatedPolicies'> = {},
   ) {
     super(message);
   }
@@ -63,13 +68,17 @@ export const titles: Record<number, string> = {
   401: 'Not signed in',
   403: 'Not allowed',
   404: 'Not found',
+  405: 'Method not allowed',
+  406: 'Not acceptable',
   408: 'Request too slow',
   409: 'Conflict',
   412: 'Changed meanwhile',
   413: 'Body too large',
+  414: 'URL too long',
   415: 'Media type not supported',
   422: 'Input refused',
   428: 'Precondition required',
+  429: 'Too many requests',
   431: 'Headers too large',
   500: 'Internal error',
   503: 'Unavailable',
@@ -97,7 +106,16 @@ export function answerFor(thrown: unknown): Answer {
     };
   }
   if (error instanceof HttpProblem)
-    return answer(error.status, error.code, error.message, error.headers, 'retry-after' in error.headers);
+    return {
+      ...answer(
+        error.status,
+        error.code,
+        error.message,
+        error.headers,
+        'retry-after' in error.headers || isRetryable(error.status),
+      ),
+      ...error.members,
+    };
   return answer(500, 'internal-error', 'Something went wrong on our side.');
 }
 
@@ -106,6 +124,8 @@ function headersOf({ kind, retryable, version }: AppError): Record<string, strin
   if (kind === 'unavailable' && retryable) return { 'retry-after': '1' };
   return version === null ? {} : { etag: `"${version}"` };
 }
+
+const isRetryable = (status: number): boolean => status === 429 || status === 503;
 
 const places = (error: AppError) => (error.errors.length > 0 ? { errors: [...error.errors] } : {});
 

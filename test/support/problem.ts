@@ -8,7 +8,7 @@ const insides =
 /** That this is a problem as RFC 9457 and the documentation have it, with this code when one is given, and tells nothing it should not. */
 export function expectProblem({ status, headers, body, text }: Response, code?: string): void {
   expect(headers['content-type']).toMatch(/^application\/problem\+json(; charset=utf-8)?$/);
-  const { errors, ...rest } = body as Record<string, unknown>;
+  const { errors, violatedPolicies: _, ...rest } = body as Record<string, unknown>;
   expect(Object.keys(rest).sort()).toEqual([...members].sort());
   expect(body).toMatchObject({ status, code: code ?? expect.stringMatching(/^[a-z]+(-[a-z]+)*$/) });
   expect(body.type).toBe(`urn:holdfast:problem:${body.code}`);
@@ -16,7 +16,7 @@ export function expectProblem({ status, headers, body, text }: Response, code?: 
   for (const member of ['title', 'detail', 'instance', 'requestId']) expect(body[member]).toEqual(expect.any(String));
   expect(body.title).not.toBe('');
   expect(body.detail).not.toBe('');
-  expect(body.retryable).toBe(status === 503 || 'retry-after' in headers);
+  expect(body.retryable).toBe(status === 503 || status === 429 || 'retry-after' in headers);
   if (errors !== undefined)
     for (const error of errors as Record<string, unknown>[]) {
       expect(error['code']).toEqual(expect.stringMatching(/^[a-z]+(-[a-z]+)*$/));

@@ -1,5 +1,6 @@
-import { Controller, Delete, Header, Post } from '@nestjs/common';
+import { Controller, Delete, Header, Post, UseGuards } from '@nestjs/common';
 import { Body } from '../../http/input.ts';
+import { LogInQuota } from '../../http/log-in-quota.guard.ts';
 import { Caller, Public, SignedIn } from '../../http/principal.ts';
 import { Returns, ReturnsNothing } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
@@ -12,6 +13,7 @@ export class SessionsController {
 
   @Post()
   @Public()
+  @UseGuards(LogInQuota)
   @Header('cache-control', 'no-store')
   @Returns(201, SessionView)
   logIn(@Body(NewSession) credentials: NewSession) {

@@ -3,6 +3,7 @@ import { answered, CurrencyCode, idIn, idOut, instant, text } from '../../http/w
 
 const Email = z
   .string()
+  .max(254)
   .trim()
   .toLowerCase()
   .pipe(z.email().max(254))

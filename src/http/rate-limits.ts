@@ -1,0 +1,97 @@
+import { createHash } from 'node:crypto';
+import rateLimit from '@fastify/rate-limit';
+import { Inject, Injectable } from '@nestjs/common';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { type Config, RateLimitsConfig } from '../config/config.ts';
+import { Callers } from './callers.ts';
+import { HttpProblem } from './problem.ts';
+import { isProbe } from './probes.ts';
+
+type PolicyName = 'principal' | 'address' | 'log-in-address' | 'log-in-email';
+type KeyOf = (request: FastifyRequest) => Promise<string> | string;
+type Meter = ReturnType<FastifyInstance['createRateLimit']>;
+
+/** Where a request leaves its caller under one policy. */
+interface Standing {
+  readonly policy: PolicyName;
+  readonly quota: number;
+  readonly remaining: number;
+  readonly secondsToReset: number;
+  readonly isExceeded: boolean;
+}
+
+/**
+ * Counts requests in fixed windows: of each principal, of each address for who is nobody yet, and log-ins more strictly. Counts are this
+ * instance's own, and of the keys seen last: with n instances behind a balancer up to n quotas may be used.
+ * The fields are those of draft-ietf-httpapi-ratelimit-headers-11.
+ */
+@Injectable()
+export class RateLimits {
+  private readonly meters = new Map<PolicyName, Meter>();
+  private readonly standings = new WeakMap<FastifyRequest, Standing[]>();
+
+  constructor(
+    @Inject(RateLimitsConfig.KEY) private readonly config: Config['rateLimits'],
+    private readonly callers: Callers,
+  ) {}
+
+  /** Counts every request but probes before its body is read, and tells in every answer how much is left. */
+  async watch(fastify: FastifyInstance): Promise<void> {
+    await fastify.register(rateLimit, { global: false });
+    const { config } = this;
+    // The library's own type has forgotten `cache`, the most keys of its LRU.
+    const bounds = { timeWindow: config.windowSeconds * 1000, cache: config.mostKeys };
+    const meter = (name: PolicyName, max: number, keyed: { keyGenerator?: KeyOf } = {}): void =>
+      void this.meters.set(name, fastify.createRateLimit({ max, ...bounds, ...keyed }));
+    const userOf = async (request: FastifyRequest) => (await this.callers.recognise(request)).userId;
+    meter('principal', config.perPrincipal, { keyGenerator: userOf });
+    // Without a key of ours it is the address, of which an IPv6 network of 64 bits counts as one.
+    meter('address', config.perAddress);
+    meter('log-in-address', config.logInsPerAddress);
+    meter('log-in-email', config.logInsPerEmail, { keyGenerator: emailOf });
+    fastify.addHook('onRequest', async (request: FastifyRequest) => {
+      if (isProbe(request.url)) return;
+      const isKnown = await this.callers.recognise(request).then(
+        () => true,
+        () => false,
+      );
+      await this.count(request, isKnown ? 'principal' : 'address');
+    });
+    fastify.addHook('onSend', async (request, reply) => {
+      this.tell(reply, this.standings.get(request) ?? []);
+    });
+  }
+
+  /** Throws quota-exceeded when this request is one too many. */
+  async count(request: FastifyRequest, policy: PolicyName): Promise<void> {
+    const counted = await this.meters.get(policy)?.(request);
+    if (counted === undefined || counted.isAllowed) return;
+    const { max: quota, remaining, ttlInSeconds: secondsToReset, isExceeded } = counted;
+    const known = this.standings.get(request) ?? [];
+    this.standings.set(request, [...known, { policy, quota, remaining, secondsToReset, isExceeded }]);
+    if (isExceeded) throw refusal(policy, secondsToReset);
+  }
+
+  private tell(reply: FastifyReply, standings: readonly Standing[]): void {
+    if (standings.length === 0) return;
+    const { windowSeconds } = this.config;
+    const policies = standings.map(({ policy, quota }) => `"${policy}";q=${quota};w=${windowSeconds}`);
+    const left = standings.map(
+      ({ policy, remaining, secondsToReset }) => `"${policy}";r=${remaining};t=${secondsToReset}`,
+    );
+    void reply.header('ratelimit-policy', policies.join(', ')).header('ratelimit', left.join(', '));
+  }
+}
+
+// The address itself is not kept; what is none is refused later, and counts as one.
+function emailOf({ body }: FastifyRequest): string {
+  const { email } = (body ?? {}) as { email?: unknown };
+  const text = typeof email === 'string' ? email.trim().toLowerCase() : '';
+  return createHash('sha256').update(text).digest('base64url');
+}
+
+function refusal(policy: PolicyName, seconds: number): HttpProblem {
+  const headers = { 'retry-after': String(seconds) };
+  const members = { violatedPolicies: [policy] };
+  return new HttpProblem(429, 'quota-exceeded', 'Too many requests within the window.', headers, members);
+}
