@@ -348,10 +348,10 @@ describe('pg', () => {
       client.query({ text: 'SELECT $1::int AS two', values: [2], queryMode: 'extended' } as pg.QueryConfig),
       client.query({ name: 'third', text: 'SELECT 3' }),
     ];
-    expect(packets).toEqual([]);
+    const held = socket.writableLength;
     socket.uncork();
     await Promise.all(asked);
-    expect(packets).toHaveLength(1);
+    expect(packets.map(({ length }) => length)).toEqual([held]);
     for (const text of ['BEGIN; SELECT 1', 'AS two', 'SELECT 3']) expect(packets[0]).toContain(text);
   });
 
