@@ -1,7 +1,8 @@
 import type { TransactionalAdapter } from '@nestjs-cls/transactional';
 import { TransactionalAdapterPrisma } from '@nestjs-cls/transactional-adapter-prisma';
-import { type Beginning, beginningWith } from '../database/beginning.ts';
+import type { Beginning } from '../database/beginning.ts';
 import type { Client } from '../database/client.ts';
+import { beginningWith } from '../database/context.ts';
 import { Databases } from '../database/databases.ts';
 import { DatabaseError, TransactionEndedError, TransactionExpiredError } from '../database/errors.ts';
 import { isBreak } from '../database/failures.ts';
