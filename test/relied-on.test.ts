@@ -510,7 +510,7 @@ describe('pg', () => {
     });
 
     it('tells the wait for a connection and a server that is not there apart from what PostgreSQL says', async () => {
-      const pool = made({ max: 1, connectionTimeoutMillis: 50 });
+      const pool = made({ max: 1, connectionTimeoutMillis: 1500 });
       const client = await pool.connect();
       const waited = await errorOf(pool.connect());
       client.release();
