@@ -11,7 +11,9 @@ let own: OwnCluster;
 let bare: Bare;
 let events: ReplicaRead[];
 const hear = (event: unknown): void => void events.push(event as ReplicaRead);
-const small = { DATABASE_POOL_SIZE: '1', DATABASE_POOL_WAIT_MS: '100', DATABASE_REPLICA_WAIT_MS: '2000' };
+// Long enough to connect on a busy machine.
+const waitMs = 1500;
+const small = { DATABASE_POOL_SIZE: '1', DATABASE_POOL_WAIT_MS: `${waitMs}`, DATABASE_REPLICA_WAIT_MS: '8000' };
 
 beforeAll(async () => {
   own = await startOwnCluster();
@@ -64,7 +66,7 @@ describe('a replica whose connections are all in use', () => {
     const letGo = await keep();
     await bare.write(fresh('written'));
     const read = placesOf(count);
-    await sleep(300); // the question has waited in vain by now
+    await sleep(waitMs + 200); // the question has waited in vain by now
     letGo();
     expect(await read).toEqual(['holdfast read']);
     expect(results()).toEqual(['replica']);
@@ -78,7 +80,7 @@ describe('a read that the replica cancels, because its recovery does not wait an
     const rules = [
       'ALTER TABLE product ENABLE ROW LEVEL SECURITY',
       'CREATE POLICY quick ON product TO holdfast_app USING (true) WITH CHECK (true)',
-      'CREATE POLICY slow ON product FOR SELECT TO holdfast_reader USING (pg_sleep(2) IS NOT NULL)',
+      'CREATE POLICY slow ON product FOR SELECT TO holdfast_reader USING (pg_sleep(6) IS NOT NULL)',
     ];
     for (const rule of rules) await ask(own.database.urls.owner, rule);
   });
