@@ -129,6 +129,41 @@ it('a read-only boundary that joins one that writes is refused a raw write too',
   expect(await stored(name)).toBe(1);
 });
 
+describe('a raw query in a read-only boundary that joined one that writes', () => {
+  const sql = (text: string) => Object.assign([text], { raw: [text] }) as unknown as TemplateStringsArray;
+  const columns = '(id, slug, name, updated_at)';
+  const row = () => `'${newId()}', '${newId()}', 'raw', now()`;
+  const inside = async (text: string): Promise<unknown> => {
+    const core = await start();
+    const { db } = core.get(Writer);
+    return core.run({ name: 'Writes' }, async () =>
+      core.run({ name: 'Reads', readOnly: true }, async () => db.$queryRaw(sql(text))),
+    );
+  };
+
+  it.each([
+    `INSERT INTO product ${columns} VALUES (${row()}) RETURNING name`,
+    `-- first\n /* then */ insert into product ${columns} SELECT ${row()} RETURNING name`,
+    `UPDATE product SET name = name RETURNING name`,
+    `MERGE INTO product USING (SELECT 1) AS a ON false WHEN NOT MATCHED THEN DO NOTHING`,
+    `WITH added AS (INSERT INTO product ${columns} VALUES (${row()}) RETURNING name) SELECT name FROM added`,
+    `WITH changed AS (UPDATE ONLY "public"."product" AS p SET name = name RETURNING name) SELECT name FROM changed`,
+    `WITH gone AS (DELETE FROM image RETURNING id) SELECT id::text FROM gone`,
+  ])('is refused before it is sent when it says that it writes: %s', async (text) => {
+    await expect(inside(text)).rejects.toThrow('$queryRaw writes, and Reads is a boundary that only reads.');
+    expect(await stored('raw')).toBe(0);
+  });
+
+  it.each([
+    `SELECT 'INSERT INTO product' AS name`,
+    `SELECT name FROM product WHERE name = 'raw' FOR NO KEY UPDATE`,
+    `WITH update_set AS (SELECT id FROM product FOR UPDATE) SELECT id::text FROM update_set LIMIT 0`,
+    `VALUES (1)`,
+  ])('is let through when it reads: %s', async (text) => {
+    expect(await inside(text)).toEqual(expect.any(Array));
+  });
+});
+
 it.each(['SET statement_timeout = 1', 'reset all', 'DISCARD ALL', 'SET SESSION lock_timeout = 1', '/* */ SET ROLE x'])(
   'the session is not changed for those after: %s is refused before it is sent',
   async (sql) => {

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { readFileSync, rmSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
 import { makeHome } from './support/home.ts';
 import { buildService, type ServiceProcess, startService } from './support/process.ts';
@@ -49,10 +49,38 @@ it('the journey of the README works by copy and paste, and ends when the money d
   expect(answer).toMatchObject({ status: 422, code: 'insufficient-funds' });
 });
 
+const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
+
 it('the two commands and every npm script that the README names exist', () => {
-  const { scripts } = JSON.parse(readFileSync('package.json', 'utf8')) as { scripts: Record<string, string> };
   const named = [...readme.matchAll(/(?:`|&& |^)npm (?:run )?([a-z][\w:-]*)/gm)].map(([, name]) => name!);
   const own = named.filter((name) => !['ci', 'run'].includes(name));
   expect(own.length).toBeGreaterThan(5);
   expect(own.filter((name) => !(name in scripts))).toEqual([]);
+});
+
+it('every command in its table exists, also those that share a line', () => {
+  const [, table = ''] = /\n## Commands\n([^]*?)\n## /.exec(readme) ?? [];
+  const rows = table.split('\n').filter((line) => line.startsWith('| `'));
+  const commands = rows.flatMap((row) => [...(row.split(' | ')[0] ?? '').matchAll(/`(?:npm (?:run )?)?([\w:-]+)/g)]);
+  const names = commands.map(([, name]) => name!);
+  expect(names.length).toBeGreaterThan(12);
+  expect(names.filter((name) => !(name in scripts))).toEqual([]);
+});
+
+it('every command and every test that the page on transactions names exists', () => {
+  const page = readFileSync('docs/transactions.md', 'utf8');
+  const commands = [...page.matchAll(/`npm (?:run )?([\w:-]+)(?: -- ([^`]+))?`/g)].map(([, name, file]) => ({
+    name: name!,
+    file,
+  }));
+  const promised = [...page.matchAll(/^\| G\d+ .*\|([^|]*)\|$/gm)].flatMap(([, cell = '']) =>
+    [...cell.matchAll(/`([\w-]+)`/g)].map(([, test]) => `test/${test}.test.ts`),
+  );
+  const files = [...promised, ...commands.flatMap(({ file }) => file ?? [])];
+  expect([commands.length, promised.length].every((count) => count > 15)).toBe(true);
+  expect(commands.filter(({ name }) => !(name in scripts))).toEqual([]);
+  expect(files.filter((file) => !existsSync(file))).toEqual([]);
+  // Those are the ones that `npm run prove` takes.
+  const proofs = commands.flatMap(({ name, file }) => (name === 'prove' && file !== undefined ? file : []));
+  expect(proofs.filter((file) => !readFileSync(file, 'utf8').includes('fullCount('))).toEqual([]);
 });

@@ -1,6 +1,4 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { WireTerms } from './wire-terms.ts';
-import type { Connections } from './connection.ts';
 import type { WireTransaction } from './wire-transaction.ts';
 
 /** What a transaction is told before it begins, and the transaction once it has. */
@@ -26,31 +24,3 @@ export const unnamed = (): Beginning => ({
   underWay: 0,
   hasFailed: false,
 });
-
-/** A place in the nesting of transactions. */
-export interface Context {
-  readonly beginning: Beginning;
-  readonly outer: Context | null;
-}
-const contexts = new AsyncLocalStorage<Context>();
-
-/** Runs the work of this transaction. */
-export const beginningWith = <T>(beginning: Beginning, work: () => Promise<T>): Promise<T> =>
-  contexts.run({ beginning, outer: contextNow() }, work);
-
-/** Where in the nesting of transactions this is; null outside all of them. */
-export const contextNow = (): Context | null => contexts.getStore() ?? null;
-
-/** The transactions around this place that keep a connection, the innermost first. */
-export function transactionsAround(place = contextNow()): WireTransaction[] {
-  const around: WireTransaction[] = [];
-  for (let context = place; context !== null; context = context.outer) {
-    const { wire } = context.beginning;
-    if (wire?.isConnected) around.push(wire);
-  }
-  return around;
-}
-
-/** Those of them that keep one of this pool while another one is asked for. */
-export const heldAround = (connections: Connections, place = contextNow()): WireTransaction[] =>
-  transactionsAround(place).filter((wire) => wire.isFrom(connections));

@@ -1,6 +1,6 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
-import type { Context } from './beginning.ts';
+import type { Context } from './context.ts';
 
 /** A connection whose socket is known: what is sent together leaves in one packet, and it can be broken without a word. */
 export class Connection extends pg.Client {

@@ -56,7 +56,7 @@ const lostStates = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006'
 
 /** Whether the error means that the database could not be reached, went away, or had no place left. */
 export function isUnreachable(error: unknown): boolean {
-  if (hadNoConnection(error)) return true;
+  if (hadNoPlace(error)) return true;
   const failure = databaseFailure(error);
   return failure === null ? lost.test(whatIsSaid(error)) : lostStates.has(failure.sqlState);
 }
@@ -67,12 +67,13 @@ const neverSentStates = new Set(['53300', '57P03']);
 
 /** Whether the error of a write leaves open if it is stored: the connection was lost after the statement had been sent. */
 export function isOutcomeUnknown(error: unknown): boolean {
-  if (!isUnreachable(error) || hadNoConnection(error)) return false;
+  if (!isUnreachable(error) || hadNoPlace(error)) return false;
   const failure = databaseFailure(error);
   return failure === null ? !neverSent.test(whatIsSaid(error)) : !neverSentStates.has(failure.sqlState);
 }
 
-const hadNoConnection = (error: unknown): boolean =>
+/** Whether all connections of the pool were in use, which says nothing of the server behind it. */
+export const hadNoPlace = (error: unknown): boolean =>
   error instanceof PoolTimeoutError || error instanceof PoolStarvedError;
 
 function whatIsSaid(error: unknown): string {

@@ -1,4 +1,4 @@
-import { contextNow } from './beginning.ts';
+import { contextNow } from './context.ts';
 import type { Carrier, Connections } from './connection.ts';
 
 /** A connection that is taken when it is first needed. */

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { Admission } from './admission.ts';
 import type { ServerLimits } from './connection.ts';
-import { type Context, contextNow, transactionsAround } from './beginning.ts';
+import { type Context, contextNow, transactionsAround } from './context.ts';
 import { PinnedConnection, type Shared } from './pinned-connection.ts';
 import { PinnedConnectionBusyError, PinnedTransactionLostError } from './pinned-errors.ts';
 import type { WireTerms } from './wire-terms.ts';
@@ -24,7 +24,7 @@ export class Pin implements Shared {
   isOver = false;
   deferRules = '';
   private complaint: PinnedConnectionBusyError | null = null;
-  private readonly connections = new WeakMap<WireTransaction, PinnedConnection>();
+  private readonly connections = new WeakMap<object, PinnedConnection>();
 
   /** Times in milliseconds. */
   constructor(

@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import { Admission } from './admission.ts';
-import type { Context } from './beginning.ts';
+import type { Context } from './context.ts';
 import type { Carrier, Connections, ServerLimits } from './connection.ts';
 import { PoolTimeoutError } from './errors.ts';
 import { databaseFailure } from './failures.ts';

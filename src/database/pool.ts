@@ -2,7 +2,8 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
 import { Admission } from './admission.ts';
 import { type Carrier, Connection, type Connections, type PooledConnection, type ServerLimits } from './connection.ts';
-import { type Beginning, type Context, heldAround, unnamed } from './beginning.ts';
+import { type Beginning, unnamed } from './beginning.ts';
+import { type Around, type Context, heldAround } from './context.ts';
 import type { Pin, Taken } from './pin.ts';
 import { type SlotConnection, TransactionConnection } from './prisma-connections.ts';
 import { WireTransaction } from './wire-transaction.ts';
@@ -66,7 +67,7 @@ export class Pool extends pg.Pool implements Connections {
   }
 
   // It waits for its turn with the transactions. One beside a boundary that is set aside asks while that keeps its own.
-  private async lend(held: readonly WireTransaction[], taken: Taken): Promise<void> {
+  private async lend(held: readonly Around[], taken: Taken): Promise<void> {
     try {
       await this.admission.enter(held);
     } catch (error) {

@@ -15,6 +15,16 @@ const control =
  */
 export const controlsTransaction = (text: string): boolean => control.test(withoutFirstComments(text));
 
+const writing = /^(INSERT|UPDATE|DELETE|MERGE|TRUNCATE)\b/i;
+const writingInside =
+  /\b(INSERT\s+INTO|UPDATE\s+(ONLY\s+)?[\w".]+(\s+(AS\s+)?[\w"]+)?\s+SET|DELETE\s+FROM|MERGE\s+INTO)\b/i;
+
+/** Whether the text says that it writes rows: by its verb, or in a part of its WITH. A function that it calls may write all the same. */
+export function writesRows(text: string): boolean {
+  const said = withoutFirstComments(text);
+  return writing.test(said) || (/^WITH\b/i.test(said) && writingInside.test(said));
+}
+
 /** The text from its first word on. PostgreSQL's comments nest. */
 function withoutFirstComments(text: string): string {
   let rest = text;

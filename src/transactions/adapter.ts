@@ -1,10 +1,11 @@
 import type { TransactionalAdapter } from '@nestjs-cls/transactional';
 import { TransactionalAdapterPrisma } from '@nestjs-cls/transactional-adapter-prisma';
-import { type Beginning, beginningWith } from '../database/beginning.ts';
+import type { Beginning } from '../database/beginning.ts';
 import type { Client } from '../database/client.ts';
+import { beginningWith } from '../database/context.ts';
 import { Databases } from '../database/databases.ts';
 import { DatabaseError, TransactionEndedError, TransactionExpiredError } from '../database/errors.ts';
-import { isBreak, isUnreachable } from '../database/failures.ts';
+import { isBreak } from '../database/failures.ts';
 import type { Prisma } from '../database/generated/client.ts';
 import type { WireTransaction } from '../database/wire-transaction.ts';
 import { boundaryOfContext } from './current.ts';
@@ -65,9 +66,8 @@ class Ending {
     try {
       return await this.on(client, work, setClient);
     } catch (error) {
-      if (client === write || !isUnreachable(error)) return await this.explain(error);
+      if (!this.reads.passesOn(client, error)) return await this.explain(error);
       // Work that only reads can be done again, on the server that is there.
-      this.reads.lost(client, error);
       this.options.beginning.wire = null;
       return await this.on(write, work, setClient).catch((again: unknown) => this.explain(again));
     } finally {

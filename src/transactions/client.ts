@@ -1,6 +1,6 @@
 import { TransactionControlError } from '../database/errors.ts';
 import { Prisma, type PrismaClient } from '../database/generated/client.ts';
-import { controlsTransaction } from '../database/statements.ts';
+import { controlsTransaction, writesRows } from '../database/statements.ts';
 import { isReadOperation } from '../database/tables.ts';
 import type { RunningBoundary } from './running-boundary.ts';
 
@@ -10,6 +10,8 @@ export interface Call {
   readonly name: string;
   /** A raw statement may do either. */
   readonly kind: 'read' | 'write' | 'raw';
+  /** Whether it says that it writes, where nobody but us would refuse that. */
+  readonly saysThatItWrites: boolean;
   on(client: Prisma.TransactionClient): Promise<unknown>;
 }
 
@@ -34,7 +36,7 @@ export function routingClient(route: Route): PrismaClient {
     const running = route.running();
     if (running === null) return route.plain(call);
     // Where the transaction itself is READ ONLY, the database says it of a raw statement; where it is only joined, nobody else would.
-    const writes = call.kind === 'write' || (call.name === '$executeRaw' && running.onlyReadsByJoining);
+    const writes = call.kind === 'write' || (call.saysThatItWrites && running.onlyReadsByJoining);
     return running.statement(call.name, writes, () => call.on(route.transaction()));
   };
   const models = new Map<string, object>();
@@ -59,8 +61,10 @@ function delegate(model: string, send: (call: Call) => Promise<unknown>): object
   const make = (operation: string): Operation => {
     const name = `${model}.${operation}`;
     const kind = isReadOperation(operation) ? 'read' : 'write';
-    return async (args) =>
-      send({ name, kind, on: (client) => callOn(client[model as 'user'] as unknown as Members, operation, [args]) });
+    const saysThatItWrites = kind === 'write';
+    const on = (client: Prisma.TransactionClient, args: unknown): Promise<unknown> =>
+      callOn(client[model as 'user'] as unknown as Members, operation, [args]);
+    return async (args) => send({ name, kind, saysThatItWrites, on: (client) => on(client, args) });
   };
   return new Proxy(
     {},
@@ -76,8 +80,10 @@ function delegate(model: string, send: (call: Call) => Promise<unknown>): object
 }
 
 async function sendRaw(send: (call: Call) => Promise<unknown>, name: string, args: unknown[]): Promise<unknown> {
-  if (controlsTransaction(textOf(args))) throw new TransactionControlError();
-  return send({ name, kind: 'raw', on: (client) => callOn(client, name, args) });
+  const text = textOf(args);
+  if (controlsTransaction(text)) throw new TransactionControlError();
+  const saysThatItWrites = name === '$executeRaw' || writesRows(text);
+  return send({ name, kind: 'raw', saysThatItWrites, on: (client) => callOn(client, name, args) });
 }
 
 // With whatever Prisma.raw and Prisma.sql put into the template.

@@ -35,13 +35,19 @@ export interface HooksRun {
   readonly durationMs: number;
 }
 
-/** A read waited for its replica, or was given to the primary because the replica did not hold what the caller has written. */
+/**
+ * What kept a replica from answering: `lost` it could not be reached · `full` all connections to it were in use · `cancelled` it ended
+ * the read, which stood in the way of its recovery.
+ */
+export type Trouble = 'lost' | 'full' | 'cancelled';
+
+/** A read waited for its replica, or was given to the primary because the replica did not hold what the caller has written, or did not answer. */
 export interface ReplicaRead {
   /** The name of the replica; null when there was none to ask, or several were asked in vain. */
   readonly replica: string | null;
-  /** `replica` it caught up in time · `behind` it did not, the primary was asked · `lost` it could not be reached, the primary was asked. */
-  readonly result: 'replica' | 'behind' | 'lost';
-  /** How long the read waited, milliseconds. */
+  /** `replica` it caught up in time. In all other cases the primary was asked: `behind` it did not catch up · or its {@link Trouble}. */
+  readonly result: 'replica' | 'behind' | Trouble;
+  /** How long the read waited for the replica to catch up, milliseconds. */
   readonly waitMs: number;
 }
 

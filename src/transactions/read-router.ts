@@ -3,13 +3,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type Config, DatabaseConfig } from '../config/config.ts';
 import type { Client } from '../database/client.ts';
 import { Databases } from '../database/databases.ts';
-import { isOutcomeUnknown, isUnreachable } from '../database/failures.ts';
+import { hadNoPlace, isOutcomeUnknown, isUnreachable } from '../database/failures.ts';
 import type { WireTransaction } from '../database/wire-transaction.ts';
 import type { Call } from './client.ts';
 import { Consistency } from './consistency.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
-import { type ReplicaRead, replicaRead } from './events.ts';
+import { type ReplicaRead, replicaRead, type Trouble } from './events.ts';
 import { Replica } from './replica.ts';
+import { isConflict } from './retry.ts';
 import { type Lsn, lsnOf, type Watermark } from './watermark.ts';
 
 /** Decides which client a read outside a write boundary uses, so that it sees what it must (see Consistency). */
@@ -49,10 +50,16 @@ export class ReadRouter {
     return replica?.client ?? (await this.waited(watermark, endsAt)) ?? write;
   }
 
-  /** The replica could not be reached: reads leave it alone until it answers again. */
-  lost(client: Client, error: unknown): void {
-    this.replicas.find((replica) => replica.client === client)?.lose(error);
-    tell({ replica: client.name, result: 'lost', waitMs: 0 });
+  /**
+   * Whether what failed there with this error is to be asked of the primary. A replica that could not be reached is left alone until it
+   * answers again; one that had no place left, or that recovery came first for, stays in use.
+   */
+  passesOn(client: Client, error: unknown): boolean {
+    const trouble = client === this.databases.write ? null : troubleOf(error);
+    if (trouble === null) return false;
+    if (trouble === 'lost') this.replicas.find((replica) => replica.client === client)?.lose(error);
+    tell({ replica: client.name, result: trouble, waitMs: 0 });
+    return true;
   }
 
   // Those that hold it take turns.
@@ -92,8 +99,7 @@ export class ReadRouter {
     try {
       return await call.on(client.prisma);
     } catch (error) {
-      if (client === this.databases.write || !isUnreachable(error)) throw error;
-      this.lost(client, error);
+      if (!this.passesOn(client, error)) throw error;
       return call.on(this.databases.write.prisma);
     }
   }
@@ -116,6 +122,14 @@ function firstToReach(lsn: Lsn, replicas: readonly Replica[], over: Promise<null
     (await replica.reaches(lsn, over)) ? replica : Promise.reject(behind),
   );
   return Promise.any(reaching).catch(() => null);
+}
+
+/** What kept a replica from answering; null when the read itself is at fault. */
+function troubleOf(error: unknown): Trouble | null {
+  if (hadNoPlace(error)) return 'full';
+  if (isUnreachable(error)) return 'lost';
+  // A standby has no writers that a read could conflict with: only its recovery, which does not wait for readers for ever.
+  return isConflict(error) ? 'cancelled' : null;
 }
 
 const behind = new Error('The replica is behind.');

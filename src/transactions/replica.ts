@@ -2,6 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
 import type { Client } from '../database/client.ts';
+import { hadNoPlace } from '../database/failures.ts';
 import type { Pool } from '../database/pool.ts';
 import { type Lsn, parseLsn } from './watermark.ts';
 
@@ -71,7 +72,7 @@ export class Replica {
     this.askedAt = performance.now();
     await askReplayed(this.client.pool).then(
       (lsn) => (this.replayed = lsn),
-      (error: unknown) => this.lose(error),
+      (error: unknown) => hadNoPlace(error) || this.lose(error),
     );
   }
 
