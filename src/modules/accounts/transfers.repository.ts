@@ -1,36 +1,29 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDatabase, type Tables } from '../../database/tables.ts';
-import { newId } from '../../kernel/ids.ts';
 import type { Scope } from '../../kernel/principal.ts';
-import type { Movement } from './account.ts';
 
-/** What an account looks like after its side of the transfer. */
-interface After {
-  readonly balance: bigint;
-  readonly entryCount: number;
-}
+const withSettlement = { settlement: { select: { outcome: true, amount: true, createdAt: true } } } as const;
 
 @Injectable()
 export class TransfersRepository {
-  constructor(@InjectDatabase() private readonly db: Tables<'transfer'>) {}
+  constructor(@InjectDatabase() private readonly db: Tables<'transfer' | 'settlement' | 'account'>) {}
 
-  /** The transfer and its two entries. */
-  create({ amount: { amount, currency }, ...movement }: Movement, from: After, to: After) {
-    const entry = (accountId: string, signed: bigint, after: After) => ({
-      accountId,
-      seq: after.entryCount,
-      amount: signed,
-      balanceAfter: after.balance,
-    });
-    const entries = [entry(movement.fromAccountId, -amount, from), entry(movement.toAccountId, amount, to)];
-    return this.db.transfer.create({
-      data: { id: newId(), ...movement, amount, currency, entries: { createMany: { data: entries } } },
-    });
+  /** A transfer that one of the owner's accounts takes part in, with what became of it where it was pending. */
+  async find({ userId }: Scope, id: string) {
+    const mine = userId === undefined ? {} : { OR: [{ fromAccount: { userId } }, { toAccount: { userId } }] };
+    const transfer = await this.db.transfer.findFirst({ where: { id, ...mine } });
+    return transfer && { ...transfer, settlement: transfer.expiresAt && (await this.findSettlement(id)) };
   }
 
-  /** A transfer that one of the owner's accounts takes part in. */
-  find({ userId }: Scope, id: string) {
-    const mine = userId === undefined ? {} : { OR: [{ fromAccount: { userId } }, { toAccount: { userId } }] };
-    return this.db.transfer.findFirst({ where: { id, ...mine } });
+  findSettlement(id: string) {
+    return this.db.settlement.findUnique({ where: { transferId: id }, ...withSettlement.settlement });
+  }
+
+  async findHouse(house: 'cash' | 'sales', currency: string): Promise<string | null> {
+    const account = await this.db.account.findUnique({
+      where: { house_currency: { house, currency } },
+      select: { id: true },
+    });
+    return account?.id ?? null;
   }
 }
