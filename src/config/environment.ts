@@ -20,7 +20,7 @@ export const variables = {
     .default('info')
     .describe('Least severe log line that is written'),
   HTTP_BODY_LIMIT_BYTES: whole(1024, 10_485_760)
-    .default(102_400)
+    .default(524_288)
     .describe('Largest request body; a larger one is answered 413'),
   HTTP_REQUEST_TIMEOUT_MS: whole(100, 600_000)
     .default(15_000)

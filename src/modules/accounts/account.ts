@@ -75,15 +75,19 @@ type By = Pick<Principal, 'role'>;
 export function changeSettings(account: AccountState, patch: SettingsPatch, by: By, now: Date): Settings | AppError {
   const refusal = refuseChange(account, patch, by);
   if (refusal) return refusal;
+  const { name = account.name, overdraftLimit, maxBalance, frozen } = patch;
   const changed = {
     ...account,
-    name: patch.name ?? account.name,
-    overdraftLimit: patch.overdraftLimit?.amount ?? account.overdraftLimit,
-    maxBalance: patch.maxBalance === undefined ? account.maxBalance : (patch.maxBalance?.amount ?? null),
-    frozenAt: patch.frozen === undefined ? account.frozenAt : patch.frozen ? (account.frozenAt ?? now) : null,
+    name,
+    overdraftLimit: overdraftLimit?.amount ?? account.overdraftLimit,
+    maxBalance: maxBalance === undefined ? account.maxBalance : (maxBalance?.amount ?? null),
+    frozenAt: frozen === undefined ? account.frozenAt : frozenSince(account, frozen, now),
   };
   return refuseLimits(changed) ?? changed;
 }
+
+const frozenSince = ({ frozenAt }: AccountState, frozen: boolean, now: Date): Date | null =>
+  frozen ? (frozenAt ?? now) : null;
 
 function refuseChange({ closedAt, currency }: AccountState, patch: SettingsPatch, { role }: By): AppError | null {
   if (closedAt !== null) return conflict('account-closed', 'The account is closed.');

@@ -1,7 +1,7 @@
 import { Controller, Get, Patch, Post } from '@nestjs/common';
 import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
 import { Body, Param, Query } from '../../http/input.ts';
-import { Caller, OperatorsOnly, SignedIn } from '../../http/principal.ts';
+import { Caller, SignedIn } from '../../http/principal.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import {

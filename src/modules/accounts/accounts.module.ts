@@ -4,6 +4,9 @@ import { AccountsRepository } from './accounts.repository.ts';
 import { AccountsService } from './accounts.service.ts';
 import { LedgerRepository } from './ledger.repository.ts';
 import { LedgerService } from './ledger.service.ts';
+import { PendingTransfersService } from './pending-transfers.service.ts';
+import { ReversalsService } from './reversals.service.ts';
+import { TransferBatchesService } from './transfer-batches.service.ts';
 import { TransfersController } from './transfers.controller.ts';
 import { TransfersRepository } from './transfers.repository.ts';
 import { TransfersService } from './transfers.service.ts';
@@ -17,6 +20,9 @@ import { TransfersService } from './transfers.service.ts';
     LedgerRepository,
     TransfersService,
     TransfersRepository,
+    PendingTransfersService,
+    ReversalsService,
+    TransferBatchesService,
   ],
   exports: [AccountsService, TransfersService],
 })

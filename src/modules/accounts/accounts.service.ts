@@ -4,7 +4,7 @@ import type { ExpectedVersion } from '../../http/if-match.ts';
 import { page } from '../../http/page.ts';
 import { Clock } from '../../kernel/clock.ts';
 import { AppError, found, stale } from '../../kernel/errors.ts';
-import { type Money, money } from '../../kernel/money.ts';
+import { money } from '../../kernel/money.ts';
 import { type Principal, scopeOf } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { type AccountState, changeSettings, refuseClosing, type Settings, showAccount } from './account.ts';
@@ -95,8 +95,7 @@ export class AccountsService {
   ) {
     const books = await this.ledger.open([id]);
     const locked = books.accounts.get(id);
-    if (locked === undefined || locked.house !== null || (by.role !== 'operator' && locked.userId !== by.userId))
-      throw missing();
+    if (locked === undefined || !mayChange(by, locked)) throw missing();
     if (version !== 'any' && version !== locked.version)
       throw stale('version-mismatch', `The account is at version ${locked.version} by now.`, {
         version: locked.version,
@@ -127,6 +126,10 @@ export class AccountsService {
     );
   }
 }
+
+// The accounts of the house are as they are.
+const mayChange = ({ userId, role }: Principal, account: AccountState): boolean =>
+  account.house === null && (role === 'operator' || account.userId === userId);
 
 const accountIn = ({ accounts }: OpenBooks, id: string): AccountState => accounts.get(id) ?? changedMeanwhile();
 

@@ -109,9 +109,9 @@ export class LedgerRepository {
           ${t.seqs}::int[], ${t.totals}::bigint[]) AS t, guarded
         RETURNING id, created_at),
       entered AS (
-        INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
-        SELECT e.* FROM unnest(${e.accounts}::uuid[], ${e.seqs}::int[], ${e.transfers}::uuid[], ${e.amounts}::bigint[],
-          ${e.balances}::bigint[]) AS e, guarded),
+        INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after, created_at)
+        SELECT e.*, made.created_at FROM unnest(${e.accounts}::uuid[], ${e.seqs}::int[], ${e.transfers}::uuid[], ${e.amounts}::bigint[],
+          ${e.balances}::bigint[]) AS e (account_id, seq, transfer_id, amount, balance) JOIN made ON made.id = e.transfer_id),
       reserved AS (
         INSERT INTO reservation (transfer_id, account_id, side, amount, expires_at)
         SELECT r.* FROM unnest(${r.transfers}::uuid[], ${r.accounts}::uuid[], ${r.sides}::reservation_side[], ${r.amounts}::bigint[],
@@ -139,8 +139,8 @@ export class LedgerRepository {
         WHERE (SELECT count(*) FROM changed) = 2 AND (SELECT count(*) FROM freed) = 2
         RETURNING created_at),
       entered AS (
-        INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
-        SELECT e.* FROM unnest(${e.accounts}::uuid[], ${e.seqs}::int[], ${e.transfers}::uuid[], ${e.amounts}::bigint[],
+        INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after, created_at)
+        SELECT e.*, ended.created_at FROM unnest(${e.accounts}::uuid[], ${e.seqs}::int[], ${e.transfers}::uuid[], ${e.amounts}::bigint[],
           ${e.balances}::bigint[]) AS e, ended)
       SELECT created_at AS "createdAt" FROM ended`;
     return settled[0]?.createdAt ?? null;

@@ -41,7 +41,11 @@ export class LedgerService {
    * Moves money, or refuses: locks both accounts, decides, writes. Throws what `decide` says, and transfer-exists.
    */
   async book(movement: Movement): Promise<Booked> {
-    const books = await this.open([movement.fromAccountId, movement.toAccountId]);
+    return this.bookIn(await this.open([movement.fromAccountId, movement.toAccountId]), movement);
+  }
+
+  /** The same between accounts that are locked already. */
+  async bookIn(books: OpenBooks, movement: Movement): Promise<Booked> {
     const decision = await this.decide(books, movement);
     if (decision instanceof AppError) throw decision;
     const [booked] = await this.write(books, [{ movement, after: decision }]);

@@ -1,6 +1,7 @@
 import { z } from 'zod';
+import { pageOf, pageQuery } from '../../http/page.ts';
 import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
-import { AccountId, MoneyFromZero } from './accounts.schema.ts';
+import { AccountId, AccountView, MoneyFromZero } from './accounts.schema.ts';
 
 export const TransferId = idIn('tr');
 
@@ -51,13 +52,46 @@ export type NewTransfer = z.infer<typeof NewTransfer>;
 export const NewDeposit = z.strictObject({ accountId: AccountId, amount: MoneyIn, note }).meta({ id: 'NewDeposit' });
 export type NewDeposit = z.infer<typeof NewDeposit>;
 
+export const Posting = z
+  .strictObject({ amount: MoneyIn.nullish().meta({ description: 'A part of what is pending; without it, all' }) })
+  .meta({ id: 'TransferPosting' });
+export type Posting = z.infer<typeof Posting>;
+
+export const NewReversal = z
+  .strictObject({ amount: MoneyIn.nullish().meta({ description: 'A part; without it, all that is left' }), note })
+  .meta({ id: 'NewReversal' });
+export type NewReversal = z.infer<typeof NewReversal>;
+
+export const mostTransfers = 1000;
+
+export const NewTransferBatch = z
+  .strictObject({
+    mode: z.enum(['atomic', 'partial']).meta({
+      description: 'atomic: all of them or none; partial: each that may be made, with an answer for each',
+    }),
+    transfers: z
+      .array(NewTransfer)
+      .min(1)
+      .meta({ description: `At most ${mostTransfers}, decided in their order, each after those before it` }),
+  })
+  .meta({ id: 'NewTransferBatch' });
+export type NewTransferBatch = z.infer<typeof NewTransferBatch>;
+
+const status = z.enum(['pending', 'posted', 'voided', 'expired']);
+export const TransferQuery = z.strictObject({
+  ...pageQuery,
+  accountId: AccountId.optional(),
+  status: status.optional().meta({ description: 'What has become of them' }),
+});
+export type TransferQuery = z.infer<typeof TransferQuery>;
+
 export const TransferView = z
   .object({
     object: z.literal('transfer').default('transfer'),
     id: idOut('tr'),
     kind: z.enum(['deposit', 'transfer', 'payment', 'refund', 'reversal']),
     type: z.enum(['direct', 'pending']),
-    status: z.enum(['pending', 'posted', 'voided', 'expired']).meta({ description: 'direct transfers are posted' }),
+    status: status.meta({ description: 'direct transfers are posted' }),
     fromAccountId: idOut('acct'),
     toAccountId: idOut('acct'),
     amount: MoneyOut,
@@ -76,3 +110,41 @@ export const TransferView = z
     createdAt: instant,
   })
   .meta({ id: 'Transfer', description: 'A movement of money between two accounts' });
+
+export const TransferPage = pageOf(TransferView).meta({ id: 'TransferPage', description: 'Transfers, newest first' });
+
+export const TransferBatchView = z
+  .object({
+    object: z.literal('transfer_batch').default('transfer_batch'),
+    mode: z.enum(['atomic', 'partial']),
+    data: z
+      .array(
+        z.object({
+          transfer: TransferView.nullable().meta({ description: 'What was made; null when it was refused' }),
+          refusal: z
+            .object({
+              code: z.string().meta({ description: 'As of the same transfer alone', examples: ['insufficient-funds'] }),
+              message: z.string().meta({ description: 'For people' }),
+              errors: z.array(
+                z.looseObject({
+                  pointer: z.string().optional().meta({ description: 'JSON pointer into the body' }),
+                  code: z.string(),
+                }),
+              ),
+            })
+            .nullable()
+            .meta({ description: 'Why it was not made; null when it was' }),
+        }),
+      )
+      .meta({ description: 'An answer for each transfer, in their order' }),
+  })
+  .meta({ id: 'TransferBatch', description: 'What became of each transfer' });
+
+export const TransferPreview = z
+  .object({
+    object: z.literal('transfer_preview').default('transfer_preview'),
+    transfer: TransferView.meta({ description: 'As it would be; its id belongs to nothing' }),
+    from: AccountView.nullable().meta({ description: 'As it would be left; null when it is not yours' }),
+    to: AccountView.nullable().meta({ description: 'As it would be left; null when it is not yours' }),
+  })
+  .meta({ id: 'TransferPreview', description: 'What a transfer would do; nothing is stored' });

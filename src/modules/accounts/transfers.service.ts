@@ -1,15 +1,19 @@
 import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { page } from '../../http/page.ts';
 import { Clock, later } from '../../kernel/clock.ts';
 import { found } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import { type Money, money } from '../../kernel/money.ts';
-import { type Principal, scopeOf } from '../../kernel/principal.ts';
+import type { Principal } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
+import { Transactions } from '../../transactions/transactions.ts';
+import { type AccountState, showAccount } from './account.ts';
 import type { Movement, TransferKind } from './ledger.ts';
 import { type Booked, LedgerService } from './ledger.service.ts';
 import { postedOf, statusOf, type StoredTransfer } from './settlement.ts';
 import { TransfersRepository } from './transfers.repository.ts';
-import type { NewDeposit, NewTransfer } from './transfers.schema.ts';
+import type { NewDeposit, NewTransfer, TransferQuery } from './transfers.schema.ts';
 
 @Injectable()
 export class TransfersService {
@@ -20,12 +24,12 @@ export class TransfersService {
     private readonly transfers: TransfersRepository,
     private readonly ledger: LedgerService,
     private readonly clock: Clock,
+    private readonly transactions: Transactions,
   ) {}
 
   /** Throws transfer-not-found. */
   async get(principal: Principal, id: string) {
-    const transfer = await this.transfers.find(scopeOf(principal), id);
-    return showTransfer(found(transfer, 'transfer-not-found', 'There is no such transfer.'), this.clock.now());
+    return showTransfer(await this.transfers.settled(await this.findAs(principal, id, 'either')), this.clock.now());
   }
 
   /**
@@ -58,6 +62,43 @@ export class TransfersService {
     return this.book(direct('refund', by, { from: sales, to: accountId, amount }));
   }
 
+  /** One's own transfers, or everybody's for an operator who names an account; newest first. */
+  async list(principal: Principal, query: TransferQuery) {
+    const now = this.clock.now();
+    const owner = principal.role === 'operator' && query.accountId !== undefined ? {} : { userId: principal.userId };
+    const transfers = await page(
+      'transfers',
+      { ...query, ...owner },
+      z.uuid(),
+      (slice) => this.transfers.list({ ...owner, ...query, now }, slice),
+      ({ id }) => id,
+    );
+    return { ...transfers, data: transfers.data.map((transfer) => showTransfer(transfer, now)) };
+  }
+
+  /**
+   * What a transfer would be, and what it would leave on those of the accounts that one may see: the real thing, rolled back. Throws as
+   * `transfer` does.
+   */
+  async preview(by: Principal, transfer: NewTransfer) {
+    const movement = movementOf(by, transfer, this.clock.now());
+    const preview = await this.transactions
+      .run({ name: 'TransfersService.preview', propagation: 'nested' }, async () => {
+        throw new Previewed(await this.ledger.book(movement));
+      })
+      .catch(previewed);
+    const { from, to } = preview.after;
+    const shown = (account: AccountState) =>
+      by.role === 'operator' || account.userId === by.userId ? showAccount(account) : null;
+    return { transfer: showBooked(preview), from: shown(from), to: shown(to) };
+  }
+
+  /** A transfer as it is found by somebody on this side of it, or an operator. Throws transfer-not-found. */
+  async findAs({ userId, role }: Principal, id: string, side: 'sender' | 'receiver' | 'either') {
+    const transfer = await this.transfers.find(role === 'operator' ? {} : { userId }, id, side);
+    return found(transfer, 'transfer-not-found', 'There is no such transfer.');
+  }
+
   private async book(movement: Movement) {
     return showBooked(await this.ledger.book(movement));
   }
@@ -69,6 +110,18 @@ export class TransfersService {
     this.houses.set(key, known);
     return known;
   }
+}
+
+/** Carries what was written out of the boundary that is rolled back with it. */
+class Previewed extends Error {
+  constructor(readonly booked: Booked) {
+    super('previewed');
+  }
+}
+
+function previewed(error: unknown): Booked {
+  if (error instanceof Previewed) return error.booked;
+  throw error;
 }
 
 interface Direct {

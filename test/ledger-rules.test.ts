@@ -1,10 +1,16 @@
-import { AppError } from '../../kernel/errors.ts';
-import { newId } from '../../kernel/ids.ts';
-import { money } from '../../kernel/money.ts';
-import { type AccountState, availableOf, changeSettings, refuseClosing, showAccount } from './account.ts';
-import { type Condition, decide, type Movement } from './ledger.ts';
-import { reversalAmount, reversible } from './reversal.ts';
-import { settle, statusOf, type StoredTransfer } from './settlement.ts';
+import { AppError } from '../src/kernel/errors.ts';
+import { newId } from '../src/kernel/ids.ts';
+import { money } from '../src/kernel/money.ts';
+import {
+  type AccountState,
+  availableOf,
+  changeSettings,
+  refuseClosing,
+  showAccount,
+} from '../src/modules/accounts/account.ts';
+import { type Condition, decide, type Movement } from '../src/modules/accounts/ledger.ts';
+import { reversalAmount, reversible } from '../src/modules/accounts/reversal.ts';
+import { settle, statusOf, type StoredTransfer } from '../src/modules/accounts/settlement.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
 const before = new Date(now.getTime() - 1);
