@@ -22,6 +22,8 @@ let alice: string;
 let account: string;
 let bobsAccount: string;
 let yen: string;
+let empty: string;
+let waiting: string;
 let cash: string;
 let sales: string;
 let product: string;
@@ -35,14 +37,19 @@ beforeAll(async () => {
   const make = makers(service);
   const [a, b] = await crowd(service, 2, { balance: 10_000 });
   const [y] = await crowd(service, 1, { balance: 10_000, currency: 'JPY' });
+  const [e] = await crowd(service, 1);
   const goods = await make.product({ onHand: [10], price: 100 });
   const placed = await a!.api.post('/v1/orders', make.orderOf(a!, [goods.skus[0]!.id])).expect(201);
   const other = await a!.api.post('/v1/orders', make.orderOf(a!, [goods.skus[0]!.id])).expect(201);
   await a!.api.post(`/v1/orders/${other.body.id}/cancel`).expect(200);
+  const pending = { type: 'pending', fromAccountId: a!.accountId, toAccountId: b!.accountId };
+  const left = await a!.api.post('/v1/transfers', { ...pending, amount: { amount: 100, currency: 'EUR' } }).expect(201);
+  waiting = uuidOf(left.body.id);
   alice = uuidOf(a!.id);
   account = uuidOf(a!.accountId);
   bobsAccount = uuidOf(b!.accountId);
   yen = uuidOf(y!.accountId);
+  empty = uuidOf(e!.accountId);
   product = uuidOf(goods.id);
   sku = uuidOf(goods.skus[0]!.id);
   order = uuidOf(placed.body.id);
@@ -103,6 +110,51 @@ const move = (from: string, to: string, amount: number, kind = 'transfer', id = 
   ...moveBalances(from, to, amount),
   transferRow(id, from, to, amount, kind, currency),
   entryRows(id, from, to, amount),
+];
+/** A pending transfer with both of its reservations, as the service makes it. */
+const pend = (id = newId(), amount = 100): Sql => [
+  ...reserve(amount),
+  `INSERT INTO transfer (id, kind, from_account_id, to_account_id, amount, currency, created_by_id, expires_at)
+   VALUES ('${id}', 'transfer', '${account}', '${bobsAccount}', ${amount}, 'EUR', '${alice}', '${later}')`,
+  reservationRow(id, account, 'out', amount),
+  reservationRow(id, bobsAccount, 'in', amount),
+];
+const later = '2100-01-01T00:00:00Z';
+const reserve = (amount: number): Sql => [
+  `UPDATE account SET pending_out = pending_out + ${amount} WHERE id = '${account}'`,
+  `UPDATE account SET pending_in = pending_in + ${amount} WHERE id = '${bobsAccount}'`,
+];
+const reservationRow = (id: string, of: string, side: string, amount: number) =>
+  `INSERT INTO reservation (transfer_id, account_id, side, amount, expires_at) VALUES ('${id}', '${of}', '${side}', ${amount}, '${later}')`;
+const settlementRow = (id: string, outcome: string, amount: number | null, by: string | null = alice) =>
+  `INSERT INTO settlement (transfer_id, outcome, amount, created_by_id)
+   VALUES ('${id}', '${outcome}', ${amount ?? 'NULL'}, ${by === null ? 'NULL' : `'${by}'`})`;
+/** What is pending is over, as the service writes it: posted with its entries, or not. */
+const resolve = (id: string, outcome: string, amount: number | null, pending = 100): Sql => [
+  ...reserve(-pending),
+  `DELETE FROM reservation WHERE transfer_id = '${id}'`,
+  settlementRow(id, outcome, amount, outcome === 'expired' ? null : alice),
+  ...(amount === null
+    ? []
+    : [...moveBalances(account, bobsAccount, amount), entryRows(id, account, bobsAccount, amount)]),
+];
+/** A reversal of all of a transfer that is made before, as the service makes it. */
+function reverse(amount: number, { seq = 1, total = amount, made = 100, back = true } = {}): Sql {
+  const [id, reversal] = [newId(), newId()];
+  const [from, to] = back ? [bobsAccount, account] : [account, bobsAccount];
+  return [
+    ...move(account, bobsAccount, made, 'transfer', id),
+    ...moveBalances(from, to, amount),
+    `INSERT INTO transfer (id, kind, from_account_id, to_account_id, amount, currency, created_by_id, reverses_id, reversal_seq, reversed_total)
+     VALUES ('${reversal}', 'reversal', '${from}', '${to}', ${amount}, 'EUR', '${alice}', '${id}', ${seq}, ${total})`,
+    entryRows(reversal, from, to, amount),
+  ];
+}
+/** A change of the settings, as the service makes it. */
+const change = (set: string, recorded = `'Main', 0, NULL, false, false`, of = account): Sql => [
+  `UPDATE account SET ${set}, version = version + 1 WHERE id = '${of}'`,
+  `INSERT INTO account_change (account_id, version, name, overdraft_limit, max_balance, is_frozen, is_closed, created_by_id)
+   SELECT id, version, ${recorded}, '${alice}' FROM account WHERE id = '${of}'`,
 ];
 const movementRow = (
   seq: string,
@@ -165,7 +217,149 @@ const skuRow = (columns: string, values: string) =>
 
 const rules: Record<string, Rule | Rule[]> = {
   'insufficient-funds': { broken: () => move(account, bobsAccount, 1_000_000) },
-  'balance-too-large': { broken: () => move(cash, account, Number.MAX_SAFE_INTEGER, 'deposit') },
+  'balance-too-large': [
+    { broken: () => move(cash, account, Number.MAX_SAFE_INTEGER, 'deposit') },
+    { broken: () => change('max_balance = 5', `'Main', 0, 5, false, false`) },
+    // What is pending may all be posted.
+    { broken: () => [...change('max_balance = 10050', `'Main', 0, 10050, false, false`, bobsAccount), ...pend()] },
+  ],
+  'balance-not-zero': { broken: () => change('closed_at = now()', `'Main', 0, NULL, false, true`) },
+  'pending-transfers': {
+    broken: () => {
+      const id = newId();
+      const pending = pend(id).map((sql) => sql.replaceAll(bobsAccount, empty));
+      return [...pending, ...change('closed_at = now()', `'Main', 0, NULL, false, true`, empty)];
+    },
+  },
+  account_limits_are_amounts: [
+    { broken: () => change('overdraft_limit = -1', `'Main', -1, NULL, false, false`) },
+    { broken: () => change('max_balance = -1', `'Main', 0, -1, false, false`, empty) },
+  ],
+  account_counts_are_counts: [
+    { broken: () => [`UPDATE account SET pending_out = -1 WHERE id = '${account}'`] },
+    { broken: () => [`UPDATE account SET pending_in = -1 WHERE id = '${account}'`] },
+    { broken: () => [`UPDATE account SET balance_version = -1 WHERE id = '${account}'`] },
+    { broken: () => [`UPDATE account SET version = 0 WHERE id = '${account}'`] },
+  ],
+  house_account_has_no_settings: [
+    { broken: () => change('overdraft_limit = 5', `'Sales', 5, NULL, false, false`, sales) },
+    { broken: () => change('frozen_at = now()', `'Cash', 0, NULL, true, false`, cash) },
+  ],
+  account_change_is_recorded: [
+    { broken: () => [`UPDATE account SET name = 'Other' WHERE id = '${account}'`], at: 'COMMIT' },
+    {
+      broken: () => [`UPDATE account SET overdraft_limit = 5, version = version + 1 WHERE id = '${account}'`],
+      at: 'COMMIT',
+    },
+    { broken: () => change('overdraft_limit = 5'), at: 'COMMIT' },
+    { broken: () => [`UPDATE account SET version = version + 2 WHERE id = '${account}'`], at: 'COMMIT' },
+  ],
+  account_stays_closed: {
+    broken: () => [
+      ...change('closed_at = now()', `'Main', 0, NULL, false, true`, empty),
+      ...change('closed_at = NULL', `'Main', 0, NULL, false, false`, empty),
+    ],
+  },
+  entries_are_in_open_accounts: [
+    {
+      broken: () => [...change('frozen_at = now()', `'Main', 0, NULL, true, false`), ...move(account, bobsAccount, 5)],
+    },
+    {
+      broken: () => [
+        ...change('closed_at = now()', `'Main', 0, NULL, false, true`, empty),
+        // There and back: the balance is nothing at every moment that the account itself is asked.
+        `UPDATE account SET entry_count = entry_count + 1 WHERE id = '${empty}'`,
+        `UPDATE account SET balance = balance - 5, entry_count = entry_count + 1 WHERE id = '${account}'`,
+        transferRow('01a1fe7e-aaab-7000-a64c-cfba811c31df', account, empty, 5),
+        entryRows('01a1fe7e-aaab-7000-a64c-cfba811c31df', account, empty, 5).replace(
+          ', balance\n',
+          `, balance + CASE id WHEN '${empty}' THEN 5 ELSE 0 END\n`,
+        ),
+      ],
+    },
+  ],
+  pending_transfer_is_reserved: [
+    { broken: () => pend().filter((sql) => sql.includes('INTO transfer')), at: 'COMMIT' },
+    // On one side only.
+    { broken: () => pend().filter((sql) => !/pending_in|'in'/.test(sql)), at: 'COMMIT' },
+  ],
+  account_is_its_reservations: [
+    { broken: () => [`UPDATE account SET pending_out = pending_out + 1 WHERE id = '${account}'`], at: 'COMMIT' },
+    { broken: () => pend().slice(1), at: 'COMMIT' },
+  ],
+  account_begins_without_reservations: {
+    broken: () => [accountRow('currency, user_id, pending_in', `'EUR', '${alice}', 5`)],
+    at: 'COMMIT',
+    raises: 'account_is_its_reservations',
+  },
+  reservation_is_in_its_account: { broken: () => pend().slice(2), at: 'COMMIT', raises: 'account_is_its_reservations' },
+  reservation_is_of_its_transfer: [
+    // Of another amount, on the other side, for longer, and one that is taken away although nothing became of the transfer.
+    {
+      broken: () => pend().map((sql) => (sql.includes('INTO transfer') ? sql.replace(', 100,', ', 101,') : sql)),
+      at: 'COMMIT',
+    },
+    {
+      broken: () =>
+        pend().map((sql) => (sql.includes('INTO transfer') ? sql.replace(later, '2101-01-01T00:00:00Z') : sql)),
+      at: 'COMMIT',
+    },
+    { broken: () => [...reserve(-100), `DELETE FROM reservation WHERE transfer_id = '${waiting}'`], at: 'COMMIT' },
+  ],
+  reservation_amount_is_positive: { broken: () => [reservationRow(newId(), account, 'out', 0)] },
+  settlement_is_whole: [
+    // Of a direct transfer, of more than was pending, without its entries, and with what is still reserved.
+    {
+      broken: () => {
+        const id = newId();
+        return [...move(account, bobsAccount, 5, 'transfer', id), settlementRow(id, 'voided', null)];
+      },
+      at: 'COMMIT',
+    },
+    {
+      broken: () => {
+        const id = newId();
+        return [...pend(id), ...resolve(id, 'posted', 101)];
+      },
+      at: 'COMMIT',
+    },
+    { broken: () => [settlementRow(waiting, 'voided', null)], at: 'COMMIT' },
+    {
+      broken: () => resolve(waiting, 'posted', 50).filter((sql) => !/INTO entry|balance [-+]/.test(sql)),
+      at: 'COMMIT',
+    },
+  ],
+  settlement_amount_is_what_was_posted: [
+    { broken: () => [settlementRow(newId(), 'posted', null)] },
+    { broken: () => [settlementRow(newId(), 'posted', 0)] },
+    { broken: () => [settlementRow(newId(), 'voided', 5)] },
+  ],
+  settlement_is_by_somebody: [
+    { broken: () => [settlementRow(newId(), 'voided', null, null)] },
+    { broken: () => [settlementRow(newId(), 'expired', null)] },
+  ],
+  transfer_of_people_may_be_pending: {
+    broken: () => pend().map((sql) => sql.replace(`'transfer',`, `'deposit',`)),
+  },
+  transfer_that_reverses_says_what: [
+    { broken: () => move(bobsAccount, account, 5, 'reversal') },
+    { broken: () => reverse(100).map((sql) => sql.replace(`'reversal'`, `'transfer'`)) },
+    { broken: () => reverse(100, { seq: 0 }) },
+  ],
+  reversal_continues: [
+    { broken: () => reverse(40, { total: 50 }) },
+    { broken: () => reverse(40, { seq: 2 }) },
+    { broken: () => reverse(40, { back: false }) },
+  ],
+  'exceeds-remaining': { broken: () => reverse(101) },
+  reversal_exists: {
+    broken: () => {
+      const [first, second] = [reverse(40), reverse(40)];
+      const id = /'([0-9a-f-]{36})', 'transfer'/.exec(first.join())![1]!;
+      const other = /'([0-9a-f-]{36})', 'transfer'/.exec(second.join())![1]!;
+      return [...first, ...second.map((sql) => (sql.includes('reverses_id') ? sql.replace(other, id) : sql))];
+    },
+  },
   account_has_one_owner: [
     { broken: () => [accountRow('currency', `'EUR'`)] },
     { broken: () => [accountRow('currency, user_id, house', `'EUR', '${alice}', 'cash'`)] },
@@ -457,6 +651,14 @@ describe('a rule of the database', () => {
 
   it('lets pass what the service itself would write', async () => {
     expect(await run(move(account, bobsAccount, 5))).toBeNull();
+    const [posted, voided, expired] = [newId(), newId(), newId()];
+    for (const id of [posted, voided, expired]) expect(await run(pend(id))).toBeNull();
+    expect(await run(resolve(posted, 'posted', 40))).toBeNull();
+    expect(await run(resolve(voided, 'voided', null))).toBeNull();
+    expect(await run(resolve(expired, 'expired', null))).toBeNull();
+    expect(await run(reverse(100))).toBeNull();
+    expect(await run(change('overdraft_limit = 5', `'Main', 5, NULL, false, false`))).toBeNull();
+    expect(await run(change('overdraft_limit = 0'))).toBeNull();
     expect(await run(move(cash, account, 5, 'deposit'))).toBeNull();
     expect(await run(changeStock(3, 'received'))).toBeNull();
     expect(await run(place())).toBeNull();

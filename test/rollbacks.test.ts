@@ -33,6 +33,14 @@ interface Case {
 
 const eur = (amount: number) => ({ amount, currency: 'EUR' });
 
+/** A transfer that waits to be posted. */
+async function pending() {
+  const [from, to] = [await make.user({ balance: 100 }), await make.user()];
+  const transfer = { type: 'pending', fromAccountId: from.accountId, toAccountId: to.accountId, amount: eur(60) };
+  const { body } = await from.api.post('/v1/transfers', transfer).expect(201);
+  return { from, to, id: body.id as string };
+}
+
 async function placing(): Promise<Act> {
   const buyer = await make.user({ balance: 5000 });
   const order = make.orderOf(buyer, [await make.sku(3), { skuId: await make.sku(3), quantity: 2 }]);
@@ -75,6 +83,51 @@ const boundaries: Record<string, Case> = {
     prepare: async () => {
       const [{ api }, { accountId }] = [await make.operator(), await make.user()];
       return () => api.post('/v1/deposits', { accountId, amount: eur(60) });
+    },
+  },
+  'AccountsService.edit': {
+    last: 'INSERT account_change',
+    prepare: async () => {
+      const [{ api }, { accountId }] = [await make.operator(), await make.user()];
+      return () => api.patch(`/v1/accounts/${accountId}`, { overdraftLimit: eur(60) }).set('if-match', '"1"');
+    },
+  },
+  'AccountsService.close': {
+    last: 'INSERT account_change',
+    prepare: async () => {
+      const { api, accountId } = await make.user();
+      return () => api.post(`/v1/accounts/${accountId}/close`).set('if-match', '"1"');
+    },
+  },
+  'PendingTransfersService.post': {
+    last: 'INSERT entry',
+    prepare: async () => {
+      const { from, id } = await pending();
+      return () => from.api.post(`/v1/transfers/${id}/post`, { amount: eur(40) });
+    },
+  },
+  'PendingTransfersService.void': {
+    last: 'INSERT settlement',
+    prepare: async () => {
+      const { from, id } = await pending();
+      return () => from.api.post(`/v1/transfers/${id}/void`);
+    },
+  },
+  'ReversalsService.reverse': {
+    last: 'INSERT entry',
+    prepare: async () => {
+      const { from, to, id } = await pending();
+      await from.api.post(`/v1/transfers/${id}/post`).expect(200);
+      return () => to.api.post(`/v1/transfers/${id}/reversals`, { amount: eur(40) });
+    },
+  },
+  'TransferBatchesService.transferAll': {
+    last: 'INSERT entry',
+    prepare: async () => {
+      const [ada, bob] = [await make.user({ balance: 100 }), await make.user()];
+      const transfer = { fromAccountId: ada.accountId, toAccountId: bob.accountId, amount: eur(30) };
+      const transfers = [transfer, { ...transfer, type: 'pending' }, transfer];
+      return () => ada.api.post('/v1/transfers/batch', { mode: 'partial', transfers });
     },
   },
   'TransfersService.pay': { last: 'INSERT entry', prepare: placing },

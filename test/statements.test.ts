@@ -18,11 +18,23 @@ const figures = {
   'POST /v1/accounts': 8,
   'GET /v1/accounts': 1,
   'GET /v1/accounts/:id': 1,
+  'GET /v1/accounts/:id, with asOf': 2,
   'GET /v1/accounts/:id/entries': 2,
-  'POST /v1/deposits': 15,
-  'POST /v1/transfers': 15,
+  'PATCH /v1/accounts/:id': 6,
+  'POST /v1/accounts/:id/close': 6,
+  'POST /v1/deposits': 5,
+  'POST /v1/transfers': 5,
+  'POST /v1/transfers, pending': 5,
+  'POST /v1/transfers/batch, one': 5,
+  'POST /v1/transfers/batch, fifty': 5,
+  'POST /v1/transfers/preview': 5,
+  'POST /v1/transfers/:id/post': 7,
+  'POST /v1/transfers/:id/void': 7,
+  'POST /v1/transfers/:id/reversals': 7,
+  'GET /v1/transfers': 3,
   'GET /v1/transfers/:id': 1,
-  'POST /v1/products': 18,
+  'GET /v1/transfers/:id, pending': 2,
+  'POST /v1/products': 13,
   'GET /v1/products': 4,
   'GET /v1/products/:id': 4,
   'PATCH /v1/products/:id': 7,
@@ -30,12 +42,12 @@ const figures = {
   'GET /v1/skus/:id': 2,
   'PATCH /v1/skus/:id': 5,
   'GET /v1/skus/:id/stock': 1,
-  'POST /v1/skus/:id/stock-adjustments': 10,
-  'POST /v1/orders, one item': 30,
-  'POST /v1/orders, five items': 30,
+  'POST /v1/skus/:id/stock-adjustments': 6,
+  'POST /v1/orders, one item': 19,
+  'POST /v1/orders, five items': 19,
   'GET /v1/orders': 5,
   'GET /v1/orders/:id': 5,
-  'POST /v1/orders/:id/cancel': 32,
+  'POST /v1/orders/:id/cancel': 22,
   'GET /livez': 0,
 } as const;
 type Endpoint = keyof typeof figures;
@@ -55,6 +67,8 @@ beforeAll(async () => {
   [alice, bob] = [await make.user({ balance: 1_000_000 }), await make.user()];
   const product = await make.product({ onHand: [1000, 1000, 1000, 1000, 1000], price: 10 });
   [skus, productId] = [product.skus, product.id];
+  // The service asks for the accounts of the house once.
+  await make.order(alice, [skus[0]!.id]);
 });
 afterAll(() => service.close());
 
@@ -84,6 +98,11 @@ const place = (items: number) =>
   );
 const eur = (amount: number) => ({ amount, currency: 'EUR' });
 const money = { fromAccountId: '', toAccountId: '', amount: eur(5) };
+const toBob = () => ({ ...money, fromAccountId: alice.accountId, toAccountId: bob.accountId });
+const sent = async (more: object = {}): Promise<string> =>
+  (await alice.api.post('/v1/transfers', { ...toBob(), ...more }).expect(201)).body.id;
+const batchOf = (size: number) =>
+  alice.api.post('/v1/transfers/batch', { mode: 'atomic', transfers: Array.from({ length: size }, toBob) });
 const newSku = (code: string) => ({ code, name: 'One', price: eur(5), onHand: 5 });
 
 /** A request of each endpoint; what it needs is made before. */
@@ -103,13 +122,41 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
   'GET /v1/accounts': async () => () => alice.api.get('/v1/accounts'),
   'GET /v1/accounts/:id': async () => () => alice.api.get(`/v1/accounts/${alice.accountId}`),
   'GET /v1/accounts/:id/entries': async () => () => alice.api.get(`/v1/accounts/${alice.accountId}/entries`),
+  'GET /v1/accounts/:id, with asOf': async () => () =>
+    alice.api.get(`/v1/accounts/${alice.accountId}?asOf=2100-01-01T00:00:00Z`),
+  'PATCH /v1/accounts/:id': async () => () =>
+    operator.api.patch(`/v1/accounts/${alice.accountId}`, { overdraftLimit: eur(5) }).set('if-match', '*'),
+  'POST /v1/accounts/:id/close': async () => {
+    const { id } = (await alice.api.post('/v1/accounts', { currency: 'EUR' }).expect(201)).body;
+    return () => alice.api.post(`/v1/accounts/${id}/close`).set('if-match', '"1"');
+  },
   'POST /v1/deposits': async () => () =>
     operator.api.post('/v1/deposits', { accountId: alice.accountId, amount: eur(5) }),
   'POST /v1/transfers': async () => () =>
     alice.api.post('/v1/transfers', { ...money, fromAccountId: alice.accountId, toAccountId: bob.accountId }),
+  'POST /v1/transfers, pending': async () => () => alice.api.post('/v1/transfers', { ...toBob(), type: 'pending' }),
+  'POST /v1/transfers/batch, one': async () => () => batchOf(1),
+  'POST /v1/transfers/batch, fifty': async () => () => batchOf(50),
+  'POST /v1/transfers/preview': async () => () => alice.api.post('/v1/transfers/preview', toBob()),
+  'POST /v1/transfers/:id/post': async () => {
+    const id = await sent({ type: 'pending' });
+    return () => alice.api.post(`/v1/transfers/${id}/post`);
+  },
+  'POST /v1/transfers/:id/void': async () => {
+    const id = await sent({ type: 'pending' });
+    return () => alice.api.post(`/v1/transfers/${id}/void`);
+  },
+  'POST /v1/transfers/:id/reversals': async () => {
+    const id = await sent();
+    return () => bob.api.post(`/v1/transfers/${id}/reversals`);
+  },
+  'GET /v1/transfers': async () => () => alice.api.get('/v1/transfers'),
   'GET /v1/transfers/:id': async () => {
-    const body = { ...money, fromAccountId: alice.accountId, toAccountId: bob.accountId };
-    const { id } = (await alice.api.post('/v1/transfers', body).expect(201)).body;
+    const id = await sent();
+    return () => alice.api.get(`/v1/transfers/${id}`);
+  },
+  'GET /v1/transfers/:id, pending': async () => {
+    const id = await sent({ type: 'pending' });
     return () => alice.api.get(`/v1/transfers/${id}`);
   },
   'POST /v1/products': async () => () =>
@@ -159,6 +206,7 @@ it.each([
   ['/v1/orders', () => alice, () => place(2).expect(201)],
   ['/v1/products', () => alice, () => make.product({ onHand: [1, 1] })],
   ['/v1/accounts', () => alice, () => alice.api.post('/v1/accounts', { currency: 'EUR' }).expect(201)],
+  ['/v1/transfers', () => alice, () => sent({ type: 'pending' })],
 ] as const)('a page of %s costs the same whatever its size', async (path, who, add) => {
   for (let i = 0; i < 6; i++) await add();
   const { api } = who();

@@ -8,7 +8,7 @@ import {
 } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { map, type Observable } from 'rxjs';
+import { map, type Observable, tap } from 'rxjs';
 import type { z } from 'zod';
 
 type View = z.ZodObject;
@@ -28,6 +28,33 @@ export const Returns = (status: number, view: View, location?: string): MethodDe
 
 /** 201 with the Location of what was made: `path`, a slash and its id. */
 export const ReturnsCreated = (view: View, path: string): MethodDecorator => Returns(201, view, path);
+
+/** Another status of the same route, for bodies that are so. */
+export const AlsoReturns = <V extends View>(
+  status: number,
+  view: V,
+  isSo: (body: z.input<V>) => boolean,
+): MethodDecorator =>
+  applyDecorators(
+    UseInterceptors(new Marked(status, isSo as (body: unknown) => boolean)),
+    ApiResponse({ status, standardSchema: view, description: view.meta()?.description ?? 'Done' }),
+  );
+
+class Marked implements NestInterceptor {
+  constructor(
+    private readonly status: number,
+    private readonly isSo: (body: unknown) => boolean,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const reply = context.switchToHttp().getResponse<FastifyReply>();
+    return next.handle().pipe(
+      tap((body: unknown) => {
+        if (this.isSo(body)) void reply.status(this.status);
+      }),
+    );
+  }
+}
 
 /** 204 without a body. */
 export const ReturnsNothing = (): MethodDecorator =>

@@ -36,6 +36,16 @@ export class AppError extends Error {
     this.retryable = options.retryable ?? false;
     this.version = options.version ?? null;
   }
+
+  /** The same refusal of a part of the body: its pointers begin with that of the part. */
+  within(part: string): AppError {
+    const places = this.errors.map((place) =>
+      place.pointer === undefined ? place : { ...place, pointer: part + place.pointer },
+    );
+    const errors = places.length > 0 ? places : [{ pointer: part, code: this.code }];
+    const { kind, code, message, retryable, cause } = this;
+    return new AppError(kind, code, message, { errors, retryable, cause });
+  }
 }
 
 type Refusal = (code: string, message: string, options?: ErrorOptions) => AppError;

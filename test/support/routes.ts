@@ -25,7 +25,11 @@ export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[
   const images = [{ url: 'https://images.example.com/1.jpg', alt: 'A route' }];
   const profile = { displayName: 'Ada', locale: 'en' };
   const transfer = { fromAccountId: ada.accountId, toAccountId: bob.accountId, amount: price, note: 'Lunch' };
+  const pend = async () =>
+    (await ada.api.post('/v1/transfers', { ...transfer, type: 'pending' }).expect(201)).body as { id: string };
+  const { body: spare } = await ada.api.post('/v1/accounts', { currency: 'EUR' }).expect(201);
   const { body: moved } = await ada.api.post('/v1/transfers', transfer).expect(201);
+  const [posting, voiding] = [await pend(), await pend()];
 
   const route = (name: string, caller: Person, id: string | null, body?: object): Route => {
     const [method, template] = name.split(' ') as [string, string];
@@ -54,8 +58,27 @@ export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[
     route('GET /v1/accounts', ada, null),
     route('GET /v1/accounts/{id}', ada, ada.accountId),
     route('GET /v1/accounts/{id}/entries', ada, ada.accountId),
+    route('PATCH /v1/accounts/{id}', operator, ada.accountId, {
+      name: 'Savings',
+      overdraftLimit: { amount: 500, currency: 'EUR' },
+      maxBalance: { amount: 500_000, currency: 'EUR' },
+      frozen: false,
+      reason: 'Asked for',
+    }),
+    route('POST /v1/accounts/{id}/close', ada, spare.id, { reason: 'Not needed' }),
     route('POST /v1/deposits', operator, null, { accountId: ada.accountId, amount: price, note: 'Cash' }),
-    route('POST /v1/transfers', ada, null, transfer),
+    route('POST /v1/transfers', ada, null, {
+      ...transfer,
+      type: 'pending',
+      expiresInSeconds: 60,
+      conditions: { from: { ifAvailableAtLeast: price } },
+    }),
+    route('GET /v1/transfers', ada, null),
+    route('POST /v1/transfers/preview', ada, null, transfer),
+    route('POST /v1/transfers/batch', ada, null, { mode: 'partial', transfers: [transfer] }),
+    route('POST /v1/transfers/{id}/post', ada, posting.id, { amount: price }),
+    route('POST /v1/transfers/{id}/void', ada, voiding.id),
+    route('POST /v1/transfers/{id}/reversals', bob, moved.id, { amount: price, note: 'Back' }),
     route('GET /v1/transfers/{id}', ada, moved.id),
     route('POST /v1/products', operator, null, {
       slug: 'routes',

@@ -68,7 +68,7 @@ class Types {
   /** The names of the classes and interfaces that declare the member; null when it is unknown. */
   ownersOf(member) {
     const declarations = this.#declarationsOf(member);
-    return declarations && declarations.map(({ parent }) => parent.name?.text);
+    return declarations && declarations.map(({ parent }) => parent?.name?.text);
   }
 
   /** The propagation that `@Transactional()` gives the method which is named here; null when it is not decorated, undefined when it cannot be read. */

@@ -1,36 +1,132 @@
-import { type AppError, invalid } from '../../kernel/errors.ts';
-import { largestAmount, type Money } from '../../kernel/money.ts';
+import { type AppError, conflict, type ErrorPlace, forbidden, invalid } from '../../kernel/errors.ts';
+import { largestAmount, type Money, money } from '../../kernel/money.ts';
+import type { Principal } from '../../kernel/principal.ts';
 
-/** What the rules need to know of an account. */
+/** An account as it is while its row is locked. Amounts are minor units of its currency. */
 export interface AccountState {
   readonly id: string;
+  readonly userId: string | null;
   readonly house: 'cash' | 'sales' | null;
+  readonly name: string;
   readonly currency: string;
+  /** What is posted. */
   readonly balance: bigint;
+  /** What unresolved pending transfers may still take. */
+  readonly pendingOut: bigint;
+  /** What unresolved pending transfers may still bring. */
+  readonly pendingIn: bigint;
+  readonly entryCount: number;
+  readonly overdraftLimit: bigint;
+  /** Null: as much as can be counted. */
+  readonly maxBalance: bigint | null;
+  readonly frozenAt: Date | null;
+  readonly closedAt: Date | null;
+  /** Of the settings. */
+  readonly version: number;
+  /** Counts every change of what is posted or pending. */
+  readonly balanceVersion: number;
+  readonly createdAt: Date;
 }
 
-/** Money that moves from one account to another, and who made it move. */
-export interface Movement {
-  readonly kind: 'deposit' | 'transfer' | 'payment' | 'refund';
-  readonly fromAccountId: string;
-  readonly toAccountId: string;
-  readonly amount: Money;
-  readonly note: string | null;
-  readonly createdById: string;
+/** What a transfer may take from the account. */
+export const availableOf = ({ balance, overdraftLimit, pendingOut }: AccountState): bigint =>
+  balance + overdraftLimit - pendingOut;
+
+/** Whether what it holds, with what is on its way, stays within its limits when so much more comes. */
+export const canHold = ({ balance, pendingIn, maxBalance }: AccountState, more: bigint): boolean =>
+  balance + pendingIn + more <= (maxBalance ?? largestAmount);
+
+/** An account as it is shown: `expired` is what transfers that have expired still count as pending. */
+export function showAccount(account: AccountState, expired: { out: bigint; in: bigint } = { out: 0n, in: 0n }) {
+  const [out, coming] = [account.pendingOut - expired.out, account.pendingIn - expired.in];
+  const shown = (amount: bigint): Money => money(amount, account.currency);
+  return {
+    ...account,
+    balance: shown(account.balance),
+    pending: shown(account.balance + coming - out),
+    available: shown(availableOf({ ...account, pendingOut: out })),
+    overdraftLimit: shown(account.overdraftLimit),
+    maxBalance: account.maxBalance === null ? null : shown(account.maxBalance),
+    status: statusOf(account),
+  };
 }
 
-/** Whether a person may send money there: accounts of the house take part in what the house does only. */
-export const canReceive = ({ house }: AccountState): boolean => house === null;
+function statusOf({ frozenAt, closedAt }: AccountState): 'active' | 'frozen' | 'closed' {
+  if (closedAt !== null) return 'closed';
+  return frozenAt === null ? 'active' : 'frozen';
+}
 
-/** Why the movement may not be made; null when it may. `same-account`, `currency-mismatch`, `insufficient-funds`, `balance-too-large`. */
-export function refuseMovement(from: AccountState, to: AccountState, { amount, currency }: Money): AppError | null {
-  if (from.id === to.id) return invalid('same-account', 'Money cannot be moved from an account to itself.');
-  if (from.currency !== currency || to.currency !== currency)
-    return invalid('currency-mismatch', `Both accounts must be in ${currency}.`);
-  // Money enters the house through cash: its balance is what the outside world has paid in, below zero.
-  if (from.house !== 'cash' && from.balance < amount)
-    return invalid('insufficient-funds', 'The account does not hold that much.');
-  if (to.balance + amount > largestAmount || from.balance - amount < -largestAmount)
-    return invalid('balance-too-large', `A balance cannot go beyond ${largestAmount} minor units.`);
+/** What of the settings is to change; what is not mentioned stays. */
+export interface SettingsPatch {
+  readonly name?: string | undefined;
+  readonly overdraftLimit?: Money | undefined;
+  readonly maxBalance?: Money | null | undefined;
+  readonly frozen?: boolean | undefined;
+}
+
+export type Settings = Pick<AccountState, 'name' | 'overdraftLimit' | 'maxBalance' | 'frozenAt' | 'closedAt'>;
+
+type By = Pick<Principal, 'role'>;
+
+/**
+ * The settings after a change, or why it may not be: account-closed, not-allowed (limits and freezing are an operator's), currency-mismatch, and
+ * insufficient-funds or balance-too-large where a limit does not leave room for what is there.
+ */
+export function changeSettings(account: AccountState, patch: SettingsPatch, by: By, now: Date): Settings | AppError {
+  const refusal = refuseChange(account, patch, by);
+  if (refusal) return refusal;
+  const { name = account.name, overdraftLimit, maxBalance, frozen } = patch;
+  const changed = {
+    ...account,
+    name,
+    overdraftLimit: overdraftLimit?.amount ?? account.overdraftLimit,
+    maxBalance: maxBalance === undefined ? account.maxBalance : (maxBalance?.amount ?? null),
+    frozenAt: frozen === undefined ? account.frozenAt : frozenSince(account, frozen, now),
+  };
+  return refuseLimits(changed) ?? changed;
+}
+
+const frozenSince = ({ frozenAt }: AccountState, frozen: boolean, now: Date): Date | null =>
+  frozen ? (frozenAt ?? now) : null;
+
+function refuseChange({ closedAt, currency }: AccountState, patch: SettingsPatch, { role }: By): AppError | null {
+  if (closedAt !== null) return conflict('account-closed', 'The account is closed.');
+  const { overdraftLimit, maxBalance, frozen } = patch;
+  const isForOperators = [overdraftLimit, maxBalance, frozen].some((member) => member !== undefined);
+  if (isForOperators && role !== 'operator')
+    return forbidden('not-allowed', 'Limits and freezing are decided by an operator.');
+  const other = Object.entries({ overdraftLimit, maxBalance }).find(
+    ([, limit]) => limit && limit.currency !== currency,
+  );
+  return other === undefined ? null : mismatch(currency, `/${other[0]}/currency`);
+}
+
+function refuseLimits(account: AccountState): AppError | null {
+  if (availableOf(account) < 0n)
+    return invalid('insufficient-funds', 'The account is further below zero than that, with what is pending.', {
+      errors: [{ pointer: '/overdraftLimit', code: 'insufficient-funds' }],
+    });
+  if (!canHold(account, 0n))
+    return invalid('balance-too-large', 'The account holds more than that, with what is pending.', {
+      errors: [{ pointer: '/maxBalance', code: 'balance-too-large' }],
+    });
   return null;
 }
+
+/** Why the account cannot be closed; null when it can. `account-closed`, `pending-transfers`, `balance-not-zero`, `account-frozen`. */
+export function refuseClosing(account: AccountState): AppError | null {
+  if (account.closedAt !== null) return conflict('account-closed', 'The account is closed already.');
+  if (account.frozenAt !== null) return conflict('account-frozen', 'The account is frozen.');
+  if (account.pendingOut > 0n || account.pendingIn > 0n)
+    return conflict('pending-transfers', 'Transfers from or to the account are pending.');
+  if (account.balance !== 0n) return conflict('balance-not-zero', 'There is money on the account, or missing from it.');
+  return null;
+}
+
+/** The amount is in another currency than it must be. */
+export const mismatch = (currency: string, pointer?: string): AppError =>
+  invalid('currency-mismatch', `The amount must be in ${currency}.`, placed('currency-mismatch', pointer));
+
+/** Where in the body a refusal has its reason. */
+export const placed = (code: string, pointer?: string): { errors?: readonly ErrorPlace[] } =>
+  pointer ? { errors: [{ pointer, code }] } : {};

@@ -1,31 +1,27 @@
-import { Controller, Get, Post } from '@nestjs/common';
+import { Controller, Get, Patch, Post } from '@nestjs/common';
 import { Idempotent } from '../../http/idempotency.ts';
+import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
 import { Body, Param, Query } from '../../http/input.ts';
-import { Caller, OperatorsOnly, SignedIn } from '../../http/principal.ts';
+import { Caller, SignedIn } from '../../http/principal.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import {
   AccountId,
   AccountPage,
+  AccountPatch,
   AccountQuery,
   AccountView,
+  AsOf,
+  Closing,
   EntryPage,
   EntryQuery,
   NewAccount,
-  NewDeposit,
-  NewTransfer,
-  TransferId,
-  TransferView,
 } from './accounts.schema.ts';
 import { AccountsService } from './accounts.service.ts';
-import { TransfersService } from './transfers.service.ts';
 
 @Controller('v1')
 export class AccountsController {
-  constructor(
-    private readonly accounts: AccountsService,
-    private readonly transfers: TransfersService,
-  ) {}
+  constructor(private readonly accounts: AccountsService) {}
 
   @Post('accounts')
   @SignedIn()
@@ -45,8 +41,8 @@ export class AccountsController {
   @Get('accounts/:id')
   @SignedIn()
   @Returns(200, AccountView)
-  getAccount(@Caller() caller: Principal, @Param('id', AccountId) id: string) {
-    return this.accounts.get(caller, id);
+  getAccount(@Caller() caller: Principal, @Param('id', AccountId) id: string, @Query(AsOf) query: AsOf) {
+    return this.accounts.get(caller, id, query);
   }
 
   @Get('accounts/:id/entries')
@@ -56,26 +52,29 @@ export class AccountsController {
     return this.accounts.listEntries(caller, id, query);
   }
 
-  @Post('deposits')
-  @OperatorsOnly()
-  @Idempotent('required')
-  @ReturnsCreated(TransferView, '/v1/transfers')
-  deposit(@Caller() caller: Principal, @Body(NewDeposit) deposit: NewDeposit) {
-    return this.transfers.deposit(caller, deposit);
+  @Patch('accounts/:id')
+  @SignedIn()
+  @NeedsIfMatch()
+  @Returns(200, AccountView)
+  editAccount(
+    @Caller() caller: Principal,
+    @Param('id', AccountId) id: string,
+    @IfMatch() version: ExpectedVersion,
+    @Body(AccountPatch) patch: AccountPatch,
+  ) {
+    return this.accounts.edit(caller, id, version, patch);
   }
 
-  @Post('transfers')
+  @Post('accounts/:id/close')
   @SignedIn()
-  @Idempotent('required')
-  @ReturnsCreated(TransferView, '/v1/transfers')
-  transfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
-    return this.transfers.transfer(caller, transfer);
-  }
-
-  @Get('transfers/:id')
-  @SignedIn()
-  @Returns(200, TransferView)
-  getTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string) {
-    return this.transfers.get(caller, id);
+  @NeedsIfMatch()
+  @Returns(200, AccountView)
+  closeAccount(
+    @Caller() caller: Principal,
+    @Param('id', AccountId) id: string,
+    @IfMatch() version: ExpectedVersion,
+    @Body(Closing) closing: Closing,
+  ) {
+    return this.accounts.close(caller, id, version, closing);
   }
 }

@@ -3,13 +3,13 @@ import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts'
 import type { Slice } from '../../http/page.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Scope } from '../../kernel/principal.ts';
-import { lockRows } from '../../transactions/locks.ts';
+import type { AccountState, Settings } from './account.ts';
 import type { NewAccount } from './accounts.schema.ts';
 
 @Injectable()
 export class AccountsRepository {
-  // Sql: Prisma has no row locks.
-  constructor(@InjectDatabase() private readonly db: Tables<'account' | 'entry'> & Sql) {}
+  // Sql: Prisma has no statement that writes two tables and none that searches by halves.
+  constructor(@InjectDatabase() private readonly db: Tables<'account' | 'entry' | 'reservation'> & Sql) {}
 
   create(userId: string, account: NewAccount) {
     return this.db.account.create({ data: { id: newId(), userId, ...account } });
@@ -35,36 +35,42 @@ export class AccountsRepository {
     });
   }
 
-  async findHouse(house: 'cash' | 'sales', currency: string): Promise<string | null> {
-    const account = await this.db.account.findUnique({
-      where: { house_currency: { house, currency } },
-      select: { id: true },
+  /** What expired transfers still count as pending, by account and side. */
+  async sumExpired(accountIds: readonly string[], now: Date) {
+    const sums = await this.db.reservation.groupBy({
+      by: ['accountId', 'side'],
+      where: { accountId: { in: [...accountIds] }, expiresAt: { lte: now } },
+      _sum: { amount: true },
     });
-    return account?.id ?? null;
+    return sums.map(({ accountId, side, _sum }) => ({ accountId, side, amount: _sum.amount ?? 0n }));
   }
 
-  /** Locks the accounts in id order until the boundary ends, and gives them by id. */
-  async lock(ids: readonly string[]) {
-    await lockRows(this.db, { account: ids });
-    const accounts = await this.db.account.findMany({ where: { id: { in: [...ids] } } });
-    return new Map(accounts.map((account) => [account.id, account]));
+  /** What the newest entry at or before the moment left. By halves, as the times of entries grow with their numbers. */
+  async balanceAsOf(accountId: string, moment: Date): Promise<bigint> {
+    const [entry] = await this.db.$queryRaw<{ balance: bigint }[]>`
+      WITH RECURSIVE search (low, high) AS (
+        SELECT 0, entry_count FROM account WHERE id = ${accountId}::uuid
+        UNION ALL
+        SELECT CASE WHEN e.created_at <= ${moment} THEN e.seq ELSE s.low END, CASE WHEN e.created_at <= ${moment} THEN s.high ELSE e.seq - 1 END
+        FROM search s JOIN entry e ON e.account_id = ${accountId}::uuid AND e.seq = (s.low + s.high + 1) / 2 WHERE s.low < s.high)
+      SELECT e.balance_after AS balance FROM search s JOIN entry e ON e.account_id = ${accountId}::uuid AND e.seq = s.low
+      WHERE s.low = s.high`;
+    return entry?.balance ?? 0n;
   }
 
-  /** Takes the amount, provided it is there; null when it is not. */
-  async takeFrom(id: string, amount: bigint) {
-    const [account] = await this.db.account.updateManyAndReturn({
-      where: { id, OR: [{ house: 'cash' }, { balance: { gte: amount } }] },
-      data: { balance: { decrement: amount }, entryCount: { increment: 1 } },
-      select: { balance: true, entryCount: true },
-    });
-    return account ?? null;
-  }
-
-  addTo(id: string, amount: bigint) {
-    return this.db.account.update({
-      where: { id },
-      data: { balance: { increment: amount }, entryCount: { increment: 1 } },
-      select: { balance: true, entryCount: true },
-    });
+  /** The next version of the settings, and who made it; whether the account was still as it was. */
+  async change(account: AccountState, settings: Settings, by: { userId: string; reason: string | null }) {
+    const { name, overdraftLimit, maxBalance, frozenAt, closedAt } = settings;
+    const version = account.version + 1;
+    const made = await this.db.$queryRaw<unknown[]>`
+      WITH changed AS (
+        UPDATE account SET name = ${name}, overdraft_limit = ${overdraftLimit}, max_balance = ${maxBalance}, frozen_at = ${frozenAt},
+          closed_at = ${closedAt}, version = ${version}
+        WHERE id = ${account.id}::uuid AND version = ${account.version} AND balance_version = ${account.balanceVersion}
+        RETURNING *)
+      INSERT INTO account_change (account_id, version, name, overdraft_limit, max_balance, is_frozen, is_closed, reason, created_by_id)
+      SELECT id, version, name, overdraft_limit, max_balance, frozen_at IS NOT NULL, closed_at IS NOT NULL, ${by.reason}, ${by.userId}::uuid
+      FROM changed RETURNING version`;
+    return made.length === 1;
   }
 }

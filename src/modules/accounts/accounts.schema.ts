@@ -1,19 +1,31 @@
 import { z } from 'zod';
 import { pageOf, pageQuery } from '../../http/page.ts';
-import { answered, CurrencyCode, idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
+import { CurrencyCode, idIn, idOut, instant, MoneyOut, text } from '../../http/wire.ts';
+import { largestAmount } from '../../kernel/money.ts';
 
 export const AccountId = idIn('acct');
-export const TransferId = idIn('tr');
+const name = text(100, 1);
 
-const note = text(200)
-  .nullish()
-  .meta({ description: 'For people; not interpreted', examples: ['Lunch'] });
+/** Money that comes in and may be nothing: a limit. */
+export const MoneyFromZero = z
+  .strictObject({
+    amount: z
+      .int()
+      .min(0)
+      .max(Number(largestAmount))
+      .meta({ description: 'Minor units of the currency', examples: [50_000] })
+      .transform(BigInt),
+    currency: CurrencyCode,
+  })
+  .meta({
+    id: 'MoneyFromZero',
+    description: 'Nothing or more of one currency',
+    examples: [{ amount: 50_000, currency: 'EUR' }],
+  });
 
 export const NewAccount = z
   .strictObject({
-    name: text(100, 1)
-      .default('Main')
-      .meta({ examples: ['Savings'] }),
+    name: name.default('Main').meta({ description: 'What its owner calls it', examples: ['Savings'] }),
     currency: CurrencyCode,
   })
   .meta({ id: 'NewAccount' });
@@ -24,12 +36,69 @@ export const AccountView = z
     object: z.literal('account').default('account'),
     id: idOut('acct'),
     userId: idOut('usr').nullable().meta({ description: 'The owner; null for an account of the house' }),
-    name: z.string(),
+    name: z.string().meta({ description: 'What its owner calls it', examples: ['Savings'] }),
     currency: z.string().pipe(CurrencyCode),
-    balance: MoneyOut,
+    balance: MoneyOut.meta({ description: 'What is posted' }),
+    pending: MoneyOut.nullable().meta({
+      description: 'What it will be when all that is pending is posted; null with asOf',
+    }),
+    available: MoneyOut.nullable().meta({
+      description: 'What a transfer may take now, overdraft included; null with asOf',
+    }),
+    overdraftLimit: MoneyOut.meta({ description: 'How far below zero it may go' }),
+    maxBalance: MoneyOut.nullable().meta({
+      description: 'What it may hold at most, with what is pending; null without a limit',
+    }),
+    status: z
+      .enum(['active', 'frozen', 'closed'])
+      .meta({ description: 'Nothing is posted from or to one that is not active' }),
+    version: z
+      .int()
+      .meta({ description: 'Of the settings (name, limits, freezing, closing): the ETag', examples: [1] }),
+    balanceVersion: z.int().meta({ description: 'Counts every change of what is posted or pending', examples: [7] }),
     createdAt: instant,
   })
   .meta({ id: 'Account', description: 'Money of one owner in one currency' });
+
+export const AccountPatch = z
+  .strictObject({
+    name: name.optional().meta({ description: 'What its owner calls it', examples: ['Savings'] }),
+    overdraftLimit: MoneyFromZero.optional().meta({ description: 'How far below zero it may go; by operators' }),
+    maxBalance: MoneyFromZero.nullable()
+      .optional()
+      .meta({ description: 'What it may hold at most, with what is pending; null takes the limit away; by operators' }),
+    frozen: z
+      .boolean()
+      .optional()
+      .meta({ description: 'While it is frozen, nothing is posted from it or to it; by operators', examples: [true] }),
+    reason: text(200, 1)
+      .optional()
+      .meta({ description: 'Kept with the change; needed to freeze', examples: ['Under investigation'] }),
+  })
+  .refine(({ frozen, reason }) => frozen !== true || reason !== undefined, {
+    path: ['reason'],
+    error: 'must say why the account is frozen',
+  })
+  .meta({ id: 'AccountPatch' });
+export type AccountPatch = z.infer<typeof AccountPatch>;
+
+export const Closing = z
+  .strictObject({
+    reason: text(200, 1)
+      .nullish()
+      .meta({ description: 'Kept with the change', examples: ['Moved away'] }),
+  })
+  .meta({ id: 'AccountClosing' });
+export type Closing = z.infer<typeof Closing>;
+
+export const AsOf = z.strictObject({
+  asOf: z.iso
+    .datetime({ offset: true })
+    .transform((text) => new Date(text))
+    .optional()
+    .meta({ description: 'The posted balance of that moment, RFC 3339', examples: ['2026-11-21T09:30:00.000Z'] }),
+});
+export type AsOf = z.infer<typeof AsOf>;
 
 export const AccountQuery = z.strictObject(pageQuery);
 export type AccountQuery = z.infer<typeof AccountQuery>;
@@ -50,24 +119,3 @@ export const EntryView = z
 export const EntryQuery = z.strictObject(pageQuery);
 export type EntryQuery = z.infer<typeof EntryQuery>;
 export const EntryPage = pageOf(EntryView).meta({ id: 'EntryPage', description: 'Entries, newest first' });
-
-export const NewTransfer = z
-  .strictObject({ fromAccountId: AccountId, toAccountId: AccountId, amount: MoneyIn, note })
-  .meta({ id: 'NewTransfer' });
-export type NewTransfer = z.infer<typeof NewTransfer>;
-
-export const NewDeposit = z.strictObject({ accountId: AccountId, amount: MoneyIn, note }).meta({ id: 'NewDeposit' });
-export type NewDeposit = z.infer<typeof NewDeposit>;
-
-export const TransferView = z
-  .object({
-    object: z.literal('transfer').default('transfer'),
-    id: idOut('tr'),
-    kind: z.enum(['deposit', 'transfer', 'payment', 'refund']),
-    fromAccountId: idOut('acct'),
-    toAccountId: idOut('acct'),
-    amount: MoneyOut,
-    ...answered({ note }),
-    createdAt: instant,
-  })
-  .meta({ id: 'Transfer', description: 'A movement of money between two accounts; it never changes' });

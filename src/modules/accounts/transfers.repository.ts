@@ -1,36 +1,82 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Tables } from '../../database/tables.ts';
-import { newId } from '../../kernel/ids.ts';
+import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
+import type { Slice } from '../../http/page.ts';
 import type { Scope } from '../../kernel/principal.ts';
-import type { Movement } from './account.ts';
+import type { TransferStatus } from './settlement.ts';
 
-/** What an account looks like after its side of the transfer. */
-interface After {
-  readonly balance: bigint;
-  readonly entryCount: number;
+const settlement = { select: { outcome: true, amount: true, createdAt: true } } as const;
+
+/** Whose transfers, of which account, of which status at this moment. */
+export interface TransferFilter extends Scope {
+  readonly accountId?: string | undefined;
+  readonly status?: TransferStatus | undefined;
+  readonly now: Date;
 }
 
 @Injectable()
 export class TransfersRepository {
-  constructor(@InjectDatabase() private readonly db: Tables<'transfer'>) {}
+  // Sql: Prisma would sort all transfers of all accounts where each account has its own in order.
+  constructor(@InjectDatabase() private readonly db: Tables<'transfer' | 'settlement' | 'account'> & Sql) {}
 
-  /** The transfer and its two entries. */
-  create({ amount: { amount, currency }, ...movement }: Movement, from: After, to: After) {
-    const entry = (accountId: string, signed: bigint, after: After) => ({
-      accountId,
-      seq: after.entryCount,
-      amount: signed,
-      balanceAfter: after.balance,
-    });
-    const entries = [entry(movement.fromAccountId, -amount, from), entry(movement.toAccountId, amount, to)];
-    return this.db.transfer.create({
-      data: { id: newId(), ...movement, amount, currency, entries: { createMany: { data: entries } } },
+  /** A transfer in which one of the owner's accounts is on this side. */
+  find({ userId }: Scope, id: string, side: 'sender' | 'receiver' | 'either') {
+    const [sent, received] = [{ fromAccount: { userId } }, { toAccount: { userId } }];
+    const mine = { sender: [sent], receiver: [received], either: [sent, received] }[side];
+    const where = userId === undefined ? { id } : { id, OR: mine as [] };
+    return this.db.transfer.findFirst({ where });
+  }
+
+  /** What became of a pending transfer; null as long as nothing did. */
+  findSettlement(transferId: string) {
+    return this.db.settlement.findUnique({ where: { transferId }, ...settlement });
+  }
+
+  /** The transfer with what became of it, which is asked for where it was pending. */
+  async settled<T extends { readonly id: string; readonly expiresAt: Date | null }>(transfer: T) {
+    return { ...transfer, settlement: transfer.expiresAt && (await this.findSettlement(transfer.id)) };
+  }
+
+  /** The newest reversal of a transfer. */
+  findLastReversal(reversesId: string) {
+    return this.db.transfer.findFirst({
+      where: { reversesId },
+      orderBy: { reversalSeq: 'desc' },
+      select: { reversalSeq: true, reversedTotal: true },
     });
   }
 
-  /** A transfer that one of the owner's accounts takes part in. */
-  find({ userId }: Scope, id: string) {
-    const mine = userId === undefined ? {} : { OR: [{ fromAccount: { userId } }, { toAccount: { userId } }] };
-    return this.db.transfer.findFirst({ where: { id, ...mine } });
+  /** Newest first: of each account as many as a page takes, from either side, and of those the newest. */
+  async list(filter: TransferFilter, { after, take }: Slice<string>) {
+    const { now } = filter;
+    const [userId, accountId, status] = [filter.userId ?? null, filter.accountId ?? null, filter.status ?? null];
+    const wasPending = status !== null && status !== 'posted';
+    const ids = await this.db.$queryRaw<{ id: string }[]>`
+      SELECT DISTINCT t.id FROM account a CROSS JOIN LATERAL (
+        (SELECT t.id FROM transfer t LEFT JOIN settlement s ON s.transfer_id = t.id
+         WHERE t.from_account_id = a.id AND (${after}::uuid IS NULL OR t.id < ${after}::uuid) AND (NOT ${wasPending} OR t.expires_at IS NOT NULL)
+           AND (${status}::text IS NULL OR ${status}::text = CASE WHEN t.expires_at IS NULL THEN 'posted'
+             ELSE coalesce(s.outcome::text, CASE WHEN t.expires_at <= ${now} THEN 'expired' ELSE 'pending' END) END)
+         ORDER BY t.id DESC LIMIT ${take})
+        UNION ALL
+        (SELECT t.id FROM transfer t LEFT JOIN settlement s ON s.transfer_id = t.id
+         WHERE t.to_account_id = a.id AND (${after}::uuid IS NULL OR t.id < ${after}::uuid) AND (NOT ${wasPending} OR t.expires_at IS NOT NULL)
+           AND (${status}::text IS NULL OR ${status}::text = CASE WHEN t.expires_at IS NULL THEN 'posted'
+             ELSE coalesce(s.outcome::text, CASE WHEN t.expires_at <= ${now} THEN 'expired' ELSE 'pending' END) END)
+         ORDER BY t.id DESC LIMIT ${take})) AS t
+      WHERE (${userId}::uuid IS NULL OR a.user_id = ${userId}::uuid) AND (${accountId}::uuid IS NULL OR a.id = ${accountId}::uuid)
+      ORDER BY t.id DESC LIMIT ${take}`;
+    return this.db.transfer.findMany({
+      where: { id: { in: ids.map(({ id }) => id) } },
+      include: { settlement },
+      orderBy: { id: 'desc' },
+    });
+  }
+
+  async findHouse(house: 'cash' | 'sales', currency: string): Promise<string | null> {
+    const account = await this.db.account.findUnique({
+      where: { house_currency: { house, currency } },
+      select: { id: true },
+    });
+    return account?.id ?? null;
   }
 }

@@ -1,0 +1,86 @@
+import type { AccountState } from './account.ts';
+import type { Movement } from './ledger.ts';
+
+/** An account as it was locked and as it is to be. */
+export interface Change {
+  readonly before: AccountState;
+  readonly after: AccountState;
+}
+
+/** One side of a transfer as an account will have it. */
+export interface EntryRow {
+  readonly accountId: string;
+  readonly seq: number;
+  readonly transferId: string;
+  readonly amount: bigint;
+  readonly balanceAfter: bigint;
+}
+
+/** What a pending transfer reserves on one account. */
+export interface ReservationRow {
+  readonly transferId: string;
+  readonly accountId: string;
+  readonly side: 'out' | 'in';
+  readonly amount: bigint;
+  readonly expiresAt: Date;
+}
+
+/** All that is written for some transfers. */
+export interface Pages {
+  readonly changes: readonly Change[];
+  readonly movements: readonly Movement[];
+  readonly entries: readonly EntryRow[];
+  readonly reservations: readonly ReservationRow[];
+}
+
+/** What became of a pending transfer. */
+export interface SettlementRow {
+  readonly transferId: string;
+  readonly outcome: 'posted' | 'voided';
+  readonly amount: bigint | null;
+  readonly createdById: string;
+}
+
+// Column by column, as unnest() takes them. Amounts as texts: a bigint inside an array is not passed on as what it is.
+
+export const changeColumns = (changes: readonly Change[]) => ({
+  ids: changes.map(({ after }) => after.id),
+  seenVersions: changes.map(({ before }) => before.version),
+  seen: changes.map(({ before }) => before.balanceVersion),
+  balances: changes.map(({ after }) => `${after.balance}`),
+  out: changes.map(({ after }) => `${after.pendingOut}`),
+  in: changes.map(({ after }) => `${after.pendingIn}`),
+  entryCounts: changes.map(({ after }) => after.entryCount),
+  versions: changes.map(({ after }) => after.balanceVersion),
+});
+
+export const movementColumns = (movements: readonly Movement[]) => ({
+  ids: movements.map(({ id }) => id),
+  kinds: movements.map(({ kind }) => kind),
+  from: movements.map(({ fromAccountId }) => fromAccountId),
+  to: movements.map(({ toAccountId }) => toAccountId),
+  amounts: movements.map(({ amount }) => `${amount.amount}`),
+  currencies: movements.map(({ amount }) => amount.currency),
+  notes: movements.map(({ note }) => note),
+  by: movements.map(({ by }) => by.userId),
+  expiring: movements.map(({ expiresAt }) => expiresAt?.toISOString() ?? null),
+  reverses: movements.map(({ reverses }) => reverses?.id ?? null),
+  seqs: movements.map(({ reverses }) => reverses?.seq ?? null),
+  totals: movements.map(({ reverses }) => reverses?.total.toString() ?? null),
+});
+
+export const entryColumns = (entries: readonly EntryRow[]) => ({
+  accounts: entries.map(({ accountId }) => accountId),
+  seqs: entries.map(({ seq }) => seq),
+  transfers: entries.map(({ transferId }) => transferId),
+  amounts: entries.map(({ amount }) => `${amount}`),
+  balances: entries.map(({ balanceAfter }) => `${balanceAfter}`),
+});
+
+export const reservationColumns = (reservations: readonly ReservationRow[]) => ({
+  transfers: reservations.map(({ transferId }) => transferId),
+  accounts: reservations.map(({ accountId }) => accountId),
+  sides: reservations.map(({ side }) => side),
+  amounts: reservations.map(({ amount }) => `${amount}`),
+  expiring: reservations.map(({ expiresAt }) => expiresAt.toISOString()),
+});

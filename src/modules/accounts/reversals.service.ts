@@ -1,0 +1,38 @@
+import { Injectable } from '@nestjs/common';
+import { AppError } from '../../kernel/errors.ts';
+import type { Principal } from '../../kernel/principal.ts';
+import { Transactional } from '../../transactions/transactional.ts';
+import { LedgerService } from './ledger.service.ts';
+import { reversalAmount, reversible } from './reversal.ts';
+import { TransfersRepository } from './transfers.repository.ts';
+import type { NewReversal } from './transfers.schema.ts';
+import { direct, showBooked, TransfersService } from './transfers.service.ts';
+
+@Injectable()
+export class ReversalsService {
+  constructor(
+    private readonly transfers: TransfersService,
+    private readonly stored: TransfersRepository,
+    private readonly ledger: LedgerService,
+  ) {}
+
+  /**
+   * Moves back what a transfer has moved, or a part of it; all reversals together never more. By whoever owns the account that received, or
+   * an operator. Throws transfer-not-found, not-posted, not-reversible, exceeds-remaining, and what a transfer throws.
+   */
+  @Transactional()
+  async reverse(by: Principal, id: string, { amount, note }: NewReversal) {
+    const transfer = await this.stored.settled(await this.transfers.findAs(by, id, 'receiver'));
+    const { fromAccountId, toAccountId, currency } = transfer;
+    const books = await this.ledger.open([fromAccountId, toAccountId]);
+    // Every reversal of a transfer holds both accounts: this is the last one before ours.
+    const last = await this.stored.findLastReversal(id);
+    const left = reversible(transfer, last, by);
+    if (left instanceof AppError) throw left;
+    const reversed = reversalAmount(left, currency, amount ?? null);
+    if (reversed instanceof AppError) throw reversed;
+    const back = { from: toAccountId, to: fromAccountId, amount: reversed, note: note ?? null };
+    const reverses = { id, seq: left.seq, total: left.total + reversed.amount };
+    return showBooked(await this.ledger.bookIn(books, { ...direct('reversal', by, back), reverses }));
+  }
+}

@@ -1,0 +1,107 @@
+import { Controller, Get, Post } from '@nestjs/common';
+import { Idempotent } from '../../http/idempotency.ts';
+import { Body, Param, Query } from '../../http/input.ts';
+import { Caller, OperatorsOnly, SignedIn } from '../../http/principal.ts';
+import { AlsoReturns, Returns, ReturnsCreated } from '../../http/returns.ts';
+import type { Principal } from '../../kernel/principal.ts';
+import { PendingTransfersService } from './pending-transfers.service.ts';
+import { ReversalsService } from './reversals.service.ts';
+import { TransferBatchesService } from './transfer-batches.service.ts';
+import {
+  NewDeposit,
+  NewReversal,
+  NewTransfer,
+  NewTransferBatch,
+  Posting,
+  TransferBatchView,
+  TransferId,
+  TransferPage,
+  TransferPreview,
+  TransferQuery,
+  TransferView,
+} from './transfers.schema.ts';
+import { TransfersService } from './transfers.service.ts';
+
+@Controller('v1')
+export class TransfersController {
+  constructor(
+    private readonly transfers: TransfersService,
+    private readonly pending: PendingTransfersService,
+    private readonly reversals: ReversalsService,
+    private readonly batches: TransferBatchesService,
+  ) {}
+
+  @Post('deposits')
+  @OperatorsOnly()
+  @Idempotent('required')
+  @ReturnsCreated(TransferView, '/v1/transfers')
+  deposit(@Caller() caller: Principal, @Body(NewDeposit) deposit: NewDeposit) {
+    return this.transfers.deposit(caller, deposit);
+  }
+
+  @Post('transfers')
+  @SignedIn()
+  @Idempotent('required')
+  @ReturnsCreated(TransferView, '/v1/transfers')
+  transfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
+    return this.transfers.transfer(caller, transfer);
+  }
+
+  @Get('transfers')
+  @SignedIn()
+  @Returns(200, TransferPage)
+  listTransfers(@Caller() caller: Principal, @Query(TransferQuery) query: TransferQuery) {
+    return this.transfers.list(caller, query);
+  }
+
+  @Post('transfers/preview')
+  @SignedIn()
+  @Returns(200, TransferPreview)
+  previewTransfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
+    return this.transfers.preview(caller, transfer);
+  }
+
+  @Post('transfers/batch')
+  @SignedIn()
+  @Idempotent('required')
+  @Returns(201, TransferBatchView)
+  @AlsoReturns(207, TransferBatchView, ({ mode }) => mode === 'partial')
+  transferAll(@Caller() caller: Principal, @Body(NewTransferBatch) batch: NewTransferBatch) {
+    return this.batches.transferAll(caller, batch);
+  }
+
+  @Get('transfers/:id')
+  @SignedIn()
+  @Returns(200, TransferView)
+  getTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string) {
+    return this.transfers.get(caller, id);
+  }
+
+  @Post('transfers/:id/post')
+  @SignedIn()
+  @Idempotent('required')
+  @Returns(200, TransferView)
+  postTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string, @Body(Posting) posting: Posting) {
+    return this.pending.post(caller, id, posting);
+  }
+
+  @Post('transfers/:id/void')
+  @SignedIn()
+  @Idempotent('required')
+  @Returns(200, TransferView)
+  voidTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string) {
+    return this.pending.void(caller, id);
+  }
+
+  @Post('transfers/:id/reversals')
+  @SignedIn()
+  @Idempotent('required')
+  @ReturnsCreated(TransferView, '/v1/transfers')
+  reverseTransfer(
+    @Caller() caller: Principal,
+    @Param('id', TransferId) id: string,
+    @Body(NewReversal) reversal: NewReversal,
+  ) {
+    return this.reversals.reverse(caller, id, reversal);
+  }
+}

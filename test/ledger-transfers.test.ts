@@ -1,0 +1,472 @@
+import { Clock } from '../src/kernel/clock.ts';
+import { newId, showId } from '../src/kernel/ids.ts';
+import { type Api, readAll, startApp, type TestApp } from './support/app.ts';
+import { findMistakes } from './support/books.ts';
+import { makers, type Person, uuidOf } from './support/make.ts';
+
+let service: TestApp;
+let make: ReturnType<typeof makers>;
+let operator: Api;
+let [ada, bob, eve] = [] as unknown as [Person, Person, Person];
+beforeAll(async () => {
+  service = await startApp();
+  make = makers(service);
+  operator = (await make.operator()).api;
+});
+beforeEach(async () => {
+  [ada, bob, eve] = [await make.user({ balance: 1000 }), await make.user({ balance: 1000 }), await make.user()];
+});
+afterEach(async () => {
+  jest.restoreAllMocks();
+  expect(await findMistakes(service.database)).toEqual([]);
+});
+afterAll(() => service.close());
+
+const eur = (amount: number) => ({ amount, currency: 'EUR' });
+const between = (from: Person, to: Person, amount: number, more: object = {}) => ({
+  fromAccountId: from.accountId,
+  toAccountId: to.accountId,
+  amount: eur(amount),
+  ...more,
+});
+const pending = { type: 'pending' };
+const send = (from: Person, to: Person, amount: number, more: object = {}) =>
+  from.api.post('/v1/transfers', between(from, to, amount, more));
+const made = async (from: Person, to: Person, amount: number, more: object = {}): Promise<string> =>
+  (await send(from, to, amount, more).expect(201)).body.id;
+const accountOf = async (person: Person) => (await operator.get(`/v1/accounts/${person.accountId}`).expect(200)).body;
+const balances = async (person: Person) => {
+  const { balance, pending: coming, available } = await accountOf(person);
+  return [balance.amount, coming.amount, available.amount];
+};
+const edit = (person: Person, patch: object) =>
+  operator.patch(`/v1/accounts/${person.accountId}`, patch).set('if-match', '*');
+/** Later than it is, for the service. */
+const passes = (seconds: number): void => {
+  jest.spyOn(service.app.get(Clock), 'now').mockImplementation(() => new Date(Date.now() + seconds * 1000));
+};
+const stored = async (sql: string): Promise<number> =>
+  Number((await service.database.query<{ n: string }>(`SELECT count(*) AS n FROM ${sql}`))[0]?.n);
+
+describe('a pending transfer', () => {
+  it('reserves the amount on both sides and moves nothing', async () => {
+    const { body } = await send(ada, bob, 400, pending).expect(201);
+    expect(body).toMatchObject({ type: 'pending', status: 'pending', postedAmount: null, settledAt: null });
+    expect(new Date(body.expiresAt).getTime() - new Date(body.createdAt).getTime()).toBeGreaterThan(6.9 * 86_400_000);
+    expect(await balances(ada)).toEqual([1000, 600, 600]);
+    expect(await balances(bob)).toEqual([1000, 1400, 1000]);
+    expect((await send(ada, bob, 601).expect(422)).body.code).toBe('insufficient-funds');
+    expect((await ada.api.get(`/v1/transfers/${body.id}`).expect(200)).body).toEqual(body);
+  });
+
+  it('is posted in part, once, and the rest is free again', async () => {
+    const id = await made(ada, bob, 400, pending);
+    const { body } = await ada.api.post(`/v1/transfers/${id}/post`, { amount: eur(150) }).expect(200);
+    expect(body).toMatchObject({ id, status: 'posted', amount: eur(400), postedAmount: eur(150) });
+    expect(body.settledAt).not.toBeNull();
+    expect((await bob.api.get(`/v1/transfers/${id}`).expect(200)).body).toEqual(body);
+    expect(await balances(ada)).toEqual([850, 850, 850]);
+    expect(await balances(bob)).toEqual([1150, 1150, 1150]);
+    for (const path of ['post', 'void'])
+      expect((await ada.api.post(`/v1/transfers/${id}/${path}`).expect(409)).body.code).toBe('already-posted');
+    const entries = (await ada.api.get(`/v1/accounts/${ada.accountId}/entries`).expect(200)).body.data;
+    expect(entries[0]).toMatchObject({ transferId: id, amount: eur(-150), balanceAfter: eur(850) });
+  });
+
+  it('is posted as a whole, by an operator too, and not beyond its amount', async () => {
+    const id = await made(ada, bob, 400, pending);
+    const refused = await ada.api.post(`/v1/transfers/${id}/post`, { amount: eur(401) }).expect(422);
+    expect(refused.body).toMatchObject({ code: 'exceeds-pending', errors: [{ pointer: '/amount/amount' }] });
+    await operator.post(`/v1/transfers/${id}/post`).expect(200);
+    expect(await balances(bob)).toEqual([1400, 1400, 1400]);
+  });
+
+  it('is voided by either side, once', async () => {
+    for (const [n, who] of [ada, bob].entries()) {
+      const id = await made(ada, bob, 400, pending);
+      const { body } = await who.api.post(`/v1/transfers/${id}/void`).expect(200);
+      expect(body).toMatchObject({ status: 'voided', postedAmount: null });
+      for (const path of ['post', 'void'])
+        expect((await ada.api.post(`/v1/transfers/${id}/${path}`).expect(409)).body.code).toBe('already-voided');
+      expect(await balances(ada)).toEqual([1000, 1000, 1000]);
+      expect(await stored(`settlement WHERE outcome = 'voided'`)).toBeGreaterThan(n);
+    }
+  });
+
+  it('is posted by nobody on the other side, and touched by no stranger', async () => {
+    const id = await made(ada, bob, 400, pending);
+    expect((await bob.api.post(`/v1/transfers/${id}/post`).expect(404)).body.code).toBe('transfer-not-found');
+    for (const path of ['post', 'void', 'reversals'])
+      expect((await eve.api.post(`/v1/transfers/${id}/${path}`).expect(404)).body.code).toBe('transfer-not-found');
+    expect(await balances(ada)).toEqual([1000, 600, 600]);
+  });
+
+  it('that has expired is over for everybody, and gives the room to whoever needs it', async () => {
+    const id = await made(ada, bob, 400, { ...pending, expiresInSeconds: 60 });
+    const other = await made(ada, bob, 500, { ...pending, expiresInSeconds: 3600 });
+    passes(61);
+    expect((await ada.api.get(`/v1/transfers/${id}`).expect(200)).body).toMatchObject({
+      status: 'expired',
+      settledAt: null,
+    });
+    expect(await balances(ada)).toEqual([1000, 500, 500]);
+    expect(await balances(bob)).toEqual([1000, 1500, 1000]);
+    const { balanceVersion } = await accountOf(ada);
+    for (const path of ['post', 'void'])
+      expect((await ada.api.post(`/v1/transfers/${id}/${path}`).expect(409)).body.code).toBe('expired');
+    expect(await stored(`settlement WHERE transfer_id = '${uuidOf(id)}'`)).toBe(0);
+
+    // More than is free without it; and its room counts for a condition, whose version is that of before.
+    const conditions = { from: { ifVersion: balanceVersion, ifAvailableAtLeast: eur(500) } };
+    await send(ada, eve, 500, { conditions }).expect(201);
+    expect(await stored(`settlement WHERE transfer_id = '${uuidOf(id)}' AND outcome = 'expired'`)).toBe(1);
+    expect(await balances(ada)).toEqual([500, 0, 0]);
+    expect(await balances(bob)).toEqual([1000, 1500, 1000]);
+    // The other side has its own to give back, when it needs the room.
+    expect(await stored(`reservation WHERE transfer_id = '${uuidOf(id)}'`)).toBe(1);
+    await edit(bob, { maxBalance: eur(1500) }).expect(200);
+    expect(await stored(`reservation WHERE transfer_id = '${uuidOf(id)}'`)).toBe(0);
+    await ada.api.post(`/v1/transfers/${other}/post`).expect(200);
+  });
+
+  it('gives back the room of more expired ones than are written off at once', async () => {
+    const many = Array.from({ length: 250 }, () => between(ada, bob, 4, { ...pending, expiresInSeconds: 60 }));
+    await ada.api.post('/v1/transfers/batch', { mode: 'atomic', transfers: many }).expect(201);
+    expect(await balances(ada)).toEqual([1000, 0, 0]);
+    passes(61);
+    expect(await balances(ada)).toEqual([1000, 1000, 1000]);
+    await send(ada, eve, 1000).expect(201);
+    expect(await stored(`settlement WHERE outcome = 'expired'`)).toBeGreaterThanOrEqual(250);
+  });
+
+  it.each([
+    [{ type: 'pending', expiresInSeconds: 0 }, '/expiresInSeconds'],
+    [{ type: 'pending', expiresInSeconds: 30 * 86_400 + 1 }, '/expiresInSeconds'],
+    [{ type: 'later' }, '/type'],
+    [{ id: 'tr_01h455vb4pex5vsknk084sn0' }, '/id'],
+    [{ id: showId('tr', '01890a5d-ac96-474b-bcce-b302099a8057') }, '/id'],
+    [{ conditions: { from: { ifVersion: -1 } } }, '/conditions/from/ifVersion'],
+  ])('or another cannot be made with %j', async (more, pointer) => {
+    const { body } = await send(ada, bob, 1, more).expect(422);
+    expect([body.code, body.errors[0].pointer]).toEqual(['validation-failed', pointer]);
+  });
+});
+
+describe('the client’s own id', () => {
+  it('names one transfer, whoever sends it again', async () => {
+    const id = showId('tr', newId());
+    expect((await send(ada, bob, 5, { id }).expect(201)).body.id).toBe(id);
+    for (const who of [ada, bob])
+      expect((await send(who, eve, 7, { id }).expect(409)).body.code).toBe('transfer-exists');
+    expect(await balances(ada)).toEqual([995, 995, 995]);
+  });
+});
+
+describe('conditions', () => {
+  it('hold a transfer back unless the account is as was seen', async () => {
+    const { balanceVersion } = await accountOf(ada);
+    await send(ada, bob, 1, { conditions: { from: { ifVersion: balanceVersion } } }).expect(201);
+    const stale = await send(ada, bob, 1, { conditions: { from: { ifVersion: balanceVersion } } }).expect(409);
+    expect(stale.body).toMatchObject({
+      code: 'condition-not-met',
+      errors: [{ pointer: '/conditions/from/ifVersion', code: 'condition-not-met' }],
+    });
+    await send(ada, bob, 1, { conditions: { from: { ifAvailableAtLeast: eur(1000) } } }).expect(409);
+    await send(ada, bob, 1, { conditions: { from: { ifAvailableAtLeast: eur(999) } } }).expect(201);
+  });
+
+  it('tell nobody about the account of somebody else', async () => {
+    for (const path of ['/v1/transfers', '/v1/transfers/preview']) {
+      const body = between(ada, bob, 1, { conditions: { to: { ifAvailableAtLeast: eur(0) } } });
+      const refused = await ada.api.post(path, body).expect(404);
+      expect(refused.body).toMatchObject({ code: 'account-not-found', errors: [{ pointer: '/conditions/to' }] });
+    }
+  });
+});
+
+describe('reversals', () => {
+  it('move back what was received, in parts, and never more', async () => {
+    const id = await made(ada, bob, 400);
+    const first = await bob.api
+      .post(`/v1/transfers/${id}/reversals`, { amount: eur(150), note: 'Too much' })
+      .expect(201);
+    expect(first.body).toMatchObject({
+      kind: 'reversal',
+      fromAccountId: bob.accountId,
+      toAccountId: ada.accountId,
+      amount: eur(150),
+      note: 'Too much',
+      reversal: { reversesId: id, seq: 1, reversedTotal: eur(150) },
+    });
+    expect(first.headers['location']).toBe(`/v1/transfers/${first.body.id}`);
+    expect((await ada.api.get(`/v1/transfers/${first.body.id}`).expect(200)).body).toEqual(first.body);
+    const refused = await bob.api.post(`/v1/transfers/${id}/reversals`, { amount: eur(251) }).expect(422);
+    expect(refused.body.code).toBe('exceeds-remaining');
+    const rest = await operator.post(`/v1/transfers/${id}/reversals`).expect(201);
+    expect(rest.body.reversal).toEqual({ reversesId: id, seq: 2, reversedTotal: eur(400) });
+    expect((await bob.api.post(`/v1/transfers/${id}/reversals`).expect(422)).body.code).toBe('exceeds-remaining');
+    expect(await balances(ada)).toEqual([1000, 1000, 1000]);
+  });
+
+  it('of what was posted of a pending one, once it is', async () => {
+    const id = await made(ada, bob, 400, pending);
+    expect((await bob.api.post(`/v1/transfers/${id}/reversals`).expect(409)).body.code).toBe('not-posted');
+    await ada.api.post(`/v1/transfers/${id}/post`, { amount: eur(100) }).expect(200);
+    const { body } = await bob.api.post(`/v1/transfers/${id}/reversals`).expect(201);
+    expect(body.amount).toEqual(eur(100));
+  });
+
+  it('are for the receiver, within what the receiver has, and not for every kind', async () => {
+    const id = await made(ada, eve, 400);
+    expect((await ada.api.post(`/v1/transfers/${id}/reversals`).expect(404)).body.code).toBe('transfer-not-found');
+    await send(eve, bob, 1).expect(201);
+    expect((await eve.api.post(`/v1/transfers/${id}/reversals`).expect(422)).body.code).toBe('insufficient-funds');
+    const back = await eve.api.post(`/v1/transfers/${id}/reversals`, { amount: eur(399) }).expect(201);
+    expect((await ada.api.post(`/v1/transfers/${back.body.id}/reversals`).expect(409)).body.code).toBe(
+      'not-reversible',
+    );
+
+    const deposit = await operator.post('/v1/deposits', { accountId: ada.accountId, amount: eur(50) }).expect(201);
+    expect((await ada.api.post(`/v1/transfers/${deposit.body.id}/reversals`).expect(409)).body.code).toBe(
+      'not-reversible',
+    );
+    await operator.post(`/v1/transfers/${deposit.body.id}/reversals`).expect(201);
+    expect(await balances(ada)).toEqual([999, 999, 999]);
+  });
+});
+
+describe('limits', () => {
+  it('let an account go below zero as far as it may', async () => {
+    expect((await edit(eve, { overdraftLimit: eur(300) }).expect(200)).body).toMatchObject({
+      overdraftLimit: eur(300),
+      available: eur(300),
+      version: 2,
+    });
+    await send(eve, bob, 300).expect(201);
+    expect((await send(eve, bob, 1).expect(422)).body.code).toBe('insufficient-funds');
+    expect(await balances(eve)).toEqual([-300, -300, 0]);
+    expect((await edit(eve, { overdraftLimit: eur(299) }).expect(422)).body.code).toBe('insufficient-funds');
+  });
+
+  it('keep an account from holding more, also when all is posted', async () => {
+    await edit(bob, { maxBalance: eur(1100) }).expect(200);
+    const id = await made(ada, bob, 60, pending);
+    expect((await send(ada, bob, 41).expect(422)).body.code).toBe('balance-too-large');
+    await send(ada, bob, 40).expect(201);
+    await ada.api.post(`/v1/transfers/${id}/post`).expect(200);
+    expect(await balances(bob)).toEqual([1100, 1100, 1100]);
+    expect((await edit(bob, { maxBalance: eur(1099) }).expect(422)).body.code).toBe('balance-too-large');
+    await edit(bob, { maxBalance: null }).expect(200);
+    await send(ada, bob, 1).expect(201);
+  });
+
+  it('and freezing are an operator’s; the name is also the owner’s', async () => {
+    const path = `/v1/accounts/${ada.accountId}`;
+    const { body, headers } = await ada.api.patch(path, { name: 'Rent' }).set('if-match', '"1"').expect(200);
+    expect([body.name, body.version, headers['etag']]).toEqual(['Rent', 2, '"2"']);
+    for (const patch of [{ overdraftLimit: eur(1) }, { maxBalance: eur(9999) }, { frozen: true, reason: 'Mine' }])
+      expect((await ada.api.patch(path, patch).set('if-match', '*').expect(403)).body.code).toBe('not-allowed');
+    expect((await bob.api.patch(path, { name: 'Mine' }).set('if-match', '*').expect(404)).body.code).toBe(
+      'account-not-found',
+    );
+    const stale = await ada.api.patch(path, { name: 'Late' }).set('if-match', '"1"').expect(412);
+    expect([stale.body.code, stale.headers['etag']]).toEqual(['version-mismatch', '"2"']);
+    await ada.api.patch(path, { name: 'Late' }).expect(428);
+    const changes = await service.database.query(
+      'SELECT version, name, reason FROM account_change WHERE account_id = $1',
+      [uuidOf(ada.accountId)],
+    );
+    expect(changes).toEqual([{ version: 2, name: 'Rent', reason: null }]);
+  });
+
+  it('do not belong to accounts of the house', async () => {
+    const [cash] = await service.database.query<{ id: string }>(
+      `SELECT id FROM account WHERE house = 'cash' AND currency = 'EUR'`,
+    );
+    const { body } = await operator
+      .patch(`/v1/accounts/${showId('acct', cash!.id)}`, { frozen: true, reason: 'Stop' })
+      .set('if-match', '*')
+      .expect(404);
+    expect(body.code).toBe('account-not-found');
+  });
+});
+
+describe('an account that is frozen', () => {
+  it('neither gives nor takes, until it is not', async () => {
+    const waiting = await made(ada, bob, 10, pending);
+    expect((await edit(ada, { frozen: true }).expect(422)).body.errors[0].pointer).toBe('/reason');
+    expect((await edit(ada, { frozen: true, reason: 'Suspected' }).expect(200)).body.status).toBe('frozen');
+    const refused = await send(ada, bob, 1).expect(409);
+    expect(refused.body).toMatchObject({ code: 'account-frozen', errors: [{ pointer: '/fromAccountId' }] });
+    expect((await send(bob, ada, 1).expect(409)).body.errors[0].pointer).toBe('/toAccountId');
+    await send(bob, ada, 1, pending).expect(409);
+    expect((await ada.api.post(`/v1/transfers/${waiting}/post`).expect(409)).body.code).toBe('account-frozen');
+    await operator.post('/v1/deposits', { accountId: ada.accountId, amount: eur(1) }).expect(409);
+    await ada.api.post(`/v1/transfers/${waiting}/void`).expect(200);
+    expect((await edit(ada, { frozen: false }).expect(200)).body.status).toBe('active');
+    await send(ada, bob, 1).expect(201);
+  });
+});
+
+describe('an account that is closed', () => {
+  const close = (who: Api, person: Person, version = '*') =>
+    who.post(`/v1/accounts/${person.accountId}/close`, { reason: 'Moved away' }).set('if-match', version);
+
+  it('was empty, is shown, and takes nothing any more', async () => {
+    expect((await close(ada.api, ada).expect(409)).body.code).toBe('balance-not-zero');
+    const id = await made(ada, eve, 5, pending);
+    expect((await close(eve.api, eve).expect(409)).body.code).toBe('pending-transfers');
+    await ada.api.post(`/v1/transfers/${id}/void`).expect(200);
+    expect((await close(bob.api, eve).expect(404)).body.code).toBe('account-not-found');
+    await close(eve.api, eve, '"7"').expect(412);
+    const { body } = await close(eve.api, eve, '"1"').expect(200);
+    expect(body).toMatchObject({ status: 'closed', version: 2 });
+    expect((await send(ada, eve, 1).expect(409)).body.code).toBe('account-closed');
+    expect((await close(eve.api, eve).expect(409)).body.code).toBe('account-closed');
+    expect((await edit(eve, { name: 'Again' }).expect(409)).body.code).toBe('account-closed');
+    expect((await eve.api.get(`/v1/accounts/${eve.accountId}`).expect(200)).body.status).toBe('closed');
+  });
+
+  it('may have had transfers pending that expired', async () => {
+    await made(ada, eve, 5, { ...pending, expiresInSeconds: 60 });
+    passes(61);
+    expect((await close(eve.api, eve).expect(200)).body.status).toBe('closed');
+  });
+});
+
+describe('a batch', () => {
+  const batch = (mode: string, transfers: object[]) => ada.api.post('/v1/transfers/batch', { mode, transfers });
+
+  it('that is atomic is made as a whole, each after those before it', async () => {
+    const { body } = await batch('atomic', [between(ada, eve, 1000), between(ada, bob, 1, pending)]).expect(422);
+    expect(body).toMatchObject({
+      code: 'insufficient-funds',
+      errors: [{ pointer: '/transfers/1', code: 'insufficient-funds' }],
+    });
+    expect(await balances(eve)).toEqual([0, 0, 0]);
+
+    const done = await batch('atomic', [
+      between(ada, eve, 600),
+      between(ada, bob, 300, pending),
+      between(ada, bob, 100),
+    ]).expect(201);
+    expect(done.body).toMatchObject({ object: 'transfer_batch', mode: 'atomic' });
+    expect(done.body.data.map((one: never) => [one['transfer']['status'], one['refusal']])).toEqual([
+      ['posted', null],
+      ['pending', null],
+      ['posted', null],
+    ]);
+    expect(await balances(ada)).toEqual([300, 0, 0]);
+    const { data } = (await ada.api.get(`/v1/accounts/${ada.accountId}/entries?limit=2`).expect(200)).body;
+    expect(data.map(({ seq, balanceAfter }: never) => [seq, balanceAfter['amount']])).toEqual([
+      [3, 300],
+      [2, 400],
+    ]);
+  });
+
+  it('that is partial makes what may be made and says of the others why not', async () => {
+    const id = showId('tr', newId());
+    const nobodys = 'acct_01h455vb4pex5vsknk084sn02q';
+    const { body } = await batch('partial', [
+      between(ada, eve, 1001),
+      between(ada, eve, 999, { id }),
+      between(bob, eve, 1),
+      { ...between(ada, bob, 1), toAccountId: nobodys },
+      between(ada, bob, 1, { id }),
+      between(ada, bob, 1),
+      between(ada, bob, 1),
+    ]).expect(207);
+    expect(body.data.map((one: never) => one['refusal']?.['code'] ?? one['transfer']['status'])).toEqual([
+      'insufficient-funds',
+      'posted',
+      'account-not-found',
+      'account-not-found',
+      'transfer-exists',
+      'posted',
+      'insufficient-funds',
+    ]);
+    expect(body.data[3].refusal.errors).toEqual([{ pointer: '/transfers/3/toAccountId', code: 'account-not-found' }]);
+    expect(body.data[4].refusal.errors).toEqual([{ pointer: '/transfers/4', code: 'transfer-exists' }]);
+    expect((await ada.api.get(`/v1/transfers/${id}`).expect(200)).body).toEqual(body.data[1].transfer);
+    expect(await balances(ada)).toEqual([0, 0, 0]);
+  });
+
+  it('may be refused in every part, and stores nothing then', async () => {
+    const before = await stored('transfer');
+    await batch('partial', [between(ada, eve, 1001), between(bob, eve, 1)]).expect(207);
+    expect(await stored('transfer')).toBe(before);
+  });
+
+  it('takes a thousand and not one more', async () => {
+    const transfers = Array.from({ length: 1001 }, () => between(ada, eve, 1));
+    expect((await batch('atomic', transfers).expect(422)).body.code).toBe('batch-too-large');
+    const { body } = await batch('atomic', transfers.slice(1)).expect(201);
+    expect(body.data).toHaveLength(1000);
+    expect(await balances(eve)).toEqual([1000, 1000, 1000]);
+    await batch('atomic', []).expect(422);
+  });
+});
+
+describe('a preview', () => {
+  it('says what would come of it, and stores nothing', async () => {
+    const before = await stored('transfer');
+    const id = showId('tr', newId());
+    const { body } = await ada.api.post('/v1/transfers/preview', between(ada, bob, 400, { id })).expect(200);
+    expect(body).toMatchObject({
+      object: 'transfer_preview',
+      transfer: { id, status: 'posted', amount: eur(400) },
+      from: { id: ada.accountId, balance: eur(600), available: eur(600) },
+      to: null,
+    });
+    expect(await stored('transfer')).toBe(before);
+    expect(await balances(ada)).toEqual([1000, 1000, 1000]);
+    await send(ada, bob, 400, { id }).expect(201);
+    const refused = await ada.api.post('/v1/transfers/preview', between(ada, bob, 601)).expect(422);
+    expect(refused.body.code).toBe('insufficient-funds');
+  });
+});
+
+describe('the list of transfers', () => {
+  it('shows one’s own, newest first, by account and by what became of them', async () => {
+    const other = (await ada.api.post('/v1/accounts', { currency: 'EUR' }).expect(201)).body.id;
+    const direct = await made(ada, bob, 1);
+    const waiting = await made(ada, bob, 2, pending);
+    const voided = await made(bob, ada, 3, pending);
+    await bob.api.post(`/v1/transfers/${voided}/void`).expect(200);
+    const own = (await ada.api.post('/v1/transfers', { ...between(ada, bob, 4), toAccountId: other }).expect(201)).body
+      .id;
+    const expired = await made(ada, bob, 5, { ...pending, expiresInSeconds: 60 });
+    await send(bob, eve, 6).expect(201);
+    passes(61);
+    const ids = async (query: string, api = ada.api) =>
+      (await readAll(api, `/v1/transfers${query}`, 2)).map(({ id }) => id);
+    const [deposit] = (await ids('')).slice(-1);
+    expect(await ids('')).toEqual([expired, own, voided, waiting, direct, deposit]);
+    expect(await ids(`?accountId=${other}`)).toEqual([own]);
+    expect(await ids(`?accountId=${bob.accountId}`)).toEqual([]);
+    expect(await ids('?status=pending')).toEqual([waiting]);
+    expect(await ids('?status=expired')).toEqual([expired]);
+    expect(await ids('?status=voided')).toEqual([voided]);
+    expect(await ids('?status=posted')).toEqual([own, direct, deposit]);
+    expect(await ids(`?accountId=${other}`, operator)).toEqual([own]);
+    expect(await ids('', eve.api)).toHaveLength(1);
+  });
+});
+
+describe('a balance as of a moment', () => {
+  it('is what the newest entry at or before it left', async () => {
+    const moments: [string, number][] = [['2020-01-01T00:00:00Z', 0]];
+    for (let n = 1; n <= 9; n++) {
+      const { body } = await send(ada, bob, n).expect(201);
+      moments.push([body.createdAt, (await accountOf(ada)).balance.amount]);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    moments.push(['2100-01-01T00:00:00+01:00', 955]);
+    for (const [asOf, amount] of moments) {
+      const { body } = await ada.api.get(`/v1/accounts/${ada.accountId}?asOf=${encodeURIComponent(asOf)}`).expect(200);
+      expect([asOf, body.balance.amount, body.pending, body.available]).toEqual([asOf, amount, null, null]);
+    }
+    await ada.api.get(`/v1/accounts/${ada.accountId}?asOf=yesterday`).expect(422);
+    await bob.api.get(`/v1/accounts/${ada.accountId}?asOf=2100-01-01T00:00:00Z`).expect(404);
+  });
+});
