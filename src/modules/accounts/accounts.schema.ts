@@ -94,6 +94,7 @@ export type Closing = z.infer<typeof Closing>;
 export const AsOf = z.strictObject({
   asOf: z.iso
     .datetime({ offset: true })
+    .max(40)
     .transform((text) => new Date(text))
     .optional()
     .meta({ description: 'The posted balance of that moment, RFC 3339', examples: ['2026-11-21T09:30:00.000Z'] }),

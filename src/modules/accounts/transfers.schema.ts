@@ -72,7 +72,11 @@ export const NewTransferBatch = z
     transfers: z
       .array(NewTransfer)
       .min(1)
-      .meta({ description: `At most ${mostTransfers}, decided in their order, each after those before it` }),
+      // More than that is refused by a code of its own, batch-too-large.
+      .meta({
+        description: `At most ${mostTransfers}, decided in their order, each after those before it`,
+        maxItems: mostTransfers,
+      }),
   })
   .meta({ id: 'NewTransferBatch' });
 export type NewTransferBatch = z.infer<typeof NewTransferBatch>;
