@@ -11,6 +11,7 @@ import { followCallers } from './http/consistency.ts';
 import { keepTheDoor } from './http/door.ts';
 import { readJson } from './http/json.ts';
 import { describeApi } from './http/openapi.ts';
+import { explainProblems } from './http/problem-page.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
 import { RateLimits } from './http/rate-limits.ts';
 import { answerUnreadable } from './http/unreadable.ts';
@@ -57,6 +58,7 @@ async function prepareFastify(app: NestFastifyApplication, { mostInFlight }: Con
   boundInFlight(fastify, mostInFlight);
   await app.get(RateLimits).watch(fastify);
   keepTheDoor(fastify);
+  explainProblems(fastify);
   followCallers(fastify, app.get(Consistency));
   fastify.addHook('onSend', async (request, reply) => {
     void reply.header('request-id', request.id);

@@ -1,6 +1,7 @@
 import { Controller, Get, Post } from '@nestjs/common';
 import { Body, Param, Query } from '../../http/input.ts';
 import { Caller, OperatorsOnly, SignedIn } from '../../http/principal.ts';
+import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import {
@@ -43,6 +44,7 @@ export class AccountsController {
   @Get('accounts/:id')
   @SignedIn()
   @Returns(200, AccountView)
+  @Refuses('account-not-found')
   getAccount(@Caller() caller: Principal, @Param('id', AccountId) id: string) {
     return this.accounts.get(caller, id);
   }
@@ -50,6 +52,7 @@ export class AccountsController {
   @Get('accounts/:id/entries')
   @SignedIn()
   @Returns(200, EntryPage)
+  @Refuses('account-not-found')
   listEntries(@Caller() caller: Principal, @Param('id', AccountId) id: string, @Query(EntryQuery) query: EntryQuery) {
     return this.accounts.listEntries(caller, id, query);
   }
@@ -57,6 +60,7 @@ export class AccountsController {
   @Post('deposits')
   @OperatorsOnly()
   @ReturnsCreated(TransferView, '/v1/transfers')
+  @Refuses('account-not-found', 'house-account-not-found', 'currency-mismatch', 'balance-too-large', 'entry-exists')
   deposit(@Caller() caller: Principal, @Body(NewDeposit) deposit: NewDeposit) {
     return this.transfers.deposit(caller, deposit);
   }
@@ -64,6 +68,14 @@ export class AccountsController {
   @Post('transfers')
   @SignedIn()
   @ReturnsCreated(TransferView, '/v1/transfers')
+  @Refuses(
+    'account-not-found',
+    'same-account',
+    'currency-mismatch',
+    'insufficient-funds',
+    'balance-too-large',
+    'entry-exists',
+  )
   transfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
     return this.transfers.transfer(caller, transfer);
   }
@@ -71,6 +83,7 @@ export class AccountsController {
   @Get('transfers/:id')
   @SignedIn()
   @Returns(200, TransferView)
+  @Refuses('transfer-not-found')
   getTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string) {
     return this.transfers.get(caller, id);
   }
