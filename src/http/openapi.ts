@@ -61,6 +61,14 @@ const everyAnswer = {
   RateLimit: { $ref: '#/components/headers/RateLimit' },
 };
 const links = { Link: { $ref: '#/components/headers/Link' } };
+const applied = { 'Preference-Applied': { $ref: '#/components/headers/PreferenceApplied' } };
+const preferParameter: Parameter = {
+  name: 'Prefer',
+  in: 'header',
+  required: false,
+  description: '`return=minimal` (RFC 7240): the answer is without a body, 204 instead of 200',
+  schema: { type: 'string', examples: ['return=minimal'] },
+};
 const tokenParameter: Parameter = {
   name: consistencyToken,
   in: 'header',
@@ -103,6 +111,7 @@ const frame = {
         schema: { ...text, examples: ['"principal";r=11999;t=60'] },
       },
       RetryAfter: { description: 'Seconds until a retry makes sense', schema: { ...text, examples: ['1'] } },
+      PreferenceApplied: { description: 'Where the body was left out as preferred: return=minimal', schema: text },
       WwwAuthenticate: { description: 'Always Bearer', schema: text },
       PresentVersion: { description: 'The version that is there', schema: { ...text, examples: ['"7"'] } },
       Link: {
@@ -128,9 +137,22 @@ function complete(method: string, operation: Operation, shared: Map<string, Json
   const isList = operation.parameters.some(({ name }) => name === 'cursor');
   for (const response of Object.values(operation.responses))
     response['headers'] = { ...(response['headers'] as Json | undefined), ...everyAnswer, ...(isList && links) };
+  if (method !== 'get') offerMinimal(operation);
   const codes = [...impliedCodes(method, operation), ...(operation[refusedWith] ?? [])];
   Object.assign(operation.responses, describeRefusals(codes, everyAnswer, shared));
-  delete operation[refusedWith];
+  Reflect.deleteProperty(operation, refusedWith);
+}
+
+/** Where a write has an answer that can be read again, its body need not be sent. */
+function offerMinimal(operation: Operation): void {
+  const { 200: changed, 201: made } = operation.responses;
+  const answer = changed ?? made;
+  const headers = answer?.['headers'] as Json | undefined;
+  if (answer === undefined || headers === undefined || (changed === undefined && !('Location' in headers))) return;
+  answer['headers'] = { ...headers, ...applied };
+  if (changed !== undefined)
+    operation.responses['204'] = { description: 'Done, and told no more', headers: answer['headers'] };
+  operation.parameters = [...(operation.parameters ?? []), preferParameter];
 }
 
 // `placeOrder` becomes `Place order`.
