@@ -12,6 +12,7 @@ import { answerWithETags } from './http/etags.ts';
 import { keepTheDoor } from './http/door.ts';
 import { readJson } from './http/json.ts';
 import { describeApi } from './http/openapi.ts';
+import { explainProblems } from './http/problem-page.ts';
 import { ProblemFilter } from './http/problem.filter.ts';
 import { RateLimits } from './http/rate-limits.ts';
 import { answerUnreadable } from './http/unreadable.ts';
@@ -58,6 +59,7 @@ async function prepareFastify(app: NestFastifyApplication, { mostInFlight }: Con
   boundInFlight(fastify, mostInFlight);
   await app.get(RateLimits).watch(fastify);
   keepTheDoor(fastify);
+  explainProblems(fastify);
   followCallers(fastify, app.get(Consistency));
   answerWithETags(fastify);
   fastify.addHook('onSend', async (request, reply) => {

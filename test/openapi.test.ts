@@ -4,6 +4,7 @@ import { ModulesContainer } from '@nestjs/core';
 import { Validator } from '@seriousme/openapi-schema-validator';
 import { Ajv2020 } from 'ajv/dist/2020.js';
 import formats from 'ajv-formats';
+import { type ProblemCode, problems } from '../src/http/problems.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { makers } from './support/make.ts';
 
@@ -12,7 +13,7 @@ interface Schema {
   readonly $ref?: string;
   readonly examples?: readonly unknown[];
 }
-type Content = Readonly<Record<string, { readonly schema: Schema }>>;
+type Content = Readonly<Record<string, { readonly schema: Schema; readonly examples?: object }>>;
 interface Response {
   readonly $ref?: string;
   readonly headers?: Readonly<Record<string, unknown>>;
@@ -30,7 +31,11 @@ interface Operation {
 interface Document {
   readonly tags: readonly { name: string }[];
   readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
-  readonly components: { readonly schemas: Readonly<Record<string, Schema>> };
+  readonly components: {
+    readonly schemas: Readonly<Record<string, Schema>>;
+    readonly responses: Readonly<Record<string, Response>>;
+    readonly examples: Readonly<Record<string, { readonly value: { readonly code: string } }>>;
+  };
 }
 interface Route extends Operation {
   readonly path: string;
@@ -69,6 +74,8 @@ const contents = ({ requestBody, responses }: Route): Content[] => [
 ];
 /** What changes a version that was seen. */
 const isEdit = ({ method, path }: Route): boolean => method === 'PATCH' || path.endsWith('/accounts/{id}/close');
+const resolved = (response: Response): Response =>
+  response.$ref === undefined ? response : document.components.responses[response.$ref.split('/').at(-1)!]!;
 const takes = ({ parameters }: Route, place: string): boolean => parameters.some((parameter) => parameter.in === place);
 const roles = ({ security = [] }: Route): string[] => security.flatMap((one) => Object.values(one).flat());
 
@@ -211,8 +218,14 @@ describe('the OpenAPI document', () => {
       Object.values(content).every(({ schema }) => schema.$ref !== undefined);
     expect(except((route) => contents(route).every(isNamed))).toEqual([]);
     const successes = ({ responses }: Route) => Object.entries(responses).filter(([status]) => status.startsWith('2'));
+    // A write may be answered without the body, where its caller prefers that.
+    const isChange = ({ method, responses }: Route) => method !== 'GET' && '200' in responses;
     // Whether all went well is told by the status of a batch.
-    expect(except((route) => successes(route).length === (route.path.endsWith('/batch') ? 2 : 1))).toEqual([]);
+    const hasTwo = (route: Route): boolean => isChange(route) || route.path.endsWith('/batch');
+    expect(except((route) => successes(route).length === (hasTwo(route) ? 2 : 1))).toEqual([]);
+    const asks = ({ parameters }: Route) => parameters.some(({ name }) => name === 'Prefer');
+    const hasPlace = ({ responses }: Route) => 'Location' in (responses['201']?.headers ?? {});
+    expect(except((route) => asks(route) === (isChange(route) || hasPlace(route)))).toEqual([]);
     expect(
       except((route) =>
         successes(route).every(([status, { content }]) => (status === '204') === (content === undefined)),
@@ -220,21 +233,42 @@ describe('the OpenAPI document', () => {
     ).toEqual([]);
   });
 
-  it('says how each operation refuses', () => {
-    const problem = '#/components/responses/Problem';
+  it('says how each operation refuses: with which codes, and with which headers', () => {
+    const codesOf = (route: Route): Map<string, string[]> =>
+      new Map(
+        Object.entries(route.responses)
+          .filter(([status]) => !status.startsWith('2'))
+          .map(([status, response]) => {
+            const { content = {}, headers = {} } = resolved(response);
+            const { schema, examples = {} } = content['application/problem+json']!;
+            expect(schema.$ref).toBe('#/components/schemas/Problem');
+            const codes = Object.keys(examples) as ProblemCode[];
+            expect(codes.map((code) => problems[code].status)).toEqual(codes.map(() => Number(status)));
+            expect('Retry-After' in headers).toBe(codes.some((code) => problems[code].retryable));
+            expect('WWW-Authenticate' in headers).toBe(status === '401');
+            expect('ETag' in headers).toBe(status === '412');
+            return [status, codes];
+          }),
+      );
+    for (const route of routes) expect(Object.keys(route.responses)).not.toContain('default');
+    const tells = (code: string, isPossible: (route: Route) => boolean) =>
+      except((route) => [...codesOf(route).values()].flat().includes(code) === isPossible(route));
+    expect(tells('internal-error', () => true)).toEqual([]);
+    expect(tells('quota-exceeded', () => true)).toEqual([]);
+    expect(tells('transient-contention', () => true)).toEqual([]);
+    expect(tells('invalid-token', ({ security }) => security !== undefined)).toEqual([]);
+    expect(tells('not-allowed', (route) => roles(route).length > 0)).toEqual([]);
+    expect(tells('not-found', (route) => takes(route, 'path'))).toEqual([]);
+    expect(tells('version-mismatch', isEdit)).toEqual([]);
+    expect(tells('malformed-json', ({ method }) => method !== 'GET')).toEqual([]);
+    expect(tells('validation-failed', (route) => route.requestBody !== undefined || takes(route, 'query'))).toEqual([]);
     expect(
-      except(({ responses }) =>
-        Object.entries(responses).every(([status, { $ref }]) => status.startsWith('2') || $ref === problem),
-      ),
+      tells('insufficient-funds', ({ operationId }) => /^(placeOrder|cancelOrder|transfer)$/.test(operationId)),
     ).toEqual([]);
-    const tells = (status: string, isPossible: (route: Route) => boolean) =>
-      except((route) => status in route.responses === isPossible(route));
-    expect(tells('default', () => true)).toEqual([]);
-    expect(tells('401', ({ security }) => security !== undefined)).toEqual([]);
-    expect(tells('403', (route) => roles(route).length > 0)).toEqual([]);
-    expect(tells('404', (route) => takes(route, 'path'))).toEqual([]);
-    expect(tells('412', isEdit)).toEqual([]);
-    expect(tells('422', (route) => route.requestBody !== undefined || takes(route, 'query'))).toEqual([]);
+    for (const [code, { value }] of Object.entries(document.components.examples)) {
+      expect(misfit('/components/schemas/Problem', value)).toBeNull();
+      expect(value.code).toBe(code);
+    }
   });
 
   it('asks for If-Match where something is edited, and nowhere else', () => {

@@ -20,6 +20,7 @@ const steps: Record<string, () => Promise<Outcome>> = {
   format: () => runNode([packaged('prettier', 'bin', 'prettier.cjs'), '--check', '--log-level', 'warn', '.']),
   schema: schemaDrift,
   openapi: () => ownTool('openapi.mts', '--check'),
+  problems: () => ownTool('problems.mts', '--check'),
   config: () => ownTool('config.mts', '--check'),
 };
 

@@ -14,13 +14,13 @@ import {
 } from './idempotency.ts';
 import { type Given, IdempotencyService } from './idempotency.service.ts';
 import type { Signed } from './principal.ts';
-import { answerFor, problemOf } from './problem.ts';
+import { answerFor, bodyOf } from './problem.ts';
 
 type Request = FastifyRequest & Signed;
 
 const nobody = '00000000-0000-0000-0000-000000000000';
 // Of what the route itself has said; the rest belongs to the request that is answered now.
-const kept = ['etag', 'location'] as const;
+const kept = ['etag', 'location', 'preference-applied'] as const;
 // The input was refused before anything was done, so the same key is good for the request as it was meant.
 const notDone = 'validation-failed';
 
@@ -93,5 +93,5 @@ function refusalOf(error: unknown, request: FastifyRequest): StoredAnswer | null
   const answer = answerFor(error);
   const isFinal = answer.status >= 402 && answer.status < 500 && !answer.retryable && answer.code !== notDone;
   if (!isFinal) return null;
-  return { status: answer.status, headers: answer.headers, body: JSON.stringify(problemOf(answer, request)) };
+  return { status: answer.status, headers: answer.headers, body: JSON.stringify(bodyOf(answer, request)) };
 }

@@ -4,7 +4,10 @@ import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
 import { consistencySchema, consistencyToken } from './consistency.ts';
 import { scheme } from './principal.ts';
-import { Problem, titles } from './problem.ts';
+import { exampleProblems, Problem } from './problem.ts';
+import type { ProblemCode } from './problems.ts';
+import { describeRefusals, impliedCodes } from './refusals.ts';
+import { refusedWith } from './refuses.ts';
 
 type Json = Record<string, unknown>;
 
@@ -25,6 +28,7 @@ interface Operation {
   readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
   responses: Record<string, Json>;
   summary?: string;
+  [refusedWith]?: readonly ProblemCode[];
 }
 
 /** The OpenAPI 3.1 document of all routes. The same for the running service, for `openapi.json` and for the check between them. */
@@ -36,19 +40,35 @@ export function describeApi(app: INestApplication): OpenAPIObject {
     standardSchemaConverter: (schema, { schemaType }) => convert(schema as z.ZodType, schemaType, schemas),
   });
   convert(Problem, 'output', schemas);
-  const operations = Object.values(paths).flatMap((path) => Object.values(path) as Operation[]);
-  operations.forEach(complete);
-  const tags = new Set(operations.flatMap(({ tags }) => tags ?? []));
+  const operations = Object.values(paths).flatMap((path) => Object.entries(path) as [string, Operation][]);
+  const responses = new Map<string, Json>();
+  for (const [method, operation] of operations) complete(method, operation, responses);
+  const tags = new Set(operations.flatMap(([, { tags }]) => tags ?? []));
   // Ours, not those that Nest has made of them: it writes `const` and `examples` as OpenAPI 3.0 did.
-  const ordered = Object.fromEntries([...schemas].sort(([a], [b]) => (a < b ? -1 : 1)));
-  const components = { ...frame.components, schemas: ordered } as OpenAPIObject['components'] & object;
+  const named = { schemas: ordered(schemas), responses: ordered(responses), examples: exampleProblems() };
+  const components = { ...frame.components, ...named } as OpenAPIObject['components'] & object;
   return { ...frame, tags: [...tags].map((name) => ({ name })), paths, components };
 }
 
+const ordered = (named: Map<string, Json>) => Object.fromEntries([...named].sort(([a], [b]) => (a < b ? -1 : 1)));
+
 const text = { type: 'string' };
 const requestId = { 'Request-Id': { $ref: '#/components/headers/RequestId' } };
-const everyAnswer = { ...requestId, [consistencyToken]: { $ref: '#/components/headers/ConsistencyToken' } };
+const everyAnswer = {
+  ...requestId,
+  [consistencyToken]: { $ref: '#/components/headers/ConsistencyToken' },
+  'RateLimit-Policy': { $ref: '#/components/headers/RateLimitPolicy' },
+  RateLimit: { $ref: '#/components/headers/RateLimit' },
+};
 const links = { Link: { $ref: '#/components/headers/Link' } };
+const applied = { 'Preference-Applied': { $ref: '#/components/headers/PreferenceApplied' } };
+const preferParameter: Parameter = {
+  name: 'Prefer',
+  in: 'header',
+  required: false,
+  description: '`return=minimal` (RFC 7240): the answer is without a body, 204 instead of 200',
+  schema: { type: 'string', examples: ['return=minimal'] },
+};
 const tokenParameter: Parameter = {
   name: consistencyToken,
   in: 'header',
@@ -56,7 +76,6 @@ const tokenParameter: Parameter = {
   description: 'The one received last: the answer shows at least what was stored by then',
   schema: consistencySchema,
 };
-const problem = { $ref: '#/components/responses/Problem' };
 
 const frame = {
   openapi: '3.1.0',
@@ -81,6 +100,20 @@ const frame = {
     },
     headers: {
       RequestId: { description: 'Names the request in our logs; your own, when you sent one', schema: text },
+      RateLimitPolicy: {
+        description:
+          'The quotas that this request counts in: `q` requests in a window of `w` seconds, on this instance',
+        schema: { ...text, examples: ['"principal";q=12000;w=60'] },
+      },
+      RateLimit: {
+        description:
+          'What is left of each: `r` requests for `t` seconds. Absent where a request was turned away uncounted',
+        schema: { ...text, examples: ['"principal";r=11999;t=60'] },
+      },
+      RetryAfter: { description: 'Seconds until a retry makes sense', schema: { ...text, examples: ['1'] } },
+      PreferenceApplied: { description: 'Where the body was left out as preferred: return=minimal', schema: text },
+      WwwAuthenticate: { description: 'Always Bearer', schema: text },
+      PresentVersion: { description: 'The version that is there', schema: { ...text, examples: ['"7"'] } },
       Link: {
         description:
           'RFC 8288, relative: `rel="next"` is the next page, absent on the last; `rel="first"` the first with the same filter and limit',
@@ -93,48 +126,33 @@ const frame = {
         schema: consistencySchema,
       },
     },
-    responses: {
-      Problem: {
-        description: 'Refused or failed',
-        headers: {
-          ...everyAnswer,
-          'Retry-After': { description: 'With 503: seconds until a retry makes sense', schema: text },
-          'WWW-Authenticate': { description: 'With 401: Bearer', schema: text },
-        },
-        content: { 'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } } },
-      },
-    },
   },
 };
 
 /** Adds what follows from what the operation takes: its title, its refusals, and the headers that every answer has. */
-function complete(operation: Operation): void {
+function complete(method: string, operation: Operation, shared: Map<string, Json>): void {
   for (const { schema } of operation.parameters ?? []) modernise(schema);
   operation.parameters = [...(operation.parameters ?? []), tokenParameter];
   operation.summary = titleOf(operation.operationId);
   const isList = operation.parameters.some(({ name }) => name === 'cursor');
   for (const response of Object.values(operation.responses))
     response['headers'] = { ...(response['headers'] as Json | undefined), ...everyAnswer, ...(isList && links) };
-  const refusals = refusalsOf(operation).map((status) => [status, { ...problem, description: titles[status] }]);
-  operation.responses = { ...operation.responses, ...(Object.fromEntries(refusals) as Json), default: problem };
+  if (method !== 'get') offerMinimal(operation);
+  const codes = [...impliedCodes(method, operation), ...(operation[refusedWith] ?? [])];
+  Object.assign(operation.responses, describeRefusals(codes, everyAnswer, shared));
+  Reflect.deleteProperty(operation, refusedWith);
 }
 
-function refusalsOf({ parameters = [], requestBody, security = [] }: Operation): number[] {
-  const takes = (place: string, name?: string): boolean =>
-    parameters.some((parameter) => parameter.in === place && (name === undefined || parameter.name === name));
-  const roles = security.flatMap((requirement) => Object.values(requirement).flat());
-  const isEdit = takes('header', 'If-Match');
-  const hasInput = requestBody !== undefined || takes('query');
-  const refusals: [status: number, isPossible: boolean][] = [
-    [400, true],
-    [401, security.length > 0],
-    [403, roles.length > 0],
-    [404, takes('path')],
-    [412, isEdit],
-    [422, hasInput],
-    [428, isEdit],
-  ];
-  return refusals.filter(([, isPossible]) => isPossible).map(([status]) => status);
+/** Where a write has an answer that can be read again, its body need not be sent. */
+function offerMinimal(operation: Operation): void {
+  const { 200: changed, 201: made } = operation.responses;
+  const answer = changed ?? made;
+  const headers = answer?.['headers'] as Json | undefined;
+  if (answer === undefined || headers === undefined || (changed === undefined && !('Location' in headers))) return;
+  answer['headers'] = { ...headers, ...applied };
+  if (changed !== undefined)
+    operation.responses['204'] = { description: 'Done, and told no more', headers: answer['headers'] };
+  operation.parameters = [...(operation.parameters ?? []), preferParameter];
 }
 
 // `placeOrder` becomes `Place order`.

@@ -1,7 +1,7 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { Answered } from './idempotency.interceptor.ts';
-import { answerFor, problemOf } from './problem.ts';
+import { answerFor, bodyOf } from './problem.ts';
 
 /** Answers everything thrown as application/problem+json, and logs what is our own fault. */
 @Catch()
@@ -20,6 +20,6 @@ export class ProblemFilter implements ExceptionFilter {
     if (answer.status === 503) this.logger.warn({ err: thrown, code: answer.code }, 'request refused');
     // What the router refuses passes no hook: the id is sent from here.
     void reply.status(answer.status).headers({ ...answer.headers, 'request-id': request.id });
-    void reply.type('application/problem+json').send(problemOf(answer, request));
+    void reply.type('application/problem+json').send(bodyOf(answer, request));
   }
 }

@@ -3,18 +3,20 @@ import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { TransactionExpiredError } from '../database/errors.ts';
 import { databaseFailure, isUnreachable } from '../database/failures.ts';
-import { AppError, conflict, type ErrorKind, invalid, unavailable } from '../kernel/errors.ts';
+import { AppError, conflict, invalid, unavailable } from '../kernel/errors.ts';
 import {
   CommitOutcomeUnknownError,
   ConnectionLostError,
   LockUnavailableError,
   TransactionConflictError,
 } from '../transactions/errors.ts';
+import type { KnownProblem } from './known-problem.ts';
+import { type ProblemCode, problemOf, problems, typeOf } from './problems.ts';
 
 /** RFC 9457, with a stable `code`, whether a retry makes sense, and the places of the input that were refused. */
 export const Problem = z
   .object({
-    type: z.string().meta({ examples: ['urn:holdfast:problem:insufficient-funds'] }),
+    type: z.string().meta({ description: 'Where the code is explained', examples: ['/problems#insufficient-funds'] }),
     title: z.string(),
     status: z.int(),
     detail: z.string(),
@@ -40,7 +42,16 @@ export const Problem = z
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof Problem>;
 
-/** A refusal by HTTP itself (a header, a media type), with the status it has there. One with `retry-after` may be repeated. */
+/** One answer for each code, as the OpenAPI document shows it. */
+export const exampleProblems = (): Record<string, { summary: string; value: Problem }> =>
+  Object.fromEntries(
+    Object.entries<KnownProblem>(problems).map(([code, { status, title, retryable, meaning }]) => {
+      const rest = { instance: '/v1/…', code, retryable, requestId: 'req_01h455vb4pex5vsknk084sn02q' };
+      return [code, { summary: meaning, value: { type: typeOf(code), title, status, detail: `${title}.`, ...rest } }];
+    }),
+  );
+
+/** A refusal by HTTP itself (a header, a media type). Its status is that of its code in `problems.ts`, and stands here to be read. */
 export class HttpProblem extends Error {
   constructor(
     readonly status: number,
@@ -53,97 +64,54 @@ export class HttpProblem extends Error {
   }
 }
 
-const statuses: Record<ErrorKind, number> = {
-  not_found: 404,
-  conflict: 409,
-  stale: 412,
-  invalid: 422,
-  forbidden: 403,
-  unauthorized: 401,
-  unavailable: 503,
-};
-
-export const titles: Record<number, string> = {
-  400: 'Malformed request',
-  401: 'Not signed in',
-  403: 'Not allowed',
-  404: 'Not found',
-  405: 'Method not allowed',
-  406: 'Not acceptable',
-  408: 'Request too slow',
-  409: 'Conflict',
-  412: 'Changed meanwhile',
-  413: 'Body too large',
-  414: 'URL too long',
-  415: 'Media type not supported',
-  422: 'Input refused',
-  428: 'Precondition required',
-  429: 'Too many requests',
-  431: 'Headers too large',
-  500: 'Internal error',
-  503: 'Unavailable',
-};
-
 export type Answer = Omit<Problem, 'instance' | 'requestId'> & { headers: Readonly<Record<string, string>> };
 
 /** The body of an answer to this request. */
-export const problemOf = ({ headers: _, ...answer }: Answer, { url, id }: FastifyRequest): Problem => ({
+export const bodyOf = ({ headers: _, ...answer }: Answer, { url, id }: FastifyRequest): Problem => ({
   ...answer,
   instance: url.split('?')[0] ?? '',
   requestId: id,
 });
 
-/** The one map from what was thrown to what is answered. What it does not know is a 500 that tells nothing. */
+/**
+ * The one map from what was thrown to what is answered. What it does not know is a 500 that tells nothing, and so is a code that is not
+ * registered: nobody could look it up.
+ */
 export function answerFor(thrown: unknown): Answer {
   // First, because its messages quote the request, which could imitate those of a lost connection.
   const refused = fromFramework(thrown);
   if (refused) return refused;
   const error = explain(thrown);
-  if (error instanceof AppError) {
-    return {
-      ...answer(statuses[error.kind], error.code, error.message, headersOf(error), error.retryable),
-      ...places(error),
-    };
-  }
-  if (error instanceof HttpProblem)
-    return {
-      ...answer(
-        error.status,
-        error.code,
-        error.message,
-        error.headers,
-        'retry-after' in error.headers || isRetryable(error.status),
-      ),
-      ...error.members,
-    };
-  return answer(500, 'internal-error', 'Something went wrong on our side.');
+  if (error instanceof AppError) return { ...answer(error.code, error.message, headersOf(error)), ...places(error) };
+  if (error instanceof HttpProblem) return { ...answer(error.code, error.message, error.headers), ...error.members };
+  return answer('internal-error', ourFault);
 }
 
-function headersOf({ kind, retryable, version }: AppError): Record<string, string> {
-  if (kind === 'unauthorized') return { 'www-authenticate': 'Bearer' };
-  if (kind === 'unavailable' && retryable) return { 'retry-after': '1' };
-  return version === null ? {} : { etag: `"${version}"` };
+const ourFault = 'Something went wrong on our side.';
+
+const headersOf = ({ version }: AppError): Record<string, string> => (version === null ? {} : { etag: `"${version}"` });
+
+const places = (error: AppError) =>
+  error.errors.length > 0 && problemOf(error.code) !== undefined ? { errors: [...error.errors] } : {};
+
+function answer(code: string, detail: string, headers: Readonly<Record<string, string>> = {}): Answer {
+  const known = problemOf(code);
+  if (known === undefined) return answer('internal-error', ourFault);
+  const { title, status, retryable, retryAfter } = known;
+  return {
+    type: typeOf(code),
+    title,
+    status,
+    detail,
+    code,
+    retryable,
+    headers: {
+      ...(status === 401 && { 'www-authenticate': 'Bearer' }),
+      ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
+      ...headers,
+    },
+  };
 }
-
-const isRetryable = (status: number): boolean => status === 429 || status === 503;
-
-const places = (error: AppError) => (error.errors.length > 0 ? { errors: [...error.errors] } : {});
-
-const answer = (
-  status: number,
-  code: string,
-  detail: string,
-  headers: Readonly<Record<string, string>> = {},
-  retryable = false,
-): Answer => ({
-  type: `urn:holdfast:problem:${code}`,
-  title: titles[status] ?? titles[status < 500 ? 400 : 500] ?? 'Error',
-  status,
-  detail,
-  code,
-  retryable,
-  headers,
-});
 
 /** Turns what the database said into the refusal that it means; leaves everything else as it is. */
 function explain(thrown: unknown): unknown {
@@ -200,28 +168,30 @@ const contentions = new Set([
   '25P04', // transaction_timeout
 ]);
 
-const frameworkCodes: Record<string, [status: number, code: string, detail: string]> = {
-  FST_ERR_CTP_INVALID_JSON_BODY: [400, 'malformed-json', 'The body is not valid JSON.'],
-  FST_ERR_CTP_EMPTY_JSON_BODY: [400, 'malformed-json', 'The body is empty.'],
-  FST_ERR_CTP_INVALID_CONTENT_LENGTH: [400, 'malformed-request', 'The body is not as long as Content-Length says.'],
-  FST_ERR_CTP_BODY_TOO_LARGE: [413, 'body-too-large', 'The body is larger than is allowed.'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: [415, 'unsupported-media-type', 'Send application/json.'],
-  FST_ERR_BAD_URL: [400, 'malformed-url', 'The path is not a valid URL.'],
-  FST_ERR_MAX_PARAM_LENGTH: [404, 'not-found', 'There is no such thing.'],
-};
+const frameworkCodes = new Map<unknown, [code: ProblemCode, detail: string]>(
+  Object.entries({
+    FST_ERR_CTP_INVALID_JSON_BODY: ['malformed-json', 'The body is not valid JSON.'],
+    FST_ERR_CTP_EMPTY_JSON_BODY: ['malformed-json', 'The body is empty.'],
+    FST_ERR_CTP_INVALID_CONTENT_LENGTH: ['malformed-request', 'The body is not as long as Content-Length says.'],
+    FST_ERR_CTP_BODY_TOO_LARGE: ['body-too-large', 'The body is larger than is allowed.'],
+    FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported-media-type', 'Send application/json.'],
+    FST_ERR_BAD_URL: ['malformed-url', 'The path is not a valid URL.'],
+    FST_ERR_MAX_PARAM_LENGTH: ['not-found', 'There is no such thing.'],
+  } satisfies Record<string, [code: ProblemCode, detail: string]>),
+);
 
 function fromFramework(error: unknown): Answer | null {
   // Nest wraps what Fastify threw.
   const { code, cause } = error as { code?: string; cause?: { code?: string } };
-  const known = frameworkCodes[code ?? cause?.code ?? ''];
+  const known = frameworkCodes.get(code ?? cause?.code);
   if (known) return answer(...known);
   const status = error instanceof HttpException ? error.getStatus() : (error as { statusCode?: number }).statusCode;
   return status === undefined ? null : fromStatus(status);
 }
 
 function fromStatus(status: number): Answer | null {
-  if (status === 404) return answer(404, 'route-not-found', 'There is nothing here.');
-  if (status === 413) return answer(413, 'body-too-large', 'The body is larger than is allowed.');
-  if (status === 503) return answer(503, 'shutting-down', 'This instance is stopping.', { 'retry-after': '1' }, true);
-  return status >= 400 && status < 500 ? answer(status, 'malformed-request', 'The request could not be read.') : null;
+  if (status === 404) return answer('route-not-found', 'There is nothing here.');
+  if (status === 413) return answer('body-too-large', 'The body is larger than is allowed.');
+  if (status === 503) return answer('shutting-down', 'This instance is stopping.');
+  return status >= 400 && status < 500 ? answer('malformed-request', 'The request could not be read.') : null;
 }

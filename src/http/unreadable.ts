@@ -1,20 +1,21 @@
 import type { Socket } from 'node:net';
 import { newId, showId } from '../kernel/ids.ts';
-import { type Problem, titles } from './problem.ts';
+import type { Problem } from './problem.ts';
+import { type ProblemCode, problems, typeOf } from './problems.ts';
 
-const refusals: Record<string, [status: number, code: string, detail: string]> = {
-  HPE_HEADER_OVERFLOW: [431, 'headers-too-large', 'The headers are larger than is allowed.'],
-  ERR_HTTP_REQUEST_TIMEOUT: [408, 'request-too-slow', 'The request did not arrive in time.'],
+const refusals: Record<string, [code: ProblemCode, detail: string]> = {
+  HPE_HEADER_OVERFLOW: ['headers-too-large', 'The headers are larger than is allowed.'],
+  ERR_HTTP_REQUEST_TIMEOUT: ['request-too-slow', 'The request did not arrive in time.'],
 };
 
 /** Answers what is not HTTP, too slow, or too large in its headers: no request has come into being that a filter could answer. */
 export function answerUnreadable(error: NodeJS.ErrnoException, socket: Socket): void {
   if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy();
-  const [status, code, detail] = refusals[error.code ?? ''] ?? [400, 'malformed-request', 'The request is not HTTP.'];
-  const title = titles[status] ?? '';
+  const [code, detail] = refusals[error.code ?? ''] ?? ['malformed-request', 'The request is not HTTP.'];
+  const { status, title, retryable } = problems[code];
   const requestId = showId('req', newId());
-  const type = `urn:holdfast:problem:${code}`;
-  const problem: Problem = { type, title, status, detail, instance: '', code, retryable: false, requestId };
+  const type = typeOf(code);
+  const problem: Problem = { type, title, status, detail, instance: '', code, retryable, requestId };
   const body = JSON.stringify(problem);
   const head = [
     `HTTP/1.1 ${status} ${title}`,

@@ -3,9 +3,11 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LoggerModule } from 'nestjs-pino';
 import type { Options } from 'pino-http';
 import type { Config } from '../config/config.ts';
+import { isProbe } from '../http/probes.ts';
+import { traceIdOf } from '../http/trace.ts';
 import { boundaryOfContext } from '../transactions/current.ts';
 
-/** Structured lines, one for each request, each with the request's id. No body, header, query or message of a database is ever written. */
+/** Structured lines, one for each request, each with the request's id and trace. No body, header, query or message of a database is ever written. */
 export const logModule = ({ level }: Config['log']): DynamicModule =>
   LoggerModule.forRoot({ forRoutes: [{ path: '*path', method: RequestMethod.ALL }], pinoHttp: lines(level) });
 
@@ -13,11 +15,10 @@ export const logModule = ({ level }: Config['log']): DynamicModule =>
 export const lines = (level: Config['log']['level']): Options => ({
   level,
   base: null,
-  quietReqLogger: true,
   mixin: nameOfBoundary,
-  customAttributeKeys: { reqId: 'requestId' },
   genReqId: (request) => request.id,
-  autoLogging: { ignore: (request) => probes.has(pathOf(request)) },
+  customProps: namesOf,
+  autoLogging: { ignore: (request) => isProbe(request.url ?? '') },
   customSuccessMessage: () => 'request',
   customErrorMessage: () => 'request',
   customSuccessObject: (request, response, value: object) => ({ ...value, ...summary(request, response) }),
@@ -33,6 +34,12 @@ export const lines = (level: Config['log']['level']): Options => ({
   serializers: { req: () => undefined, res: () => undefined, err: describeError },
 });
 
+// In each line of a request: what it is called here, and by whoever traces it through several services.
+function namesOf({ id, headers }: IncomingMessage): object {
+  const traceId = traceIdOf(headers);
+  return { requestId: id, ...(traceId !== null && { traceId }) };
+}
+
 // A line that is written inside a boundary says in which, so that it can be found by the name that pg_stat_activity shows.
 function nameOfBoundary(): object {
   const running = boundaryOfContext();
@@ -47,7 +54,6 @@ const startUpContexts = new Set([
   'NestFactory',
   'NestApplication',
 ]);
-const probes = new Set(['/livez', '/readyz', '/startupz']);
 const pathOf = (request: IncomingMessage): string => request.url?.split('?')[0] ?? '';
 const summary = (request: IncomingMessage, response: ServerResponse) => ({
   method: request.method,

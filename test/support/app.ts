@@ -4,6 +4,7 @@ import request from 'supertest';
 import { createApp } from '../../src/app.ts';
 import { makeConfig } from '../../src/config/config.ts';
 import { readEnvironment } from '../../src/config/environment.ts';
+import { demandDeclared } from './contract.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 
 /** A running service on a database of its own. */
@@ -68,7 +69,10 @@ export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Var
 }
 
 export function api(url: string, token?: string): Api {
-  const signed = (test: request.Test) => (token === undefined ? test : test.auth(token, { type: 'bearer' }));
+  const signed = (test: request.Test) => {
+    const checked = test.expect(demandDeclared);
+    return token === undefined ? checked : checked.auth(token, { type: 'bearer' });
+  };
   const to = request(url);
   return {
     get: (path) => signed(to.get(path)),

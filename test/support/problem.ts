@@ -1,4 +1,5 @@
 import type { Response } from 'supertest';
+import { problemOf } from '../../src/http/problems.ts';
 
 const members = ['type', 'title', 'status', 'detail', 'instance', 'code', 'retryable', 'requestId'];
 /** What must never leave the house: SQL, stacks, names of tables, columns and libraries. */
@@ -11,12 +12,18 @@ export function expectProblem({ status, headers, body, text }: Response, code?: 
   const { errors, violatedPolicies: _, ...rest } = body as Record<string, unknown>;
   expect(Object.keys(rest).sort()).toEqual([...members].sort());
   expect(body).toMatchObject({ status, code: code ?? expect.stringMatching(/^[a-z]+(-[a-z]+)*$/) });
-  expect(body.type).toBe(`urn:holdfast:problem:${body.code}`);
+  expect(body.type).toBe(`/problems#${body.code}`);
   expect(body.requestId).toBe(headers['request-id']);
   for (const member of ['title', 'detail', 'instance', 'requestId']) expect(body[member]).toEqual(expect.any(String));
   expect(body.title).not.toBe('');
   expect(body.detail).not.toBe('');
-  expect(body.retryable).toBe(status === 503 || status === 429 || 'retry-after' in headers);
+  const known = problemOf(String(body.code));
+  expect({ status, title: body.title, retryable: body.retryable }).toEqual({
+    status: known?.status,
+    title: known?.title,
+    retryable: known?.retryable,
+  });
+  if (known?.retryAfter !== undefined) expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
   if (errors !== undefined)
     for (const error of errors as Record<string, unknown>[]) {
       expect(error['code']).toEqual(expect.stringMatching(/^[a-z]+(-[a-z]+)*$/));

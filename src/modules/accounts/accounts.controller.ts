@@ -3,6 +3,7 @@ import { Idempotent } from '../../http/idempotency.ts';
 import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
 import { Body, Param, Query } from '../../http/input.ts';
 import { Caller, SignedIn } from '../../http/principal.ts';
+import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import {
@@ -41,6 +42,7 @@ export class AccountsController {
   @Get('accounts/:id')
   @SignedIn()
   @Returns(200, AccountView)
+  @Refuses('account-not-found')
   getAccount(@Caller() caller: Principal, @Param('id', AccountId) id: string, @Query(AsOf) query: AsOf) {
     return this.accounts.get(caller, id, query);
   }
@@ -48,6 +50,7 @@ export class AccountsController {
   @Get('accounts/:id/entries')
   @SignedIn()
   @Returns(200, EntryPage)
+  @Refuses('account-not-found')
   listEntries(@Caller() caller: Principal, @Param('id', AccountId) id: string, @Query(EntryQuery) query: EntryQuery) {
     return this.accounts.listEntries(caller, id, query);
   }
@@ -56,6 +59,14 @@ export class AccountsController {
   @SignedIn()
   @NeedsIfMatch()
   @Returns(200, AccountView)
+  @Refuses(
+    'account-not-found',
+    'not-allowed',
+    'account-closed',
+    'currency-mismatch',
+    'insufficient-funds',
+    'balance-too-large',
+  )
   editAccount(
     @Caller() caller: Principal,
     @Param('id', AccountId) id: string,
@@ -69,6 +80,7 @@ export class AccountsController {
   @SignedIn()
   @NeedsIfMatch()
   @Returns(200, AccountView)
+  @Refuses('account-not-found', 'account-closed', 'account-frozen', 'pending-transfers', 'balance-not-zero')
   closeAccount(
     @Caller() caller: Principal,
     @Param('id', AccountId) id: string,

@@ -2,6 +2,7 @@ import { Controller, Get, Post } from '@nestjs/common';
 import { Idempotent } from '../../http/idempotency.ts';
 import { Body, Param, Query } from '../../http/input.ts';
 import { Caller, OperatorsOnly, SignedIn } from '../../http/principal.ts';
+import { Refuses } from '../../http/refuses.ts';
 import { AlsoReturns, Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { PendingTransfersService } from './pending-transfers.service.ts';
@@ -35,6 +36,17 @@ export class TransfersController {
   @OperatorsOnly()
   @Idempotent('required')
   @ReturnsCreated(TransferView, '/v1/transfers')
+  @Refuses(
+    'account-not-found',
+    'same-account',
+    'currency-mismatch',
+    'insufficient-funds',
+    'balance-too-large',
+    'account-frozen',
+    'account-closed',
+    'entry-exists',
+    'house-account-not-found',
+  )
   deposit(@Caller() caller: Principal, @Body(NewDeposit) deposit: NewDeposit) {
     return this.transfers.deposit(caller, deposit);
   }
@@ -43,6 +55,18 @@ export class TransfersController {
   @SignedIn()
   @Idempotent('required')
   @ReturnsCreated(TransferView, '/v1/transfers')
+  @Refuses(
+    'account-not-found',
+    'same-account',
+    'currency-mismatch',
+    'insufficient-funds',
+    'balance-too-large',
+    'account-frozen',
+    'account-closed',
+    'entry-exists',
+    'condition-not-met',
+    'transfer-exists',
+  )
   transfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
     return this.transfers.transfer(caller, transfer);
   }
@@ -50,6 +74,7 @@ export class TransfersController {
   @Get('transfers')
   @SignedIn()
   @Returns(200, TransferPage)
+  @Refuses('account-not-found')
   listTransfers(@Caller() caller: Principal, @Query(TransferQuery) query: TransferQuery) {
     return this.transfers.list(caller, query);
   }
@@ -57,6 +82,18 @@ export class TransfersController {
   @Post('transfers/preview')
   @SignedIn()
   @Returns(200, TransferPreview)
+  @Refuses(
+    'account-not-found',
+    'same-account',
+    'currency-mismatch',
+    'insufficient-funds',
+    'balance-too-large',
+    'account-frozen',
+    'account-closed',
+    'entry-exists',
+    'condition-not-met',
+    'transfer-exists',
+  )
   previewTransfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
     return this.transfers.preview(caller, transfer);
   }
@@ -66,6 +103,19 @@ export class TransfersController {
   @Idempotent('required')
   @Returns(201, TransferBatchView)
   @AlsoReturns(207, TransferBatchView, ({ mode }) => mode === 'partial')
+  @Refuses(
+    'account-not-found',
+    'same-account',
+    'currency-mismatch',
+    'insufficient-funds',
+    'balance-too-large',
+    'account-frozen',
+    'account-closed',
+    'entry-exists',
+    'condition-not-met',
+    'transfer-exists',
+    'batch-too-large',
+  )
   transferAll(@Caller() caller: Principal, @Body(NewTransferBatch) batch: NewTransferBatch) {
     return this.batches.transferAll(caller, batch);
   }
@@ -73,6 +123,7 @@ export class TransfersController {
   @Get('transfers/:id')
   @SignedIn()
   @Returns(200, TransferView)
+  @Refuses('transfer-not-found')
   getTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string) {
     return this.transfers.get(caller, id);
   }
@@ -81,6 +132,18 @@ export class TransfersController {
   @SignedIn()
   @Idempotent('required')
   @Returns(200, TransferView)
+  @Refuses(
+    'transfer-not-found',
+    'already-posted',
+    'already-voided',
+    'expired',
+    'exceeds-pending',
+    'currency-mismatch',
+    'account-frozen',
+    'balance-too-large',
+    'insufficient-funds',
+    'entry-exists',
+  )
   postTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string, @Body(Posting) posting: Posting) {
     return this.pending.post(caller, id, posting);
   }
@@ -89,6 +152,7 @@ export class TransfersController {
   @SignedIn()
   @Idempotent('required')
   @Returns(200, TransferView)
+  @Refuses('transfer-not-found', 'already-posted', 'already-voided', 'expired')
   voidTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string) {
     return this.pending.void(caller, id);
   }
@@ -97,6 +161,20 @@ export class TransfersController {
   @SignedIn()
   @Idempotent('required')
   @ReturnsCreated(TransferView, '/v1/transfers')
+  @Refuses(
+    'transfer-not-found',
+    'not-posted',
+    'not-reversible',
+    'exceeds-remaining',
+    'account-not-found',
+    'same-account',
+    'currency-mismatch',
+    'insufficient-funds',
+    'balance-too-large',
+    'account-frozen',
+    'account-closed',
+    'entry-exists',
+  )
   reverseTransfer(
     @Caller() caller: Principal,
     @Param('id', TransferId) id: string,

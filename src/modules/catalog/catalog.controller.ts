@@ -3,6 +3,7 @@ import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match
 import { Idempotent } from '../../http/idempotency.ts';
 import { Body, Param, Query } from '../../http/input.ts';
 import { Caller, OperatorsOnly, Public } from '../../http/principal.ts';
+import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import {
@@ -34,6 +35,7 @@ export class CatalogController {
   @OperatorsOnly()
   @Idempotent('optional')
   @ReturnsCreated(ProductView, '/v1/products')
+  @Refuses('slug-taken', 'sku-code-taken', 'image-position-taken')
   addProduct(@Caller() caller: Principal, @Body(NewProduct) product: NewProduct) {
     return this.catalog.add(caller, product);
   }
@@ -48,6 +50,7 @@ export class CatalogController {
   @Get('products/:id')
   @Public()
   @Returns(200, ProductView)
+  @Refuses('product-not-found')
   getProduct(@Param('id', ProductId) id: string) {
     return this.catalog.get(id);
   }
@@ -56,6 +59,7 @@ export class CatalogController {
   @OperatorsOnly()
   @NeedsIfMatch()
   @Returns(200, ProductView)
+  @Refuses('product-not-found', 'slug-taken', 'image-position-taken')
   editProduct(
     @Param('id', ProductId) id: string,
     @IfMatch() version: ExpectedVersion,
@@ -68,6 +72,7 @@ export class CatalogController {
   @OperatorsOnly()
   @Idempotent('optional')
   @ReturnsCreated(SkuView, '/v1/skus')
+  @Refuses('product-not-found', 'too-many-skus', 'sku-code-taken')
   addSku(@Caller() caller: Principal, @Param('id', ProductId) id: string, @Body(NewSku) sku: NewSku) {
     return this.catalog.addSku(caller, id, sku);
   }
@@ -75,6 +80,7 @@ export class CatalogController {
   @Get('skus/:id')
   @Public()
   @Returns(200, SkuView)
+  @Refuses('sku-not-found')
   getSku(@Param('id', SkuId) id: string) {
     return this.catalog.getSku(id);
   }
@@ -83,6 +89,7 @@ export class CatalogController {
   @OperatorsOnly()
   @NeedsIfMatch()
   @Returns(200, SkuView)
+  @Refuses('sku-not-found', 'sku-code-taken')
   editSku(@Param('id', SkuId) id: string, @IfMatch() version: ExpectedVersion, @Body(SkuPatch) patch: SkuPatch) {
     return this.catalog.editSku(id, version, patch);
   }
@@ -90,6 +97,7 @@ export class CatalogController {
   @Get('skus/:id/stock')
   @Public()
   @Returns(200, StockView)
+  @Refuses('sku-not-found')
   getStock(@Param('id', SkuId) id: string) {
     return this.stock.get(id);
   }
@@ -98,6 +106,7 @@ export class CatalogController {
   @OperatorsOnly()
   @Idempotent('required')
   @Returns(201, StockMovementView)
+  @Refuses('sku-not-found', 'insufficient-stock', 'too-much-stock')
   adjustStock(
     @Caller() caller: Principal,
     @Param('id', SkuId) id: string,

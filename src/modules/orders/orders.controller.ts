@@ -2,6 +2,7 @@ import { Controller, Get, Post } from '@nestjs/common';
 import { Idempotent } from '../../http/idempotency.ts';
 import { Body, Param, Query } from '../../http/input.ts';
 import { Caller, SignedIn } from '../../http/principal.ts';
+import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { NewCancellation, NewOrder, OrderId, OrderPage, OrderQuery, OrderView } from './orders.schema.ts';
@@ -15,6 +16,21 @@ export class OrdersController {
   @SignedIn()
   @Idempotent('required')
   @ReturnsCreated(OrderView, '/v1/orders')
+  @Refuses(
+    'sku-not-found',
+    'account-not-found',
+    'house-account-not-found',
+    'currency-mismatch',
+    'price-changed',
+    'out-of-stock',
+    'insufficient-funds',
+    'balance-too-large',
+    'total-too-large',
+    'already-paid',
+    'order-line-exists',
+    'payment-transfer-used',
+    'entry-exists',
+  )
   placeOrder(@Caller() caller: Principal, @Body(NewOrder) order: NewOrder) {
     return this.orders.place(caller, order);
   }
@@ -29,6 +45,7 @@ export class OrdersController {
   @Get(':id')
   @SignedIn()
   @Returns(200, OrderView)
+  @Refuses('order-not-found')
   getOrder(@Caller() caller: Principal, @Param('id', OrderId) id: string) {
     return this.orders.get(caller, id);
   }
@@ -37,6 +54,19 @@ export class OrdersController {
   @SignedIn()
   @Idempotent('required')
   @Returns(200, OrderView)
+  @Refuses(
+    'order-not-found',
+    'not-cancellable',
+    'sku-not-found',
+    'too-much-stock',
+    'account-not-found',
+    'house-account-not-found',
+    'insufficient-funds',
+    'balance-too-large',
+    'already-refunded',
+    'refund-transfer-used',
+    'entry-exists',
+  )
   cancelOrder(
     @Caller() caller: Principal,
     @Param('id', OrderId) id: string,

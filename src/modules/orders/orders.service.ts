@@ -77,7 +77,7 @@ export class OrdersService {
     if (!isOurs) throw conflict('not-cancellable', 'The order has been cancelled meanwhile.');
 
     await this.stock.putBack(order.lines, { orderId: id, createdById: by });
-    const payment = found(order.payment, 'payment-not-found', 'The order has no payment.');
+    const payment = paymentOf(order.payment);
     const transfer = await this.transfers.refund(principal, payment.accountId, money(payment.amount, order.currency));
     await this.orders.createRefund(payment.id, { transferId: transfer.id, amount: payment.amount });
     return this.get(principal, id);
@@ -86,9 +86,15 @@ export class OrdersService {
 
 type OrderRow = NonNullable<Awaited<ReturnType<OrdersRepository['find']>>>;
 
+// The books do not let an order be stored without one.
+function paymentOf<P>(payment: P | null): P {
+  if (payment === null) throw new Error('The order has no payment.');
+  return payment;
+}
+
 // Money goes out with its currency, which the order holds once for all its parts.
 function showOrder({ lines, payment, currency, ...order }: OrderRow) {
-  const paid = found(payment, 'payment-not-found', 'The order has no payment.');
+  const paid = paymentOf(payment);
   const refund = paid.refund && { ...paid.refund, amount: money(paid.refund.amount, currency) };
   return {
     ...order,

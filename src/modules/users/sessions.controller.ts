@@ -2,6 +2,7 @@ import { Controller, Delete, Header, Post, UseGuards } from '@nestjs/common';
 import { Body } from '../../http/input.ts';
 import { LogInQuota } from '../../http/log-in-quota.guard.ts';
 import { Caller, Public, SignedIn } from '../../http/principal.ts';
+import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsNothing } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { NewSession, RefreshRequest, SessionView } from './sessions.schema.ts';
@@ -16,6 +17,7 @@ export class SessionsController {
   @UseGuards(LogInQuota)
   @Header('cache-control', 'no-store')
   @Returns(201, SessionView)
+  @Refuses('wrong-credentials')
   logIn(@Body(NewSession) credentials: NewSession) {
     return this.sessions.logIn(credentials);
   }
@@ -24,6 +26,7 @@ export class SessionsController {
   @Public()
   @Header('cache-control', 'no-store')
   @Returns(201, SessionView)
+  @Refuses('invalid-refresh-token')
   refreshSession(@Body(RefreshRequest) request: RefreshRequest) {
     return this.sessions.refresh(request);
   }

@@ -3,6 +3,7 @@ import { Idempotent } from '../../http/idempotency.ts';
 import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
 import { Body, Param } from '../../http/input.ts';
 import { Caller, Public, SignedIn } from '../../http/principal.ts';
+import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { NewUser, UserId, UserPatch, UserView } from './users.schema.ts';
@@ -16,6 +17,7 @@ export class UsersController {
   @Public()
   @Idempotent('optional')
   @ReturnsCreated(UserView, '/v1/users')
+  @Refuses('email-taken')
   signUp(@Body(NewUser) user: NewUser) {
     return this.users.signUp(user);
   }
@@ -23,6 +25,7 @@ export class UsersController {
   @Get('me')
   @SignedIn()
   @Returns(200, UserView)
+  @Refuses('user-not-found')
   getMe(@Caller() caller: Principal) {
     return this.users.get(caller, caller.userId);
   }
@@ -30,6 +33,7 @@ export class UsersController {
   @Get(':id')
   @SignedIn()
   @Returns(200, UserView)
+  @Refuses('user-not-found')
   getUser(@Caller() caller: Principal, @Param('id', UserId) id: string) {
     return this.users.get(caller, id);
   }
@@ -38,6 +42,7 @@ export class UsersController {
   @SignedIn()
   @NeedsIfMatch()
   @Returns(200, UserView)
+  @Refuses('user-not-found', 'email-taken')
   editUser(
     @Caller() caller: Principal,
     @Param('id', UserId) id: string,

@@ -1,0 +1,36 @@
+/** What is known of a refusal: its HTTP status, its title, what it means with what to do, and whether the same request may succeed later. */
+export interface KnownProblem {
+  readonly status: number;
+  readonly title: string;
+  readonly meaning: string;
+  readonly retryable: boolean;
+  /** Seconds until a retry makes sense, for `Retry-After`, where nobody knows better. */
+  readonly retryAfter?: number;
+}
+
+export const final = (status: number, title: string, meaning: string): KnownProblem => ({
+  status,
+  title,
+  meaning,
+  retryable: false,
+});
+export const passing = (status: number, title: string, meaning: string): KnownProblem => ({
+  ...final(status, title, meaning),
+  retryable: true,
+  retryAfter: 1,
+});
+export const missing = (what: string): KnownProblem =>
+  final(
+    404,
+    `No such ${what}`,
+    `There is no such ${what}, or it is not yours. \`errors\` points to it when it was named in the body.`,
+  );
+export const taken = (title: string): KnownProblem =>
+  final(409, title, 'Somebody else has it already. Choose another.');
+// Broken by two at once, which locks prevent: the constraint stands behind them.
+export const raced = (title: string): KnownProblem =>
+  passing(
+    409,
+    title,
+    'Another request wrote the same thing at the same moment; nothing of this one is stored. Send it again.',
+  );
