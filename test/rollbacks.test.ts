@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type request from 'supertest';
 import { money } from '../src/kernel/money.ts';
 import type { Principal } from '../src/kernel/principal.ts';
+import { ChainService } from '../src/modules/accounts/chain.service.ts';
 import { TransfersService } from '../src/modules/accounts/transfers.service.ts';
 import { StockService } from '../src/modules/catalog/stock.service.ts';
 import { TransactionRequiredError } from '../src/transactions/errors.ts';
@@ -23,7 +24,7 @@ afterAll(async () => {
   await service.close();
 });
 
-type Act = () => request.Test;
+type Act = () => PromiseLike<Pick<request.Response, 'status' | 'body'>>;
 interface Case {
   /** The table that the method writes to last, and how. */
   readonly last: `${'INSERT' | 'UPDATE' | 'DELETE'} ${string}`;
@@ -75,6 +76,22 @@ const boundaries: Record<string, Case> = {
     prepare: async () => {
       const [{ api }, { accountId }] = [await make.operator(), await make.user()];
       return () => api.post('/v1/deposits', { accountId, amount: eur(60) });
+    },
+  },
+  'ChainService.seal': {
+    last: 'INSERT chain_link',
+    // Nobody asks for it over HTTP.
+    prepare: async () => {
+      await make.user({ balance: 100 });
+      const failed = { status: 500, body: { code: 'internal-error' } };
+      return () =>
+        service.app
+          .get(ChainService)
+          .seal()
+          .then(
+            () => ({ status: 200, body: {} }),
+            () => failed,
+          );
     },
   },
   'TransfersService.pay': { last: 'INSERT entry', prepare: placing },
@@ -162,7 +179,7 @@ async function failing<T>(last: Case['last'], when: 'at once' | 'at COMMIT', wor
 async function expectNothingOrAll({ last, prepare }: Case, when: 'at once' | 'at COMMIT'): Promise<void> {
   const act = await prepare();
   const before = await allRows(service.database);
-  const { status, body } = await failing(last, when, act);
+  const { status, body } = await failing(last, when, async () => act());
   expect([status, body.code]).toEqual([500, 'internal-error']);
   expect(JSON.stringify(body)).not.toMatch(/the test made|trigger|fail\(/);
   expect(await allRows(service.database)).toEqual(before);

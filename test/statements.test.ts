@@ -20,6 +20,8 @@ const figures = {
   'POST /v1/deposits': 11,
   'POST /v1/transfers': 11,
   'GET /v1/transfers/:id': 1,
+  'GET /v1/ledger/trial-balance': 6,
+  'GET /v1/ledger/chain': 1,
   'POST /v1/products': 13,
   'GET /v1/products': 4,
   'GET /v1/products/:id': 4,
@@ -110,6 +112,8 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
     const { id } = (await alice.api.post('/v1/transfers', body).expect(201)).body;
     return () => alice.api.get(`/v1/transfers/${id}`);
   },
+  'GET /v1/ledger/trial-balance': async () => () => operator.api.get('/v1/ledger/trial-balance'),
+  'GET /v1/ledger/chain': async () => () => operator.api.get('/v1/ledger/chain'),
   'POST /v1/products': async () => () =>
     operator.api.post('/v1/products', { slug: 'two', name: 'Two', skus: [newSku('TWO-1'), newSku('TWO-2')] }),
   'GET /v1/products': async () => () => service.as().get('/v1/products'),

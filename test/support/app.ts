@@ -49,6 +49,8 @@ export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Var
     DATABASE_READ_CONSISTENCY: 'instance',
     AUTH_SECRET: 'a secret of the tests, which is long enough',
     LOG_LEVEL: 'silent',
+    // Nothing is written but what the test asks for.
+    LEDGER_SEAL_INTERVAL_MS: '0',
     ...variables,
   });
   const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]));

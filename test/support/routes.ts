@@ -57,6 +57,8 @@ export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[
     route('POST /v1/deposits', operator, null, { accountId: ada.accountId, amount: price, note: 'Cash' }),
     route('POST /v1/transfers', ada, null, transfer),
     route('GET /v1/transfers/{id}', ada, moved.id),
+    route('GET /v1/ledger/trial-balance', operator, null),
+    route('GET /v1/ledger/chain', operator, null),
     route('POST /v1/products', operator, null, {
       slug: 'routes',
       name: 'Routes',
