@@ -34,6 +34,8 @@ const figures = {
   'GET /v1/transfers': 3,
   'GET /v1/transfers/:id': 1,
   'GET /v1/transfers/:id, pending': 2,
+  'GET /v1/ledger/trial-balance': 6,
+  'GET /v1/ledger/chain': 1,
   'POST /v1/products': 18,
   'GET /v1/products': 4,
   'GET /v1/products/:id': 4,
@@ -159,6 +161,8 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
     const id = await sent({ type: 'pending' });
     return () => alice.api.get(`/v1/transfers/${id}`);
   },
+  'GET /v1/ledger/trial-balance': async () => () => operator.api.get('/v1/ledger/trial-balance'),
+  'GET /v1/ledger/chain': async () => () => operator.api.get('/v1/ledger/chain'),
   'POST /v1/products': async () => () =>
     operator.api.post('/v1/products', { slug: 'two', name: 'Two', skus: [newSku('TWO-1'), newSku('TWO-2')] }),
   'GET /v1/products': async () => () => service.as().get('/v1/products'),

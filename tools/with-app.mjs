@@ -6,11 +6,14 @@ import { provisionBeside } from '../dist/src/provision.js';
 export const say = (line) => void process.stderr.write(`${line}\n`);
 
 /**
- * Runs the work with the application; says in one sentence what went wrong and leaves the exit code at 1.
+ * Runs the work with the application; says in one sentence what went wrong and leaves this exit code.
  * @param {(app: import('@nestjs/common').INestApplicationContext) => Promise<void>} work
+ * @param {number} failure
  */
-export async function withApp(work) {
+export async function withApp(work, failure = 1) {
   process.env.LOG_LEVEL ??= 'warn';
+  // A command does what it is for, and nothing beside it.
+  process.env.LEDGER_SEAL_INTERVAL_MS = '0';
   try {
     const provided = await provisionBeside((line) => say(`  ${line}`));
     try {
@@ -22,6 +25,6 @@ export async function withApp(work) {
     }
   } catch (error) {
     say(/** @type {Error} */ (error).message);
-    process.exitCode = 1;
+    process.exitCode = failure;
   }
 }

@@ -27,6 +27,7 @@ export function makeConfig(e: Settled) {
       accessTokenSeconds: e.AUTH_ACCESS_TOKEN_SECONDS,
       refreshTokenSeconds: e.AUTH_REFRESH_TOKEN_SECONDS,
     },
+    ledger: { sealIntervalMs: e.LEDGER_SEAL_INTERVAL_MS },
     shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
   });
 }
@@ -62,6 +63,7 @@ export const DatabaseConfig = slice('database');
 export const TransactionsConfig = slice('transactions');
 export const RateLimitsConfig = slice('rateLimits');
 export const AuthConfig = slice('auth');
+export const LedgerConfig = slice('ledger');
 
 /** The global @nestjs/config module that serves the slices of this config. */
 export const configModule = (config: Config) =>

@@ -123,6 +123,11 @@ export const variables = {
   AUTH_REFRESH_TOKEN_SECONDS: whole(60, 31_536_000)
     .default(2_592_000)
     .describe('Life of a session that is not refreshed'),
+  LEDGER_SEAL_INTERVAL_MS: whole(0, 3_600_000)
+    .default(1000)
+    .describe(
+      'How long after one turn the next transfers are sealed into the hash chain; 0 leaves that to other instances',
+    ),
   SHUTDOWN_DRAIN_MS: whole(0, 120_000)
     .default(5000)
     .describe('After SIGTERM: how long requests are still served while /readyz answers 503'),

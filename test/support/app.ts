@@ -61,6 +61,8 @@ export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Var
     AUTH_SECRET: 'a secret of the tests, which is long enough',
     LOG_LEVEL: 'silent',
     ...unlimited,
+    // Nothing is written but what the test asks for.
+    LEDGER_SEAL_INTERVAL_MS: '0',
     ...variables,
   });
   const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]));

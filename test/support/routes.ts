@@ -80,6 +80,8 @@ export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[
     route('POST /v1/transfers/{id}/void', ada, voiding.id),
     route('POST /v1/transfers/{id}/reversals', bob, moved.id, { amount: price, note: 'Back' }),
     route('GET /v1/transfers/{id}', ada, moved.id),
+    route('GET /v1/ledger/trial-balance', operator, null),
+    route('GET /v1/ledger/chain', operator, null),
     route('POST /v1/products', operator, null, {
       slug: 'routes',
       name: 'Routes',

@@ -8,21 +8,21 @@ import { PendingTransfersService } from './pending-transfers.service.ts';
 import { ReversalsService } from './reversals.service.ts';
 import { TransferBatchesService } from './transfer-batches.service.ts';
 import { TransfersController } from './transfers.controller.ts';
+import { BooksController } from './books.controller.ts';
+import { BooksRepository } from './books.repository.ts';
+import { BooksService } from './books.service.ts';
+import { ChainRepository } from './chain.repository.ts';
+import { ChainSealer } from './chain.sealer.ts';
+import { ChainService } from './chain.service.ts';
 import { TransfersRepository } from './transfers.repository.ts';
 import { TransfersService } from './transfers.service.ts';
 
 @Module({
-  controllers: [AccountsController, TransfersController],
+  controllers: [AccountsController, TransfersController, BooksController],
   providers: [
-    AccountsService,
-    AccountsRepository,
-    LedgerService,
-    LedgerRepository,
-    TransfersService,
-    TransfersRepository,
-    PendingTransfersService,
-    ReversalsService,
-    TransferBatchesService,
+    ...[AccountsService, AccountsRepository, LedgerService, LedgerRepository, TransfersService, TransfersRepository],
+    ...[PendingTransfersService, ReversalsService, TransferBatchesService],
+    ...[BooksService, BooksRepository, ChainService, ChainRepository, ChainSealer],
   ],
   exports: [AccountsService, TransfersService],
 })

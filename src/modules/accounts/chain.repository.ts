@@ -1,0 +1,87 @@
+import { Injectable } from '@nestjs/common';
+import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
+import { type ChainItem, type Head, headOf, keyOf, type Link, type Place } from './chain.ts';
+
+// Whatever else takes advisory locks in this database must take others: the letters "chain".
+const sealing = 0x63_68_61_69_6en;
+// Sorts before every id.
+const noId = '00000000-0000-0000-0000-000000000000';
+
+@Injectable()
+export class ChainRepository {
+  // Sql: Prisma knows neither advisory locks nor snapshots, and cannot compare rows.
+  constructor(@InjectDatabase() private readonly db: Tables<'chainLink' | 'transfer'> & Sql) {}
+
+  /** Until the boundary ends nobody else seals; false when somebody does already. Waits for nobody. */
+  async takeTurn(): Promise<boolean> {
+    const [turn] = await this.db.$queryRaw<{ taken: boolean }[]>`SELECT pg_try_advisory_xact_lock(${sealing}) AS taken`;
+    return turn?.taken === true;
+  }
+
+  /** The end of the chain; null while it is empty. */
+  async head(): Promise<(Head & { readonly sealedAt: Date }) | null> {
+    const link = await this.db.chainLink.findFirst({ orderBy: { seq: 'desc' } });
+    return link === null ? null : { ...headOf(link), sealedAt: link.sealedAt };
+  }
+
+  /** The first transaction id that may still be running, or was never given out: all below are over, and what they stored can be seen. */
+  async horizon(): Promise<bigint> {
+    const [row] = await this.db.$queryRaw<{ horizon: bigint }[]>`
+      SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS horizon`;
+    return row?.horizon ?? 0n;
+  }
+
+  /**
+   * What stands behind this place and can be sealed, in order. The statement looks at one snapshot: every transaction below its xmin is over
+   * and seen, so nothing can come to stand before what it gives. One that begins after another's COMMIT has the higher id, so the order never
+   * contradicts what happened.
+   */
+  async sealable(place: Place | null, take: number): Promise<Place[]> {
+    const { txid, item, transferId } = place ?? { txid: 0n, item: 'transfer', transferId: noId };
+    // A further kind of item is a further SELECT here, joined by UNION ALL, and its reading in `read`.
+    return this.db.$queryRaw<Place[]>`
+      SELECT txid, item::text AS item, id::text AS "transferId" FROM (
+        SELECT txid, 'transfer'::chain_item AS item, id FROM transfer
+        WHERE txid >= ${txid} AND txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+      ) AS finished
+      WHERE (txid, item::text, id) > (${txid}, ${item}, ${transferId}::uuid)
+      ORDER BY txid, item::text, id LIMIT ${take}`;
+  }
+
+  /** What the tables hold of these, by `keyOf`; what is gone is not among them. */
+  async read(places: readonly Place[]): Promise<Map<string, ChainItem>> {
+    const transfers = await this.db.transfer.findMany({
+      where: { id: { in: places.map(({ transferId }) => transferId) } },
+      include: { entries: true },
+    });
+    const items = transfers.map((transfer) => ({ ...transfer, item: 'transfer' as const, transferId: transfer.id }));
+    return new Map(items.map((item) => [keyOf(item), item]));
+  }
+
+  async append(links: readonly Link[]): Promise<void> {
+    await this.db.chainLink.createMany({ data: [...links] });
+  }
+
+  /** The links behind this one, in order. */
+  list(after: bigint, take: number): Promise<Link[]> {
+    return this.db.chainLink.findMany({ where: { seq: { gt: after } }, orderBy: { seq: 'asc' }, take });
+  }
+
+  /** What stands before or at this place and has no link: the first, and null when there is none. */
+  async findUnsealed({ txid, item, transferId }: Place): Promise<string | null> {
+    const [row] = await this.db.$queryRaw<{ id: string }[]>`
+      SELECT t.id::text AS id FROM transfer t
+      WHERE (t.txid, 'transfer', t.id) <= (${txid}, ${item}, ${transferId}::uuid)
+        AND NOT EXISTS (SELECT FROM chain_link l WHERE l.transfer_id = t.id AND l.item = 'transfer')
+      ORDER BY t.txid, t.id LIMIT 1`;
+    return row?.id ?? null;
+  }
+
+  /** How many stand behind this place. */
+  async countBehind(place: Place | null): Promise<bigint> {
+    const { txid, item, transferId } = place ?? { txid: 0n, item: 'transfer', transferId: noId };
+    const [row] = await this.db.$queryRaw<{ n: bigint }[]>`
+      SELECT count(*) AS n FROM transfer t WHERE (t.txid, 'transfer', t.id) > (${txid}, ${item}, ${transferId}::uuid)`;
+    return row?.n ?? 0n;
+  }
+}

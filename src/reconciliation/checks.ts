@@ -1,0 +1,178 @@
+/** One thing that must be true of the books. */
+export interface Check {
+  /** What a finding is called: for people, and for tests, which look for it by name. Never changed without need. */
+  readonly mistake: string;
+  /** The table whose rows are looked at. */
+  readonly table: string;
+  /** A statement that gives the `id` of every row that breaks it, as text. */
+  readonly wrong: string;
+}
+
+// Every check stands by itself and asks the tables, not the service and not the triggers: it must see what got past them.
+
+const money: readonly Check[] = [
+  {
+    mistake: 'an account is not the sum of its entries',
+    table: 'account',
+    wrong: `
+      SELECT a.id::text AS id FROM account a
+      LEFT JOIN (SELECT account_id, sum(amount) AS total, count(*) AS entries FROM entry GROUP BY account_id) e ON e.account_id = a.id
+      WHERE a.balance <> coalesce(e.total, 0) OR a.entry_count <> coalesce(e.entries, 0)`,
+  },
+  {
+    mistake: 'a currency does not sum to zero',
+    table: 'account',
+    wrong: `SELECT currency::text AS id FROM account GROUP BY currency HAVING sum(balance) <> 0`,
+  },
+  {
+    // Cash alone may owe: its balance is what the outside world has paid in, negated.
+    mistake: 'an account is below its limit',
+    table: 'account',
+    wrong: `SELECT id::text FROM account WHERE balance < 0 AND house IS DISTINCT FROM 'cash'`,
+  },
+  {
+    mistake: 'an entry does not continue the one before',
+    table: 'entry',
+    wrong: `
+      SELECT account_id || ' ' || seq AS id FROM (
+        SELECT account_id, seq, amount, balance_after,
+          lag(seq, 1, 0) OVER before AS seq_before, lag(balance_after, 1, 0::bigint) OVER before AS balance_before
+        FROM entry WINDOW before AS (PARTITION BY account_id ORDER BY seq)) AS e
+      WHERE seq <> seq_before + 1 OR balance_after <> balance_before + amount`,
+  },
+  {
+    mistake: 'a transfer does not have its two entries',
+    table: 'transfer',
+    wrong: `
+      SELECT t.id::text AS id FROM transfer t LEFT JOIN entry e ON e.transfer_id = t.id
+      GROUP BY t.id HAVING count(e.seq) <> 2 OR NOT bool_and(e.amount = CASE e.account_id
+        WHEN t.from_account_id THEN -t.amount WHEN t.to_account_id THEN t.amount ELSE 0 END)`,
+  },
+  {
+    mistake: 'an entry belongs to no transfer',
+    table: 'entry',
+    wrong: `
+      SELECT e.account_id || ' ' || e.seq AS id FROM entry e
+      WHERE NOT EXISTS (SELECT FROM transfer t WHERE t.id = e.transfer_id)`,
+  },
+  {
+    mistake: 'a transfer is in another currency than its accounts',
+    table: 'transfer',
+    wrong: `
+      SELECT t.id::text AS id FROM transfer t
+      LEFT JOIN account f ON f.id = t.from_account_id LEFT JOIN account i ON i.id = t.to_account_id
+      WHERE f.currency IS DISTINCT FROM t.currency OR i.currency IS DISTINCT FROM t.currency`,
+  },
+  {
+    mistake: 'a transfer is not what its kind says',
+    table: 'transfer',
+    wrong: `
+      SELECT t.id::text AS id FROM transfer t
+      JOIN account f ON f.id = t.from_account_id JOIN account i ON i.id = t.to_account_id
+      WHERE CASE t.kind::text
+        WHEN 'deposit' THEN f.house = 'cash' AND i.house IS NULL
+        WHEN 'transfer' THEN f.house IS NULL AND i.house IS NULL
+        WHEN 'payment' THEN f.house IS NULL AND i.house = 'sales'
+        WHEN 'refund' THEN f.house = 'sales' AND i.house IS NULL
+        ELSE true END IS NOT TRUE`,
+  },
+];
+
+const stock: readonly Check[] = [
+  {
+    mistake: 'a stock is not the sum of its movements',
+    table: 'stock',
+    wrong: `
+      SELECT s.sku_id::text AS id FROM stock s
+      LEFT JOIN (SELECT sku_id, sum(quantity) AS total, count(*) AS movements FROM stock_movement GROUP BY sku_id) m ON m.sku_id = s.sku_id
+      WHERE s.on_hand <> coalesce(m.total, 0) OR s.movement_count <> coalesce(m.movements, 0)`,
+  },
+  {
+    mistake: 'a stock is below zero',
+    table: 'stock',
+    wrong: `SELECT sku_id::text AS id FROM stock WHERE on_hand < 0`,
+  },
+  {
+    mistake: 'a movement does not continue the one before',
+    table: 'stock_movement',
+    wrong: `
+      SELECT sku_id || ' ' || seq AS id FROM (
+        SELECT sku_id, seq, quantity, on_hand_after,
+          lag(seq, 1, 0) OVER before AS seq_before, lag(on_hand_after, 1, 0) OVER before AS on_hand_before
+        FROM stock_movement WINDOW before AS (PARTITION BY sku_id ORDER BY seq)) AS m
+      WHERE seq <> seq_before + 1 OR on_hand_after <> on_hand_before + quantity`,
+  },
+];
+
+const orders: readonly Check[] = [
+  {
+    mistake: 'an order costs something else than its lines',
+    table: 'order',
+    wrong: `
+      SELECT o.id::text AS id FROM "order" o
+      LEFT JOIN (SELECT order_id, sum(quantity * unit_price) AS total FROM order_line GROUP BY order_id) l ON l.order_id = o.id
+      WHERE o.total IS DISTINCT FROM l.total`,
+  },
+  {
+    mistake: 'an order is not paid',
+    table: 'order',
+    wrong: `
+      SELECT o.id::text AS id FROM "order" o LEFT JOIN payment p ON p.order_id = o.id WHERE p.amount IS DISTINCT FROM o.total`,
+  },
+  {
+    mistake: 'a payment is not what its transfer moved',
+    table: 'payment',
+    wrong: `
+      SELECT p.id::text AS id FROM payment p
+      LEFT JOIN "order" o ON o.id = p.order_id LEFT JOIN transfer t ON t.id = p.transfer_id
+      WHERE (o.currency = t.currency AND t.kind = 'payment' AND t.amount = p.amount AND t.from_account_id = p.account_id) IS NOT TRUE`,
+  },
+  {
+    mistake: 'a refund is not what its transfer moved',
+    table: 'refund',
+    wrong: `
+      SELECT r.id::text AS id FROM refund r
+      LEFT JOIN payment p ON p.id = r.payment_id LEFT JOIN transfer t ON t.id = r.transfer_id
+      WHERE (r.amount = p.amount AND t.kind = 'refund' AND t.amount = r.amount AND t.to_account_id = p.account_id) IS NOT TRUE`,
+  },
+  {
+    mistake: 'a transfer for an order belongs to none',
+    table: 'transfer',
+    wrong: `
+      SELECT t.id::text AS id FROM transfer t LEFT JOIN payment p ON p.transfer_id = t.id LEFT JOIN refund r ON r.transfer_id = t.id
+      WHERE (t.kind = 'payment' AND p.id IS NULL) OR (t.kind = 'refund' AND r.id IS NULL)`,
+  },
+  {
+    mistake: 'a cancelled order is not refunded, or a placed one is',
+    table: 'order',
+    wrong: `
+      SELECT o.id::text AS id FROM "order" o LEFT JOIN payment p ON p.order_id = o.id LEFT JOIN refund r ON r.payment_id = p.id
+      WHERE (o.status = 'cancelled') <> (r.id IS NOT NULL)`,
+  },
+  {
+    mistake: 'an order was cancelled by nobody, or a placed one by somebody',
+    table: 'order',
+    wrong: `
+      SELECT o.id::text AS id FROM "order" o LEFT JOIN cancellation c ON c.order_id = o.id
+      WHERE (o.status = 'cancelled') <> (c.order_id IS NOT NULL)`,
+  },
+  {
+    mistake: 'an order does not hold the stock it sold',
+    table: 'order_line',
+    wrong: `
+      SELECT l.order_id || ' ' || l.sku_id AS id FROM order_line l JOIN "order" o ON o.id = l.order_id
+      LEFT JOIN (SELECT order_id, sku_id, sum(quantity) AS total FROM stock_movement WHERE order_id IS NOT NULL GROUP BY order_id, sku_id) m
+        ON m.order_id = l.order_id AND m.sku_id = l.sku_id
+      WHERE coalesce(m.total, 0) <> CASE o.status WHEN 'placed' THEN -l.quantity ELSE 0 END`,
+  },
+  {
+    mistake: 'stock was moved for an order that has no such line',
+    table: 'stock_movement',
+    wrong: `
+      SELECT m.sku_id || ' ' || m.seq AS id FROM stock_movement m
+      WHERE m.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM order_line l WHERE l.order_id = m.order_id AND l.sku_id = m.sku_id)`,
+  },
+];
+
+/** All that must be true of money, stock and orders. */
+export const checks: readonly Check[] = [...money, ...stock, ...orders];

@@ -1,0 +1,29 @@
+import pg from 'pg';
+import { refuseForeignSchema } from '../database/schema-version.ts';
+
+/** Runs one statement and gives its rows. */
+export type Query = <Row extends pg.QueryResultRow>(sql: string) => Promise<Row[]>;
+
+/**
+ * Reads in one READ ONLY REPEATABLE READ transaction, for as long as it takes: the whole of the books as they were at one moment.
+ * Throws SchemaVersionError when the tables are not those of this version, and what the server or the way to it says.
+ */
+export async function inSnapshot<T>(url: string, name: string, work: (query: Query) => Promise<T>): Promise<T> {
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: `holdfast ${name}`,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  });
+  // A server that goes away says it here as well; the statement in hand tells.
+  client.on('error', () => undefined);
+  await client.connect();
+  try {
+    await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0');
+    await refuseForeignSchema(client);
+    return await work(async (sql) => (await client.query(sql)).rows as never);
+  } finally {
+    // Nothing was written: the connection's end is the transaction's.
+    await client.end().catch(() => undefined);
+  }
+}

@@ -1,0 +1,424 @@
+import { spawn } from 'node:child_process';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import pg from 'pg';
+import { newId } from '../src/kernel/ids.ts';
+import { checks } from '../src/reconciliation/checks.ts';
+import { type Reconciliation, reconcile, reconcileIn } from '../src/reconciliation/reconcile.ts';
+import { describeReconciliation } from '../src/reconciliation/report.ts';
+import { inSnapshot } from '../src/reconciliation/snapshot.ts';
+import { startApp, type TestApp } from './support/app.ts';
+import { findMistakes } from './support/books.ts';
+import { crowd, eventually } from './support/crowd.ts';
+import { makeHome } from './support/home.ts';
+import { makers, uuidOf } from './support/make.ts';
+import { ask } from './support/own-cluster.ts';
+import { buildService, killServices, startService } from './support/process.ts';
+
+jest.setTimeout(60_000);
+
+let service: TestApp;
+let superuser: pg.Client;
+// Two people with money, a placed order and a cancelled one.
+let account: string;
+let bobs: string;
+let dollars: string;
+let deposit: string;
+let transfer: string;
+let sku: string;
+let placed: string;
+let cancelled: string;
+let payment: string;
+let refund: string;
+
+beforeAll(async () => {
+  service = await startApp();
+  const make = makers(service);
+  const [alice, bob] = await crowd(service, 2, { balance: 10_000 });
+  const [carol] = await crowd(service, 1, { balance: 10_000, currency: 'USD' });
+  const moved = {
+    fromAccountId: alice!.accountId,
+    toAccountId: bob!.accountId,
+    amount: { amount: 7, currency: 'EUR' },
+  };
+  transfer = uuidOf((await alice!.api.post('/v1/transfers', moved).expect(201)).body.id);
+  const goods = await make.product({ onHand: [10], price: 100 });
+  const order = make.orderOf(alice!, [goods.skus[0]!.id]);
+  placed = uuidOf((await alice!.api.post('/v1/orders', order).expect(201)).body.id);
+  const other = await alice!.api.post('/v1/orders', order).expect(201);
+  await alice!.api.post(`/v1/orders/${other.body.id}/cancel`).expect(200);
+  cancelled = uuidOf(other.body.id);
+  account = uuidOf(alice!.accountId);
+  bobs = uuidOf(bob!.accountId);
+  dollars = uuidOf(carol!.accountId);
+  sku = uuidOf(goods.skus[0]!.id);
+  superuser = new pg.Client({ connectionString: service.database.urls.superuser });
+  await superuser.connect();
+  payment = await one(`SELECT id FROM payment WHERE order_id = '${placed}'`);
+  refund = await one(
+    `SELECT r.id FROM refund r JOIN payment p ON p.id = r.payment_id WHERE p.order_id = '${cancelled}'`,
+  );
+  deposit = await one(`SELECT id FROM transfer WHERE kind = 'deposit' AND to_account_id = '${account}'`);
+});
+afterAll(async () => {
+  await superuser.end();
+  await service.close();
+});
+
+const one = async (sql: string): Promise<string> => (await superuser.query<{ id: string }>(sql)).rows[0]?.id ?? '';
+
+/** What is found, by name, while the statements hold; they are undone afterwards. */
+async function findingsOf(statements: readonly string[]): Promise<Record<string, readonly string[]>> {
+  await superuser.query('BEGIN; SET LOCAL session_replication_role = replica');
+  try {
+    for (const sql of statements) await superuser.query(sql);
+    return found(await reconcileIn(async (sql) => (await superuser.query(sql)).rows as never));
+  } finally {
+    await superuser.query('ROLLBACK');
+  }
+}
+const found = ({ checks }: Reconciliation): Record<string, readonly string[]> =>
+  Object.fromEntries(checks.filter((check) => check.found > 0).map(({ mistake, first }) => [mistake, first]));
+
+const sorted = (...ids: string[]): string[] => ids.sort();
+const without = (table: string, constraint: string): string => `ALTER TABLE ${table} DROP CONSTRAINT "${constraint}"`;
+
+interface Plant {
+  readonly sql: () => readonly string[];
+  /** What must be found, and nothing else: this mistake at these ids, and those that cannot but come with it. */
+  readonly finds: () => Record<string, unknown>;
+}
+
+// One at least for each check. Where one row's mistake is another's as well, both are named.
+const plants: Record<string, Plant> = {
+  'money moved between balances without entries': {
+    sql: () => [
+      `UPDATE account SET balance = balance - 1 WHERE id = '${account}'`,
+      `UPDATE account SET balance = balance + 1 WHERE id = '${bobs}'`,
+    ],
+    finds: () => ({ 'an account is not the sum of its entries': sorted(account, bobs) }),
+  },
+  'an entry that is not counted': {
+    sql: () => [`UPDATE account SET entry_count = entry_count - 1 WHERE id = '${account}'`],
+    finds: () => ({ 'an account is not the sum of its entries': [account] }),
+  },
+  'money from nowhere': {
+    sql: () => [`UPDATE account SET balance = balance + 5 WHERE id = '${account}'`],
+    finds: () => ({
+      'an account is not the sum of its entries': [account],
+      'a currency does not sum to zero': ['EUR'],
+    }),
+  },
+  'an account below its limit, in books that add up': {
+    sql: () => {
+      const id = newId();
+      return [
+        without('account', 'insufficient-funds'),
+        `UPDATE account SET balance = balance - 20000, entry_count = entry_count + 1 WHERE id = '${account}'`,
+        `UPDATE account SET balance = balance + 20000, entry_count = entry_count + 1 WHERE id = '${bobs}'`,
+        `INSERT INTO transfer (id, kind, from_account_id, to_account_id, amount, currency, created_by_id)
+         VALUES ('${id}', 'transfer', '${account}', '${bobs}', 20000, 'EUR', '${id}')`,
+        `INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
+         SELECT id, entry_count, '${id}', CASE id WHEN '${account}' THEN -20000 ELSE 20000 END, balance
+         FROM account WHERE id IN ('${account}', '${bobs}')`,
+      ];
+    },
+    finds: () => ({ 'an account is below its limit': [account] }),
+  },
+  'a running balance that jumps': {
+    sql: () => [`UPDATE entry SET balance_after = balance_after + 1 WHERE account_id = '${account}' AND seq = 1`],
+    finds: () => ({ 'an entry does not continue the one before': [`${account} 1`, `${account} 2`] }),
+  },
+  'a gap in the entries': {
+    sql: () => [
+      `UPDATE entry SET seq = seq + 1 WHERE account_id = '${account}' AND seq = (SELECT entry_count FROM account WHERE id = '${account}')`,
+    ],
+    finds: () => ({ 'an entry does not continue the one before': [expect.stringMatching(account)] }),
+  },
+  'an amount changed on one side': {
+    sql: () => [`UPDATE entry SET amount = amount + 1 WHERE account_id = '${bobs}' AND transfer_id = '${transfer}'`],
+    finds: () => ({
+      'an account is not the sum of its entries': [bobs],
+      'an entry does not continue the one before': [`${bobs} 2`],
+      'a transfer does not have its two entries': [transfer],
+    }),
+  },
+  'an amount changed in the transfer': {
+    sql: () => [`UPDATE transfer SET amount = amount + 1 WHERE id = '${transfer}'`],
+    finds: () => ({ 'a transfer does not have its two entries': [transfer] }),
+  },
+  'a transfer turned round': {
+    sql: () => [
+      `UPDATE transfer SET from_account_id = to_account_id, to_account_id = from_account_id WHERE id = '${transfer}'`,
+    ],
+    finds: () => ({ 'a transfer does not have its two entries': [transfer] }),
+  },
+  'a transfer of which nothing is left but its entries': {
+    sql: () => [`DELETE FROM transfer WHERE id = '${transfer}'`],
+    finds: () => ({ 'an entry belongs to no transfer': sorted(`${account} 2`, `${bobs} 2`) }),
+  },
+  'a transfer in another currency': {
+    sql: () => [`UPDATE transfer SET currency = 'USD' WHERE id = '${transfer}'`],
+    finds: () => ({ 'a transfer is in another currency than its accounts': [transfer] }),
+  },
+  'a deposit that is called a transfer': {
+    sql: () => [`UPDATE transfer SET kind = 'transfer' WHERE id = '${deposit}'`],
+    finds: () => ({ 'a transfer is not what its kind says': [deposit] }),
+  },
+  'stock from nowhere': {
+    sql: () => [`UPDATE stock SET on_hand = on_hand + 1 WHERE sku_id = '${sku}'`],
+    finds: () => ({ 'a stock is not the sum of its movements': [sku] }),
+  },
+  'stock below zero, with a movement for it': {
+    sql: () => [
+      without('stock', 'out-of-stock'),
+      `UPDATE stock SET on_hand = on_hand - 100, movement_count = movement_count + 1 WHERE sku_id = '${sku}'`,
+      `INSERT INTO stock_movement (sku_id, seq, quantity, on_hand_after, reason, created_by_id)
+       SELECT sku_id, movement_count, -100, on_hand, 'adjusted', '${account}' FROM stock WHERE sku_id = '${sku}'`,
+    ],
+    finds: () => ({ 'a stock is below zero': [sku] }),
+  },
+  'a movement that leaves something else': {
+    sql: () => [`UPDATE stock_movement SET on_hand_after = on_hand_after + 1 WHERE sku_id = '${sku}' AND seq = 1`],
+    finds: () => ({ 'a movement does not continue the one before': [`${sku} 1`, `${sku} 2`] }),
+  },
+  'an order that costs less than its lines': {
+    sql: () => [`UPDATE order_line SET unit_price = unit_price + 1 WHERE order_id = '${placed}'`],
+    finds: () => ({ 'an order costs something else than its lines': [placed] }),
+  },
+  'an order that costs more than was paid': {
+    sql: () => [`UPDATE "order" SET total = total + 1 WHERE id = '${placed}'`],
+    finds: () => ({ 'an order costs something else than its lines': [placed], 'an order is not paid': [placed] }),
+  },
+  'an order without a payment': {
+    sql: () => [`DELETE FROM payment WHERE id = '${payment}'`],
+    finds: () => ({
+      'an order is not paid': [placed],
+      'a transfer for an order belongs to none': [expect.any(String)],
+    }),
+  },
+  'a payment from another account than the one that paid': {
+    sql: () => [`UPDATE payment SET account_id = '${bobs}' WHERE id = '${payment}'`],
+    finds: () => ({ 'a payment is not what its transfer moved': [payment] }),
+  },
+  'a refund of less than was paid': {
+    sql: () => [`UPDATE refund SET amount = amount - 1 WHERE id = '${refund}'`],
+    finds: () => ({ 'a refund is not what its transfer moved': [refund] }),
+  },
+  'a cancelled order without its refund': {
+    sql: () => [`DELETE FROM refund WHERE id = '${refund}'`],
+    finds: () => ({
+      'a cancelled order is not refunded, or a placed one is': [cancelled],
+      'a transfer for an order belongs to none': [expect.any(String)],
+    }),
+  },
+  'an order that nobody cancelled': {
+    sql: () => [`DELETE FROM cancellation WHERE order_id = '${cancelled}'`],
+    finds: () => ({ 'an order was cancelled by nobody, or a placed one by somebody': [cancelled] }),
+  },
+  'a cancelled order that is placed again': {
+    sql: () => [`UPDATE "order" SET status = 'placed' WHERE id = '${cancelled}'`],
+    finds: () => ({
+      'a cancelled order is not refunded, or a placed one is': [cancelled],
+      'an order was cancelled by nobody, or a placed one by somebody': [cancelled],
+      'an order does not hold the stock it sold': [`${cancelled} ${sku}`],
+    }),
+  },
+  'an order that sold more than it holds': {
+    sql: () => [
+      `UPDATE order_line SET quantity = 2, unit_price = 50 WHERE order_id = '${placed}'`,
+      // In lines and total alike: only the stock tells.
+    ],
+    finds: () => ({ 'an order does not hold the stock it sold': [`${placed} ${sku}`] }),
+  },
+  'a movement for an order that did not sell it': {
+    sql: () => [
+      `UPDATE stock_movement SET order_id = '${cancelled}' WHERE order_id = '${placed}'`,
+      `DELETE FROM order_line WHERE order_id = '${cancelled}'`,
+    ],
+    finds: () => ({
+      'an order costs something else than its lines': [cancelled],
+      'an order does not hold the stock it sold': [`${placed} ${sku}`],
+      'stock was moved for an order that has no such line': [`${sku} 2`, `${sku} 3`, `${sku} 4`],
+    }),
+  },
+};
+
+describe('the reconciliation', () => {
+  it('finds nothing in books that are right, having looked at all rows', async () => {
+    const { checks: results, server, asOf, found: mistakes } = await reconcile(service.database.urls.owner);
+    expect(results.filter((check) => check.found > 0)).toEqual([]);
+    expect([mistakes, server]).toEqual([0, 'primary']);
+    expect(Math.abs(asOf.getTime() - Date.now())).toBeLessThan(60_000);
+    const rows = Object.fromEntries(results.map((check) => [check.table, check.rows]));
+    const [counted] = await service.database.query<Record<string, number>>(
+      `SELECT (SELECT count(*) FROM account)::int AS account, (SELECT count(*) FROM transfer)::int AS transfer,
+        (SELECT count(*) FROM entry)::int AS entry, 1 AS stock, 4 AS stock_movement, 2 AS order, 2 AS order_line, 2 AS payment, 1 AS refund`,
+    );
+    expect(rows).toEqual(counted);
+  });
+
+  it.each(Object.keys(plants))('finds %s, and nothing else', async (name) => {
+    const { sql, finds } = plants[name] as Plant;
+    expect(await findingsOf(sql())).toEqual(finds());
+  });
+
+  it('has a planted mistake for each of its checks', () => {
+    const planted = new Set(Object.values(plants).flatMap(({ finds }) => Object.keys(finds())));
+    expect([...planted].sort()).toEqual(checks.map(({ mistake }) => mistake).sort());
+  });
+
+  it('names the first of many mistakes and counts the rest', async () => {
+    await superuser.query('BEGIN; SET LOCAL session_replication_role = replica');
+    try {
+      await superuser.query(`
+        INSERT INTO account (id, user_id, currency, balance)
+        SELECT gen_random_uuid(), (SELECT user_id FROM account WHERE id = '${account}'), 'CHF', CASE WHEN n % 2 = 0 THEN 5 ELSE 7 END
+        FROM generate_series(1, 500) AS n`);
+      const result = await reconcileIn(async (sql) => (await superuser.query(sql)).rows as never);
+      const [first] = result.checks;
+      expect([first!.found, first!.first.length, result.found]).toEqual([500, 20, 501]);
+      const report = describeReconciliation(result);
+      expect(report).toMatch(/^ {4}500 {3}519 {2}an account is not the sum of its entries$/m);
+      expect(report).toContain('and 480 more');
+      expect(report).toContain(`The books are wrong: 501 mistakes in 2 of ${checks.length} checks.`);
+    } finally {
+      await superuser.query('ROLLBACK');
+    }
+  });
+
+  it('reads with a role that only reads, on the replica', async () => {
+    await eventually(
+      () => reconcile(service.database.urls.reader),
+      ({ checks: results, server }) =>
+        server === 'replica' && (results.find(({ table }) => table === 'refund')?.rows ?? 0) === 1,
+    );
+  });
+
+  it('sees one moment: what is stored while it reads is not half there', async () => {
+    const { superuser: url, owner } = service.database.urls;
+    const stored = (units: number) =>
+      ask(
+        url,
+        `SET session_replication_role = replica; UPDATE stock SET on_hand = on_hand + ${units} WHERE sku_id = '${sku}'`,
+      );
+    let asked = 0;
+    const result = await inSnapshot(owner, 'test', (query) =>
+      reconcileIn(async (sql) => {
+        // The checks of money are under way, those of stock are still to come.
+        if (++asked === 4) await stored(1);
+        return query(sql);
+      }),
+    );
+    expect(found(result)).toEqual({});
+    expect(await findMistakes(service.database)).toEqual([`a stock is not the sum of its movements: ${sku}`]);
+    await stored(-1);
+  });
+
+  it('stores nothing, whatever the role behind its URL may do', async () => {
+    const write = inSnapshot(service.database.urls.superuser, 'test', (query) => query('CREATE TABLE mine (id int)'));
+    await expect(write).rejects.toMatchObject({ code: '25006' });
+  });
+});
+
+describe('npm run reconcile', () => {
+  const home = makeHome('reconcile');
+  beforeAll(buildService);
+  afterAll(async () => {
+    await killServices();
+    rmSync(home, { recursive: true, force: true });
+  });
+
+  interface Ended {
+    readonly code: number | null;
+    readonly out: string;
+    readonly said: string;
+  }
+
+  function run(variables: Record<string, string>): Promise<Ended> {
+    const { PATH = '', HOME = '' } = process.env;
+    const child = spawn(process.execPath, [join('tools', 'reconcile.mjs')], { env: { PATH, HOME, ...variables } });
+    let [out, said] = ['', ''];
+    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, said })));
+  }
+  const external = () => ({
+    DATABASE_WRITE_URL: service.database.urls.app,
+    DATABASE_READ_URL: service.database.urls.reader,
+    AUTH_SECRET: 'a secret of the tests, which is long enough',
+  });
+
+  it('ends with 0 and says so when all is well: on the replica, and without one on the primary', async () => {
+    const [replica, primary] = [await run(external()), await run({ ...external(), DATABASE_READ_URL: '' })];
+    expect(replica).toMatchObject({
+      code: 0,
+      said: '',
+      out: expect.stringContaining('The books on the replica, as of '),
+    });
+    expect(primary).toMatchObject({
+      code: 0,
+      said: '',
+      out: expect.stringContaining('The books on the primary, as of '),
+    });
+    for (const { out } of [replica, primary]) {
+      expect(out).toMatch(/The books are right\.\n$/);
+      for (const { mistake } of checks) expect(out).toMatch(new RegExp(`^      -  +\\d+  ${mistake}$`, 'm'));
+    }
+  });
+
+  it('ends with 1 and names what is wrong', async () => {
+    const { superuser: url } = service.database.urls;
+    const plant = (sql: string) => ask(url, `SET session_replication_role = replica; ${sql}`);
+    await plant(`UPDATE account SET balance = balance + 3 WHERE id = '${dollars}'`);
+    try {
+      const { code, out } = await run({ ...external(), DATABASE_READ_URL: '' });
+      expect(code).toBe(1);
+      expect(out).toMatch(new RegExp(`      1  +\\d+  an account is not the sum of its entries\\n +${dollars}\\n`));
+      expect(out).toMatch(/1 +\d+ {2}a currency does not sum to zero\n +USD\n/);
+      expect(out).toMatch(new RegExp(`The books are wrong: 2 mistakes in 2 of ${checks.length} checks\\.\n$`));
+    } finally {
+      await plant(`UPDATE account SET balance = balance - 3 WHERE id = '${dollars}'`);
+    }
+  });
+
+  it.each([
+    [
+      'no database answers',
+      () => ({ ...external(), DATABASE_READ_URL: 'postgres://reader:hidden@127.0.0.1:1/db' }),
+      'connect ECONNREFUSED 127.0.0.1:1',
+    ],
+    [
+      'the configuration is wrong',
+      () => ({ ...external(), AUTH_SECRET: 'short' }),
+      'AUTH_SECRET must have at least 32 bytes',
+    ],
+    [
+      'the database is not ours',
+      () => ({
+        ...external(),
+        DATABASE_READ_URL: Object.assign(new URL(service.database.urls.superuser), { pathname: '/postgres' }).href,
+      }),
+      'The database is not at the version of this service: it has no migrations',
+    ],
+  ])('ends with 2 and one sentence when %s', async (_, variables, sentence) => {
+    const { code, out, said } = await run(variables());
+    expect([code, out]).toEqual([2, '']);
+    expect(said).toMatch(/^The books could not be checked: /);
+    expect(said).toContain(sentence);
+    expect(said).not.toMatch(/hidden|\bat .*:\d+:\d+/);
+  });
+
+  it('works on the embedded database, beside the running service and when that is stopped', async () => {
+    const running = startService({ HOLDFAST_HOME: home, SHUTDOWN_DRAIN_MS: '0' });
+    await running.url;
+    const beside = await run({ HOLDFAST_HOME: home });
+    expect(beside).toMatchObject({ code: 0, out: expect.stringMatching(/The books are right\.\n$/) });
+    running.kill('SIGTERM');
+    expect(await running.exit).toMatchObject({ code: 0 });
+    const alone = await run({ HOLDFAST_HOME: home });
+    expect(alone).toMatchObject({ code: 0, out: expect.stringMatching(/The books are right\.\n$/) });
+    // Alice, Bob and the sixteen of the house: what is stored was read.
+    expect(alone.out).toMatch(/- +18 {2}an account is not the sum of its entries/);
+  });
+});
