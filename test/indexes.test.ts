@@ -65,6 +65,16 @@ async function fill(): Promise<void> {
       SELECT ${id(4, 'n')}, 'transfer', ${id(3, 'n')}, ${id(3, `${many} - n + 1`)}, 5, 'EUR', ${id(1, '1')} FROM ${n};
     INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
       SELECT CASE WHEN n <= 2000 THEN ${id(3, '1')} ELSE ${id(3, 'n')} END, n, ${id(4, 'n')}, 5, 5 FROM ${n};
+    -- Of the transfers every other was pending; what became of most of them is known.
+    UPDATE transfer SET expires_at = '2100-01-01' WHERE id IN (SELECT ${id(4, 'n * 2')} FROM ${n});
+    INSERT INTO settlement (transfer_id, outcome, created_by_id)
+      SELECT id, 'voided', created_by_id FROM transfer WHERE expires_at IS NOT NULL ORDER BY id OFFSET 4000;
+    INSERT INTO reservation (transfer_id, account_id, side, amount, expires_at)
+      SELECT t.id, CASE side WHEN 'out' THEN from_account_id ELSE to_account_id END, side, amount, expires_at
+      FROM transfer t, unnest(enum_range(NULL::reservation_side)) AS side WHERE expires_at IS NOT NULL ORDER BY t.id LIMIT 8000;
+    -- The first account has sent two thousand of them.
+    UPDATE transfer SET from_account_id = ${id(3, '1')} WHERE id > (SELECT id FROM transfer ORDER BY id OFFSET 17999 LIMIT 1) AND to_account_id <> ${id(3, '1')};
+    UPDATE account SET entry_count = 2000, pending_out = 1 WHERE id = ${id(3, '1')};
     INSERT INTO product (id, slug, name) SELECT ${id(5, 'n')}, 'p' || n, 'P' || n FROM ${n};
     INSERT INTO image (id, product_id, url, position) SELECT ${id(6, 'n')}, ${id(5, 'n')}, 'u', 0 FROM ${n};
     INSERT INTO sku (id, product_id, code, name, price, currency)
@@ -155,6 +165,19 @@ const requests: [string, () => Promise<{ status: number; body: unknown }>][] = [
     'GET /v1/accounts/:id/entries, the next page',
     async () => alice.get(await next(alice, `/v1/accounts/${shown('acct', 'account')}/entries`)),
   ],
+  [
+    'GET /v1/accounts/:id, as of a moment',
+    async () => alice.get(`/v1/accounts/${shown('acct', 'account')}?asOf=2020-01-01T00:00:00Z`),
+  ],
+  ['GET /v1/transfers', async () => alice.get('/v1/transfers')],
+  ['GET /v1/transfers, the next page', async () => alice.get(await next(alice, '/v1/transfers?limit=20'))],
+  ['GET /v1/transfers that are posted', async () => alice.get('/v1/transfers?status=posted')],
+  ['GET /v1/transfers that are pending', async () => alice.get('/v1/transfers?status=pending')],
+  ['GET /v1/transfers that were voided', async () => alice.get('/v1/transfers?status=voided')],
+  [
+    'GET /v1/transfers of an account, by an operator',
+    async () => operator.get(`/v1/transfers?accountId=${shown('acct', 'account')}`),
+  ],
   ['GET /v1/transfers/:id', async () => alice.get(`/v1/transfers/${shown('tr', 'transfer')}`)],
   ['GET /v1/transfers/:id by an operator', async () => operator.get(`/v1/transfers/${shown('tr', 'transfer')}`)],
   ['GET /v1/products', async () => alice.get('/v1/products')],
@@ -211,6 +234,32 @@ describe(`with ${many} rows in every table`, () => {
     await operator
       .post('/v1/deposits', { accountId: account.body.id, amount: { amount: 500, currency: 'EUR' } })
       .expect(201);
+    const other = await alice.post('/v1/accounts', { currency: 'EUR' }).expect(201);
+    const transfer = {
+      fromAccountId: account.body.id,
+      toAccountId: other.body.id,
+      amount: { amount: 5, currency: 'EUR' },
+    };
+    const pending = () => alice.post('/v1/transfers', { ...transfer, type: 'pending' }).expect(201);
+    const [posting, voiding] = [(await pending()).body.id, (await pending()).body.id];
+    await alice.post(`/v1/transfers/${posting}/post`).expect(200);
+    await alice.post(`/v1/transfers/${voiding}/void`).expect(200);
+    await alice.post(`/v1/transfers/${posting}/reversals`).expect(201);
+    await alice.post('/v1/transfers/batch', { mode: 'atomic', transfers: [transfer, transfer] }).expect(201);
+    await alice
+      .post('/v1/transfers/batch', {
+        mode: 'atomic',
+        transfers: [
+          {
+            ...transfer,
+            fromAccountId: other.body.id,
+            toAccountId: account.body.id,
+            amount: { amount: 10, currency: 'EUR' },
+          },
+        ],
+      })
+      .expect(201);
+    await alice.post(`/v1/accounts/${other.body.id}/close`).set('if-match', '*').expect(200);
     const sku = { code: 'NEW', name: 'New', price: { amount: 5, currency: 'EUR' }, onHand: 5 };
     const product = await operator.post('/v1/products', { slug: 'new', name: 'New', skus: [sku] }).expect(201);
     const order = { items: [{ skuId: product.body.skus[0].id, quantity: 1 }], payment: { accountId: account.body.id } };
@@ -229,6 +278,10 @@ describe(`with ${many} rows in every table`, () => {
 
   it.each([
     ['SELECT count(*) FROM entry WHERE transfer_id = $1', 'transfer'],
+    ['SELECT sum(amount) FROM reservation WHERE account_id = $1', 'account'],
+    ['SELECT count(*) FROM reservation WHERE transfer_id = $1', 'transfer'],
+    ['SELECT outcome FROM settlement WHERE transfer_id = $1', 'transfer'],
+    ['SELECT reversed_total FROM transfer WHERE reverses_id = $1 AND reversal_seq = 5', 'transfer'],
     ['SELECT balance_after, seq FROM entry WHERE account_id = $1 ORDER BY seq DESC LIMIT 1', 'account'],
     ['SELECT on_hand_after, seq FROM stock_movement WHERE sku_id = $1 ORDER BY seq DESC LIMIT 1', 'sku'],
     ['SELECT sum(quantity * unit_price) FROM order_line l WHERE l.order_id = $1', 'order'],

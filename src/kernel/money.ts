@@ -30,3 +30,23 @@ export function showMoney({ amount, currency }: Money): string {
   const shown = (amount < 0n ? -amount : amount).toString().padStart(exponent + 1, '0');
   return `${sign}${shown.slice(0, -exponent)}.${shown.slice(-exponent)} ${currency}`;
 }
+
+/**
+ * Splits an amount in proportion to the weights, exactly: the parts sum to it, and each is less than one minor unit from its exact share. What
+ * rounding down leaves goes, one unit each, to the largest remainders (Hamilton's method), the first of equal ones first. A part of weight 0
+ * is 0. Throws RangeError unless there is a weight above 0 and none below.
+ */
+export function split(amount: bigint, weights: readonly bigint[]): bigint[] {
+  const whole = weights.reduce((sum, weight) => sum + weight, 0n);
+  if (whole <= 0n || weights.some((weight) => weight < 0n))
+    throw new RangeError('To split needs a weight above 0, and none below.');
+  if (amount < 0n) return split(-amount, weights).map((part) => -part);
+  const parts = weights.map((weight) => (amount * weight) / whole);
+  const left = amount - parts.reduce((sum, part) => sum + part, 0n);
+  const remainder = (n: number): bigint => (amount * (weights[n] ?? 0n)) % whole;
+  const byRemainder = [...parts.keys()].sort(
+    (a, b) => Number(remainder(b) > remainder(a)) - Number(remainder(b) < remainder(a)),
+  );
+  const favoured = new Set(byRemainder.slice(0, Number(left)));
+  return parts.map((part, n) => (favoured.has(n) ? part + 1n : part));
+}

@@ -45,12 +45,21 @@ export class TransfersRepository {
     });
   }
 
-  /** Newest first: of each account as many as a page takes, from either side, and of those the newest. */
-  async list(filter: TransferFilter, { after, take }: Slice<string>) {
-    const { now } = filter;
+  /** Newest first. */
+  async list(filter: TransferFilter, slice: Slice<string>) {
+    const ids = await (filter.status === 'pending' ? this.listPendingIds(filter, slice) : this.listIds(filter, slice));
+    return this.db.transfer.findMany({
+      where: { id: { in: ids.map(({ id }) => id) } },
+      include: { settlement },
+      orderBy: { id: 'desc' },
+    });
+  }
+
+  /** Of each account as many as a page takes, from either side, and of those the newest. */
+  private listIds({ now, ...filter }: TransferFilter, { after, take }: Slice<string>) {
     const [userId, accountId, status] = [filter.userId ?? null, filter.accountId ?? null, filter.status ?? null];
-    const wasPending = status !== null && status !== 'posted';
-    const ids = await this.db.$queryRaw<{ id: string }[]>`
+    const wasPending = status === 'voided' || status === 'expired';
+    return this.db.$queryRaw<{ id: string }[]>`
       SELECT DISTINCT t.id FROM account a CROSS JOIN LATERAL (
         (SELECT t.id FROM transfer t LEFT JOIN settlement s ON s.transfer_id = t.id
          WHERE t.from_account_id = a.id AND (${after}::uuid IS NULL OR t.id < ${after}::uuid) AND (NOT ${wasPending} OR t.expires_at IS NOT NULL)
@@ -65,11 +74,16 @@ export class TransfersRepository {
          ORDER BY t.id DESC LIMIT ${take})) AS t
       WHERE (${userId}::uuid IS NULL OR a.user_id = ${userId}::uuid) AND (${accountId}::uuid IS NULL OR a.id = ${accountId}::uuid)
       ORDER BY t.id DESC LIMIT ${take}`;
-    return this.db.transfer.findMany({
-      where: { id: { in: ids.map(({ id }) => id) } },
-      include: { settlement },
-      orderBy: { id: 'desc' },
-    });
+  }
+
+  /** What is pending is reserved, however many there once were. */
+  private listPendingIds({ now, ...filter }: TransferFilter, { after, take }: Slice<string>) {
+    const [userId, accountId] = [filter.userId ?? null, filter.accountId ?? null];
+    return this.db.$queryRaw<{ id: string }[]>`
+      SELECT DISTINCT r.transfer_id AS id FROM account a JOIN reservation r ON r.account_id = a.id
+      WHERE (${userId}::uuid IS NULL OR a.user_id = ${userId}::uuid) AND (${accountId}::uuid IS NULL OR a.id = ${accountId}::uuid)
+        AND r.expires_at > ${now} AND (${after}::uuid IS NULL OR r.transfer_id < ${after}::uuid)
+      ORDER BY r.transfer_id DESC LIMIT ${take}`;
   }
 
   async findHouse(house: 'cash' | 'sales', currency: string): Promise<string | null> {
