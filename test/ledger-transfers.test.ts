@@ -263,7 +263,7 @@ describe('limits', () => {
   it('and freezing are an operator’s; the name is also the owner’s', async () => {
     const path = `/v1/accounts/${ada.accountId}`;
     const { body, headers } = await ada.api.patch(path, { name: 'Rent' }).set('if-match', '"1"').expect(200);
-    expect([body.name, body.version, headers['etag']]).toEqual(['Rent', 2, '"2"']);
+    expect([body.name, body.version, headers['etag']]).toEqual(['Rent', 2, expect.stringMatching(/^"2-/)]);
     for (const patch of [{ overdraftLimit: eur(1) }, { maxBalance: eur(9999) }, { frozen: true, reason: 'Mine' }])
       expect((await ada.api.patch(path, patch).set('if-match', '*').expect(403)).body.code).toBe('not-allowed');
     expect((await bob.api.patch(path, { name: 'Mine' }).set('if-match', '*').expect(404)).body.code).toBe(

@@ -143,15 +143,16 @@ function complete(method: string, operation: Operation, shared: Map<string, Json
   Reflect.deleteProperty(operation, refusedWith);
 }
 
-/** Where a write has an answer that can be read again, its body need not be sent. */
+/**
+ * Where a write has an answer that can be read again, its body need not be sent. 204 is not listed with the responses: a generated client
+ * would have to reckon with no body wherever nobody asked for that.
+ */
 function offerMinimal(operation: Operation): void {
   const { 200: changed, 201: made } = operation.responses;
   const answer = changed ?? made;
   const headers = answer?.['headers'] as Json | undefined;
   if (answer === undefined || headers === undefined || (changed === undefined && !('Location' in headers))) return;
   answer['headers'] = { ...headers, ...applied };
-  if (changed !== undefined)
-    operation.responses['204'] = { description: 'Done, and told no more', headers: answer['headers'] };
   operation.parameters = [...(operation.parameters ?? []), preferParameter];
 }
 
