@@ -5,6 +5,7 @@ import { createApp } from '../../src/app.ts';
 import { makeConfig } from '../../src/config/config.ts';
 import { readEnvironment } from '../../src/config/environment.ts';
 import { demandDeclared } from './contract.ts';
+import { unlimited } from './unlimited.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 
 /** A running service on a database of its own. */
@@ -27,14 +28,6 @@ export interface Api {
 
 /** Variables that a test sets beside the usual ones. */
 export type Variables = Record<string, string>;
-
-/** Quotas that no test reaches but those which are about them. */
-export const unlimited: Variables = Object.fromEntries(
-  ['PER_PRINCIPAL', 'PER_ADDRESS', 'LOG_INS_PER_ADDRESS', 'LOG_INS_PER_EMAIL'].map((name) => [
-    `RATE_LIMIT_${name}`,
-    '1000000000',
-  ]),
-);
 
 export async function startApp(variables: Variables = {}): Promise<TestApp> {
   const database = await createDatabase();

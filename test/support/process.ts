@@ -4,6 +4,7 @@ import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { unlimited } from './unlimited.ts';
 
 /** The built service in a process of its own. */
 export interface ServiceProcess {
@@ -52,7 +53,7 @@ function taken(lock: string): boolean {
 export function startService(variables: Record<string, string>): ServiceProcess {
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, [join('dist', 'src', 'main.js')], {
-    env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'silent', ...variables },
+    env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'silent', ...unlimited, ...variables },
     stdio: ['ignore', 'ignore', 'pipe'],
   });
   running.add(child);
