@@ -38,9 +38,9 @@ export class TransfersController {
   @ReturnsCreated(TransferView, '/v1/transfers')
   @Refuses(
     'account-not-found',
-    'same-account',
+
     'currency-mismatch',
-    'insufficient-funds',
+
     'balance-too-large',
     'account-frozen',
     'account-closed',
