@@ -1,0 +1,153 @@
+import type { Response } from 'supertest';
+import { startApp, type TestApp } from './support/app.ts';
+import { findMistakes } from './support/books.ts';
+import { fullCount } from './support/counts.ts';
+import { crowd } from './support/crowd.ts';
+import { makers, type Person } from './support/make.ts';
+
+// Every write of users and accounts beside every other, and beside itself, on the same rows: what comes of it is what comes of doing them
+// one after the other, in one order or the other.
+const rounds = fullCount(2, 50);
+
+let service: TestApp;
+let operator: Person;
+beforeAll(async () => {
+  service = await startApp({ DATABASE_READ_CONSISTENCY: 'primary' });
+  operator = await makers(service).operator();
+});
+afterAll(async () => {
+  const mistakes = await findMistakes(service.database);
+  await service.close();
+  expect(mistakes).toEqual([]);
+});
+
+const eur = (amount: number) => ({ amount, currency: 'EUR' });
+
+/** Two people whose accounts are always the same: A holds 100 of which 40 are pending to B, which holds 50; C is empty. */
+interface World {
+  readonly ada: Person;
+  readonly bob: Person;
+  /** Of Bob. */
+  readonly emptyId: string;
+  readonly pendingId: string;
+  readonly postedId: string;
+}
+
+async function makeWorld(): Promise<World> {
+  const [ada, bob] = (await crowd(service, 2)) as [Person, Person];
+  const give = (accountId: string, amount: number) =>
+    operator.api.post('/v1/deposits', { accountId, amount: eur(amount) }).expect(201);
+  await Promise.all([give(ada.accountId, 120), give(bob.accountId, 30)]);
+  const move = (amount: number, more: object) =>
+    ada.api
+      .post('/v1/transfers', { fromAccountId: ada.accountId, toAccountId: bob.accountId, amount: eur(amount), ...more })
+      .expect(201);
+  const empty = await bob.api.post('/v1/accounts', { currency: 'EUR', name: 'Empty' }).expect(201);
+  const posted = await move(20, {});
+  const pending = await move(40, { type: 'pending', expiresInSeconds: 3600 });
+  return { ada, bob, emptyId: empty.body.id, pendingId: pending.body.id, postedId: posted.body.id };
+}
+
+type Write = (world: World) => PromiseLike<Response>;
+const transfer = (from: Person, toAccountId: string, amount: number, more: object = {}) =>
+  from.api.post('/v1/transfers', { fromAccountId: from.accountId, toAccountId, amount: eur(amount), ...more });
+const batch = ({ ada, bob }: World, mode: string) =>
+  ada.api.post('/v1/transfers/batch', {
+    mode,
+    transfers: [35, 20].map((amount) => ({
+      fromAccountId: ada.accountId,
+      toAccountId: bob.accountId,
+      amount: eur(amount),
+    })),
+  });
+const settings = ({ ada }: World, by: Person, patch: object) =>
+  by.api.patch(`/v1/accounts/${ada.accountId}`, patch).set('if-match', '"1"');
+
+const writes: Record<string, Write> = {
+  editUser: ({ ada }) =>
+    ada.api.patch(`/v1/users/${ada.id}`, { profile: { displayName: 'Edited' } }).set('if-match', '"1"'),
+  openAccount: ({ ada }) => ada.api.post('/v1/accounts', { currency: 'EUR', name: 'Second' }),
+  deposit: ({ ada }) => operator.api.post('/v1/deposits', { accountId: ada.accountId, amount: eur(30) }),
+  transfer: ({ ada, bob }) => transfer(ada, bob.accountId, 50),
+  'transfer back': ({ ada, bob }) => transfer(bob, ada.accountId, 45),
+  'transfer to the empty account': ({ ada, emptyId }) => transfer(ada, emptyId, 10),
+  'pending transfer': ({ ada, bob }) => transfer(ada, bob.accountId, 30, { type: 'pending' }),
+  postTransfer: ({ ada, pendingId }) => ada.api.post(`/v1/transfers/${pendingId}/post`, { amount: eur(25) }),
+  voidTransfer: ({ ada, pendingId }) => ada.api.post(`/v1/transfers/${pendingId}/void`),
+  reverseTransfer: ({ bob, postedId }) => bob.api.post(`/v1/transfers/${postedId}/reversals`, { amount: eur(15) }),
+  'atomic batch': (world) => batch(world, 'atomic'),
+  'partial batch': (world) => batch(world, 'partial'),
+  'editAccount, its name': (world) => settings(world, world.ada, { name: 'Renamed' }),
+  'editAccount, its limit': (world) => settings(world, operator, { overdraftLimit: eur(60) }),
+  'editAccount, frozen': (world) => settings(world, operator, { frozen: true, reason: 'Looking into it' }),
+  closeAccount: ({ bob, emptyId }) => bob.api.post(`/v1/accounts/${emptyId}/close`).set('if-match', '"1"'),
+};
+
+/** What can be told of an answer whose ids differ from world to world. */
+const told = ({ status, body }: Response): string =>
+  [
+    status,
+    body.code,
+    ...(body.results ?? []).map((one: { status: unknown; problem?: { code: string } }) => [
+      one.status,
+      one.problem?.code,
+    ]),
+  ].join(' ');
+
+async function stateOf({ ada, bob, emptyId, pendingId }: World): Promise<unknown> {
+  const read = async (path: string) => (await operator.api.get(path).expect(200)).body;
+  const accounts = await Promise.all(
+    [ada.accountId, bob.accountId, emptyId].map(async (id) => {
+      const { balance, pending, available, status, version, name, overdraftLimit } = await read(`/v1/accounts/${id}`);
+      return { balance, pending, available, status, version, name, overdraftLimit };
+    }),
+  );
+  const mine = await ada.api.get('/v1/accounts').expect(200);
+  const { profile, version } = await read(`/v1/users/${ada.id}`);
+  const { status } = await read(`/v1/transfers/${pendingId}`);
+  return { accounts, opened: mine.body.data.length, profile, version, pending: status };
+}
+
+async function outcomeOf(world: World, answers: readonly Response[]): Promise<string> {
+  return JSON.stringify([answers.map(told), await stateOf(world)]);
+}
+
+async function inOrder(first: Write, second: Write): Promise<[outcome: string, turned: string]> {
+  const world = await makeWorld();
+  const answers = [await first(world), await second(world)];
+  const state = await stateOf(world);
+  return [JSON.stringify([answers.map(told), state]), JSON.stringify([answers.map(told).toReversed(), state])];
+}
+
+const names = Object.keys(writes);
+const pairs = names.flatMap((one, n) => names.slice(n).map((other) => [one, other] as const));
+
+it.each(pairs)(
+  '%s beside %s',
+  async (one, other) => {
+    const [first, second] = [writes[one]!, writes[other]!];
+    const [oneFirst] = await inOrder(first, second);
+    const [, otherFirst] = await inOrder(second, first);
+    for (let round = 0; round < rounds; round++) {
+      const world = await makeWorld();
+      // Whoever is asked first is not always the first to arrive.
+      const answers =
+        round % 2 === 0
+          ? await Promise.all([first(world), second(world)])
+          : (await Promise.all([second(world), first(world)])).toReversed();
+      expect([oneFirst, otherFirst]).toContain(await outcomeOf(world, answers));
+    }
+  },
+  fullCount(30_000, 300_000),
+);
+
+it('and the orders differ where they should', async () => {
+  const [post, turned] = await inOrder(writes['postTransfer']!, writes['voidTransfer']!);
+  expect(post).toContain('409 already-posted');
+  expect(turned).not.toBe(post);
+  expect((await inOrder(writes['transfer']!, writes['atomic batch']!))[0]).toContain('422 insufficient-funds');
+  expect((await inOrder(writes['editAccount, frozen']!, writes['deposit']!))[0]).toContain('409 account-frozen');
+  expect((await inOrder(writes['transfer to the empty account']!, writes['closeAccount']!))[0]).toContain(
+    '409 balance-not-zero',
+  );
+});
