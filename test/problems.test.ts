@@ -83,7 +83,7 @@ const problems: [status: number, code: string, title: string, call: Call][] = [
     () =>
       anybody()
         .post('/v1/users')
-        .send({ email: 'x'.repeat(200_000) }),
+        .send({ email: 'x'.repeat(600_000) }),
   ],
   [415, 'unsupported-media-type', 'Media type not supported', () => anybody().post('/v1/users').type('text').send('a')],
   [422, 'validation-failed', 'Input refused', () => anybody().post('/v1/users').send({})],
