@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import pg from 'pg';
+import { Clock } from '../src/kernel/clock.ts';
 import { newId, showId } from '../src/kernel/ids.ts';
 import {
   batchSize,
@@ -27,6 +28,8 @@ let service: TestApp;
 let chain: ChainService;
 let superuser: pg.Client;
 let people: Person[];
+/** Transfers that were pending, by what became of them. */
+let once: { readonly posted: string; readonly voided: string; readonly expired: string; readonly pending: string };
 
 beforeAll(async () => {
   // What a superuser writes past the service is read at once.
@@ -42,10 +45,11 @@ afterAll(async () => {
   await service.close();
 });
 
+const eur = (amount: number) => ({ amount, currency: 'EUR' });
 const body = (from: Person, to: Person) => ({
   fromAccountId: from.accountId,
   toAccountId: to.accountId,
-  amount: { amount: 1, currency: 'EUR' },
+  amount: eur(1),
 });
 /** A transfer over HTTP; gives its UUID. */
 async function transfer(n = 0): Promise<string> {
@@ -75,16 +79,23 @@ async function sealAll(by: ChainService = chain): Promise<number> {
 
 interface Stored {
   readonly seq: number;
+  readonly item: string;
   readonly id: string;
   readonly txid: number;
   readonly hash: string;
 }
 const links = () =>
   service.database.query<Stored>(
-    `SELECT seq::int, transfer_id::text AS id, txid::int, encode(hash, 'hex') AS hash FROM chain_link ORDER BY seq`,
+    `SELECT seq::int, item::text, transfer_id::text AS id, txid::int, encode(hash, 'hex') AS hash FROM chain_link ORDER BY seq`,
   );
-const transfers = async () =>
-  (await service.database.query<{ id: string }>('SELECT id::text FROM transfer ORDER BY txid, id')).map(({ id }) => id);
+/** What is to be sealed: of each transfer and of each settlement the id of the transfer, in their order. */
+const stored = async () =>
+  (
+    await service.database.query<{ id: string }>(
+      `SELECT id::text FROM (SELECT txid, 'transfer' AS item, id FROM transfer UNION ALL SELECT txid, 'settlement', transfer_id FROM settlement) AS i
+       ORDER BY txid, item, id`,
+    )
+  ).map(({ id }) => id);
 
 const right = { fault: null, unsealed: 0n };
 
@@ -92,22 +103,71 @@ describe('the chain', () => {
   it('holds every transfer once, in the order of their transactions', async () => {
     await inFlight(8, 40, transfer);
     await sealAll();
-    const stored = await links();
-    expect(stored.map(({ id }) => id)).toEqual(await transfers());
-    expect(stored.map(({ seq }) => seq)).toEqual(stored.map((_, n) => n + 1));
-    expect(await chain.verify()).toMatchObject({ ...right, head: { seq: BigInt(stored.length) } });
+    const all = await links();
+    expect(all.map(({ id }) => id)).toEqual(await stored());
+    expect(all.map(({ seq }) => seq)).toEqual(all.map((_, n) => n + 1));
+    expect(await chain.verify()).toMatchObject({ ...right, head: { seq: BigInt(all.length) } });
     expect(await chain.seal()).toBe(0);
   });
 
+  it('seals a pending transfer as it was made, and what becomes of it by a link of its own', async () => {
+    const [ada, bob] = [people[0]!, people[1]!];
+    const send = async (amount: number, more: object = { type: 'pending' }): Promise<string> => {
+      const sent = { ...body(ada, bob), amount: eur(amount), ...more };
+      return uuidOf((await ada.api.post('/v1/transfers', sent).expect(201)).body.id);
+    };
+    const path = (id: string, action: string) => `/v1/transfers/${showId('tr', id)}/${action}`;
+    const posted = await send(40);
+    const voided = await send(20);
+    const expired = await send(60_000, { type: 'pending', expiresInSeconds: 60 });
+    once = { posted, voided, expired, pending: await send(10) };
+    expect(await sealAll()).toBe(4);
+    expect(await chain.verify()).toMatchObject(right);
+
+    await ada.api.post(path(posted, 'post'), { amount: eur(30) }).expect(200);
+    // The link of the pending one still fits.
+    expect(await chain.verify()).toMatchObject({ fault: null, unsealed: 1n });
+    await ada.api.post(path(voided, 'void')).expect(200);
+    expect(await sealAll()).toBe(2);
+    expect(await chain.verify()).toMatchObject(right);
+
+    jest.spyOn(service.app.get(Clock), 'now').mockImplementation(() => new Date(Date.now() + 61_000));
+    // More than is free as long as nobody has written down that the other one expired.
+    const next = await send(70_000, {});
+    jest.restoreAllMocks();
+    const { body: reversal } = await bob.api.post(path(posted, 'reversals'), { amount: eur(20) }).expect(201);
+    expect(await sealAll()).toBe(3);
+    expect(await chain.verify()).toMatchObject(right);
+    expect((await links()).slice(-9).map(({ item, id }) => [item, id])).toEqual([
+      ...Object.values(once).map((id) => ['transfer', id]),
+      ['settlement', posted],
+      ['settlement', voided],
+      ['settlement', expired],
+      ['transfer', next],
+      ['transfer', uuidOf(reversal.id)],
+    ]);
+    const outcomes = await service.database.query('SELECT outcome::text FROM settlement ORDER BY txid');
+    expect(outcomes).toEqual(['posted', 'voided', 'expired'].map((outcome) => ({ outcome })));
+  });
+
   it('is what anybody can compute from the tables', async () => {
+    const time = (column: string) => `to_char(${column} AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`;
+    const entriesOf = (id: string) => `coalesce((
+      SELECT jsonb_agg(jsonb_build_array(e.account_id, e.seq::text, e.amount::text, e.balance_after::text, ${time('e.created_at')})
+        ORDER BY e.account_id) FROM entry e WHERE e.transfer_id = ${id}), '[]')`;
     const [row] = await service.database.query<{ text: string[] }>(`
       SELECT array_agg(text ORDER BY seq) AS text FROM chain_link l JOIN LATERAL (
         SELECT jsonb_build_array('transfer', t.txid::text, t.id, t.kind, t.from_account_id, t.to_account_id, t.amount::text, t.currency, t.note,
-          t.created_by_id, to_char(t.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-          (SELECT jsonb_agg(jsonb_build_array(e.account_id, e.seq::text, e.amount::text, e.balance_after::text,
-            to_char(e.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) ORDER BY e.account_id)
-           FROM entry e WHERE e.transfer_id = t.id))::text AS text
-        FROM transfer t WHERE t.id = l.transfer_id) AS canonical ON true`);
+          ${time('t.expires_at')}, t.reverses_id, t.reversal_seq::text, t.reversed_total::text, t.created_by_id, ${time('t.created_at')},
+          CASE WHEN t.expires_at IS NULL THEN ${entriesOf('t.id')} ELSE '[]' END)::text AS text
+        FROM transfer t WHERE l.item = 'transfer' AND t.id = l.transfer_id
+        UNION ALL
+        SELECT jsonb_build_array('settlement', s.txid::text, s.transfer_id, s.outcome, s.amount::text, s.created_by_id, ${time('s.created_at')},
+          ${entriesOf('s.transfer_id')})::text
+        FROM settlement s WHERE l.item = 'settlement' AND s.transfer_id = l.transfer_id) AS canonical ON true`);
+    expect(new Set(row!.text.map((text) => (JSON.parse(text) as string[])[0]))).toEqual(
+      new Set(['transfer', 'settlement']),
+    );
     const sha256 = (...parts: (string | Buffer)[]) =>
       parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
     const last = row!.text.reduce(
@@ -157,7 +217,7 @@ describe('the chain', () => {
       100,
       0,
     ]);
-    expect((await links()).map(({ id }) => id)).toEqual(await transfers());
+    expect((await links()).map(({ id }) => id)).toEqual(await stored());
     expect(await chain.verify()).toMatchObject(right);
   });
 
@@ -272,7 +332,7 @@ describe('beside writers', () => {
     } finally {
       await second.app.close();
     }
-    expect((await links()).map(({ id }) => id)).toEqual(await transfers());
+    expect((await links()).map(({ id }) => id)).toEqual(await stored());
     expect(await chain.verify()).toMatchObject(right);
   });
 
@@ -285,9 +345,9 @@ describe('beside writers', () => {
       (n) => n === many,
     );
     await Promise.all(sealers.map(({ app }) => app.close()));
-    const stored = (await links()).slice(before).map(({ id }) => id);
-    expect([...stored].sort()).toEqual([...ids].sort());
-    expect((await links()).map(({ id }) => id)).toEqual(await transfers());
+    const sealed = (await links()).slice(before).map(({ id }) => id);
+    expect([...sealed].sort()).toEqual([...ids].sort());
+    expect((await links()).map(({ id }) => id)).toEqual(await stored());
     expect(await chain.verify()).toMatchObject(right);
   });
 
@@ -315,7 +375,7 @@ describe('beside writers', () => {
 });
 
 describe('what somebody with all rights changes behind the rules is found:', () => {
-  const tables = ['transfer', 'entry', 'chain_link'];
+  const tables = ['transfer', 'settlement', 'entry', 'chain_link'];
   beforeAll(async () => {
     await inFlight(8, 30, transfer);
     await sealAll();
@@ -335,10 +395,10 @@ describe('what somebody with all rights changes behind the rules is found:', () 
     await superuser.query('SET session_replication_role = DEFAULT');
   });
 
-  /** A link in the middle of the chain, another one every time. */
+  /** A link in the second half of the chain, another one every time: all there are of transfers that were posted at once. */
   async function middle(): Promise<Stored & { total: number }> {
     const all = await links();
-    const n = randomFrom(Math.floor(performance.now())).whole(5, all.length - 10);
+    const n = randomFrom(Math.floor(performance.now())).whole(Math.floor(all.length / 2), all.length - 10);
     return { ...all[n]!, total: all.length };
   }
   const changed = 'does not fit: the transfer, its entries or the link were changed';
@@ -371,6 +431,86 @@ describe('what somebody with all rights changes behind the rules is found:', () 
     const { fault, head } = await chain.verify();
     expect(fault).toEqual({ seq: BigInt(link.seq), transferId: (await links())[link.seq - 1]!.id, what: changed });
     expect(head.seq).toBe(BigInt(link.seq - 1));
+  });
+
+  it.each<[string, Stored['item'], keyof typeof once, (id: string) => string]>([
+    [
+      'what was posted',
+      'settlement',
+      'posted',
+      (id) => `UPDATE settlement SET amount = amount - 1 WHERE transfer_id = '${id}'`,
+    ],
+    [
+      'who posted it',
+      'settlement',
+      'posted',
+      (id) => `UPDATE settlement SET created_by_id = '${id}' WHERE transfer_id = '${id}'`,
+    ],
+    [
+      'that it was posted',
+      'settlement',
+      'posted',
+      (id) => `UPDATE settlement SET outcome = 'voided', amount = NULL WHERE transfer_id = '${id}'`,
+    ],
+    [
+      'an entry of what was posted',
+      'settlement',
+      'posted',
+      (id) => `UPDATE entry SET amount = amount * 2 WHERE transfer_id = '${id}'`,
+    ],
+    [
+      'when it was voided',
+      'settlement',
+      'voided',
+      (id) => `UPDATE settlement SET created_at = now() WHERE transfer_id = '${id}'`,
+    ],
+    [
+      'an entry of what was voided',
+      'settlement',
+      'voided',
+      (id) => `INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
+        SELECT account_id, 1000000, '${id}', amount, balance_after FROM entry WHERE transfer_id = '${once.posted}'`,
+    ],
+    [
+      'that it expired',
+      'settlement',
+      'expired',
+      (id) => `UPDATE settlement SET outcome = 'voided', created_by_id = '${id}' WHERE transfer_id = '${id}'`,
+    ],
+    [
+      'until when it is pending',
+      'transfer',
+      'pending',
+      (id) => `UPDATE transfer SET expires_at = now() WHERE id = '${id}'`,
+    ],
+    ['that it is pending', 'transfer', 'pending', (id) => `UPDATE transfer SET expires_at = NULL WHERE id = '${id}'`],
+  ])('of a transfer that was pending: %s', async (_, item, which, sql) => {
+    await superuser.query(sql(once[which]));
+    const { seq, id } = (await links()).find((link) => link.item === item && link.id === once[which])!;
+    const what = `does not fit: the ${item}, its entries or the link were changed`;
+    expect((await chain.verify()).fault).toEqual({ seq: BigInt(seq), transferId: id, what });
+  });
+
+  it('how much had been reversed with a reversal', async () => {
+    await superuser.query(
+      `UPDATE transfer SET reversed_total = reversed_total - 1 WHERE reverses_id = '${once.posted}'`,
+    );
+    expect((await chain.verify()).fault).toMatchObject({ what: changed });
+  });
+
+  it('a settlement that is gone', async () => {
+    await superuser.query(`DELETE FROM settlement WHERE transfer_id = '${once.voided}'`);
+    const { seq } = (await links()).find(({ item, id }) => item === 'settlement' && id === once.voided)!;
+    const what = 'seals a settlement that is not there any more';
+    expect((await chain.verify()).fault).toEqual({ seq: BigInt(seq), transferId: once.voided, what });
+  });
+
+  it('a settlement that was put in later, before the end', async () => {
+    await superuser.query(`INSERT INTO settlement (transfer_id, outcome, created_by_id, txid)
+      SELECT id, 'voided', created_by_id, txid FROM transfer WHERE id = '${once.pending}'`);
+    const what =
+      'has a settlement before the end of the chain that is in no link: it was added later, or its link was removed';
+    expect((await chain.verify()).fault).toEqual({ seq: null, transferId: once.pending, what });
   });
 
   it('a transfer that is gone, with its entries', async () => {
@@ -462,7 +602,7 @@ describe('npm run ledger:verify', () => {
     const { code, out } = await run({});
     expect([code, out]).toEqual([
       0,
-      `${verification.head.seq} links are right. Head: ${noted(verification)}\n1 transfer is not sealed yet.\n`,
+      `${verification.head.seq} links are right. Head: ${noted(verification)}\n1 item is not sealed yet.\n`,
     ]);
     expect(await run({}, noted(verification))).toMatchObject({ code: 0, out });
     // It has sealed nothing itself.
@@ -480,7 +620,7 @@ describe('npm run ledger:verify', () => {
       expect(code).toBe(1);
       expect(out).toMatch(
         new RegExp(
-          `^Link 3, of transfer ${showId('tr', third!.id)}, does not fit: the transfer, its entries or the link were changed\\.\n2 links are right\\. Head: 2:[0-9a-f]{64}\n\\d+ transfers are not sealed by them\\.\n$`,
+          `^Link 3, of transfer ${showId('tr', third!.id)}, does not fit: the transfer, its entries or the link were changed\\.\n2 links are right\\. Head: 2:[0-9a-f]{64}\n\\d+ items are not sealed by them\\.\n$`,
         ),
       );
     } finally {

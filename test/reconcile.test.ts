@@ -11,7 +11,7 @@ import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { crowd, eventually } from './support/crowd.ts';
 import { makeHome } from './support/home.ts';
-import { makers, uuidOf } from './support/make.ts';
+import { makers, type Person, uuidOf } from './support/make.ts';
 import { ask } from './support/own-cluster.ts';
 import { buildService, killServices, startService } from './support/process.ts';
 
@@ -19,10 +19,16 @@ jest.setTimeout(60_000);
 
 let service: TestApp;
 let superuser: pg.Client;
-// Two people with money, a placed order and a cancelled one.
+// Two people with euros, a placed order and a cancelled one.
 let account: string;
 let bobs: string;
+// Two with dollars: Carol has used some of her overdraft, Dan has an upper limit, and some transfers between them were pending.
 let dollars: string;
+let dans: string;
+let pending: string;
+let posted: string;
+let voided: string;
+let reversal: string;
 let deposit: string;
 let transfer: string;
 let sku: string;
@@ -35,7 +41,7 @@ beforeAll(async () => {
   service = await startApp();
   const make = makers(service);
   const [alice, bob] = await crowd(service, 2, { balance: 10_000 });
-  const [carol] = await crowd(service, 1, { balance: 10_000, currency: 'USD' });
+  const [carol, dan] = await crowd(service, 2, { balance: 10_000, currency: 'USD' });
   const moved = {
     fromAccountId: alice!.accountId,
     toAccountId: bob!.accountId,
@@ -50,7 +56,6 @@ beforeAll(async () => {
   cancelled = uuidOf(other.body.id);
   account = uuidOf(alice!.accountId);
   bobs = uuidOf(bob!.accountId);
-  dollars = uuidOf(carol!.accountId);
   sku = uuidOf(goods.skus[0]!.id);
   superuser = new pg.Client({ connectionString: service.database.urls.superuser });
   await superuser.connect();
@@ -58,12 +63,39 @@ beforeAll(async () => {
   refund = await one(
     `SELECT r.id FROM refund r JOIN payment p ON p.id = r.payment_id WHERE p.order_id = '${cancelled}'`,
   );
+  await moveDollars(carol!, dan!);
   deposit = await one(`SELECT id FROM transfer WHERE kind = 'deposit' AND to_account_id = '${account}'`);
 });
 afterAll(async () => {
   await superuser.end();
   await service.close();
 });
+
+async function moveDollars(carol: Person, dan: Person): Promise<void> {
+  [dollars, dans] = [uuidOf(carol.accountId), uuidOf(dan.accountId)];
+  const usd = (amount: number) => ({ amount, currency: 'USD' });
+  const { api: operator } = await makers(service).operator();
+  const edit = (person: Person, patch: object) =>
+    operator.patch(`/v1/accounts/${person.accountId}`, patch).set('if-match', '*').expect(200);
+  await edit(carol, { overdraftLimit: usd(200) });
+  await edit(dan, { maxBalance: usd(30_000) });
+  const send = async (amount: number, more: object): Promise<string> => {
+    const sent = { fromAccountId: carol.accountId, toAccountId: dan.accountId, amount: usd(amount), ...more };
+    return (await carol.api.post('/v1/transfers', sent).expect(201)).body.id;
+  };
+  await send(10_030, {});
+  const ids = [];
+  for (const amount of [30, 40, 20]) ids.push(await send(amount, { type: 'pending' }));
+  await carol.api.post(`/v1/transfers/${ids[1]}/post`, { amount: usd(30) }).expect(200);
+  await carol.api.post(`/v1/transfers/${ids[2]}/void`).expect(200);
+  const back = await dan.api.post(`/v1/transfers/${ids[1]}/reversals`, { amount: usd(10) }).expect(201);
+  [pending, posted, voided, reversal] = [...ids, back.body.id as string].map(uuidOf) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+}
 
 const one = async (sql: string): Promise<string> => (await superuser.query<{ id: string }>(sql)).rows[0]?.id ?? '';
 
@@ -82,6 +114,12 @@ const found = ({ checks }: Reconciliation): Record<string, readonly string[]> =>
 
 const sorted = (...ids: string[]): string[] => ids.sort();
 const without = (table: string, constraint: string): string => `ALTER TABLE ${table} DROP CONSTRAINT "${constraint}"`;
+
+/** Settings that somebody has set, by all that is recorded. */
+const settingsOf = (id: string, column: string, value: number | string): string[] => [
+  `UPDATE account SET ${column} = ${value} WHERE id = '${id}'`,
+  `UPDATE account_change c SET ${column} = a.${column} FROM account a WHERE a.id = '${id}' AND c.account_id = a.id`,
+];
 
 interface Plant {
   readonly sql: () => readonly string[];
@@ -125,6 +163,51 @@ const plants: Record<string, Plant> = {
     },
     finds: () => ({ 'an account is below its limit': [account] }),
   },
+  'an account below its limit with what is pending': {
+    sql: () => [without('account', 'insufficient-funds'), ...settingsOf(dollars, 'overdraft_limit', 60)],
+    finds: () => ({ 'an account is below its limit': [dollars] }),
+  },
+  'an account that holds more than it may with what is pending': {
+    sql: () => [without('account', 'balance-too-large'), ...settingsOf(dans, 'max_balance', 'balance + 29')],
+    finds: () => ({ 'an account holds more than it may': [dans] }),
+  },
+  'a closed account with money': {
+    sql: () => [
+      without('account', 'balance-not-zero'),
+      without('account', 'pending-transfers'),
+      `UPDATE account SET closed_at = now() WHERE id = '${dans}'`,
+      `UPDATE account_change SET is_closed = true WHERE account_id = '${dans}'`,
+    ],
+    finds: () => ({ 'an account is closed and not empty': [dans] }),
+  },
+  'more pending than is reserved': {
+    sql: () => [
+      `UPDATE account SET pending_out = pending_out + 1 WHERE id = '${dollars}'`,
+      `UPDATE account SET pending_in = pending_in + 1 WHERE id = '${dans}'`,
+    ],
+    finds: () => ({ 'an account does not count what is reserved': sorted(dollars, dans) }),
+  },
+  'a reservation on the wrong side': {
+    sql: () => [`UPDATE reservation SET side = 'out' WHERE account_id = '${dans}'`],
+    finds: () => ({
+      'an account does not count what is reserved': [dans],
+      'a pending transfer does not reserve what it should': [pending],
+    }),
+  },
+  'limits that nobody has set': {
+    sql: () => [
+      `UPDATE account SET overdraft_limit = overdraft_limit + 1 WHERE id IN ('${dollars}', '${bobs}')`,
+      `UPDATE account SET max_balance = NULL WHERE id = '${dans}'`,
+      `UPDATE account SET frozen_at = now() WHERE id = '${account}'`,
+    ],
+    finds: () => ({
+      'the settings of an account are not those of its last change': sorted(dollars, bobs, dans, account),
+    }),
+  },
+  'a change of settings that is gone': {
+    sql: () => [`DELETE FROM account_change WHERE account_id = '${dollars}'`],
+    finds: () => ({ 'the settings of an account are not those of its last change': [dollars] }),
+  },
   'a running balance that jumps': {
     sql: () => [`UPDATE entry SET balance_after = balance_after + 1 WHERE account_id = '${account}' AND seq = 1`],
     finds: () => ({ 'an entry does not continue the one before': [`${account} 1`, `${account} 2`] }),
@@ -152,6 +235,74 @@ const plants: Record<string, Plant> = {
       `UPDATE transfer SET from_account_id = to_account_id, to_account_id = from_account_id WHERE id = '${transfer}'`,
     ],
     finds: () => ({ 'a transfer does not have its two entries': [transfer] }),
+  },
+  'an entry from before the one before': {
+    sql: () => [`UPDATE entry SET created_at = created_at - interval '1 day' WHERE account_id = '${bobs}' AND seq = 2`],
+    finds: () => ({ 'an entry is older than the one before it': [`${bobs} 2`] }),
+  },
+  'a posted transfer of which only the settlement is left': {
+    sql: () => [`UPDATE entry SET transfer_id = '${voided}' WHERE transfer_id = '${posted}'`],
+    finds: () => ({
+      'a transfer does not have its two entries': [posted],
+      'a transfer that is not posted has entries': [voided],
+    }),
+  },
+  'a pending transfer that has entries': {
+    sql: () => [
+      `UPDATE entry SET transfer_id = '${pending}' WHERE transfer_id = '${posted}'`,
+      `DELETE FROM settlement WHERE transfer_id = '${posted}'`,
+    ],
+    finds: () => ({
+      'a transfer that is not posted has entries': [pending],
+      'a pending transfer does not reserve what it should': [posted],
+      'more was reversed of a transfer than was posted': [posted],
+    }),
+  },
+  'a pending transfer that reserves on one side': {
+    sql: () => [`DELETE FROM reservation WHERE account_id = '${dans}'`],
+    finds: () => ({
+      'an account does not count what is reserved': [dans],
+      'a pending transfer does not reserve what it should': [pending],
+    }),
+  },
+  'a pending transfer of more than it reserves': {
+    sql: () => [`UPDATE transfer SET amount = amount + 1 WHERE id = '${pending}'`],
+    finds: () => ({ 'a pending transfer does not reserve what it should': [pending] }),
+  },
+  'a settled transfer that still reserves': {
+    sql: () => [
+      `INSERT INTO settlement (transfer_id, outcome, created_by_id) VALUES ('${pending}', 'voided', '${account}')`,
+    ],
+    finds: () => ({ 'a pending transfer does not reserve what it should': [pending] }),
+  },
+  'more posted than was pending': {
+    sql: () => [`UPDATE transfer SET amount = 29 WHERE id = '${posted}'`],
+    finds: () => ({ 'more was posted of a transfer than was pending': [posted] }),
+  },
+  'a settlement of what was never pending': {
+    sql: () => [
+      `INSERT INTO settlement (transfer_id, outcome, amount, created_by_id) VALUES ('${transfer}', 'posted', 7, '${account}')`,
+    ],
+    finds: () => ({ 'more was posted of a transfer than was pending': [transfer] }),
+  },
+  'a reversal of more than was posted': {
+    sql: () => [`UPDATE settlement SET amount = 9 WHERE transfer_id = '${posted}'`],
+    finds: () => ({
+      'a transfer does not have its two entries': [posted],
+      'more was reversed of a transfer than was posted': [posted],
+    }),
+  },
+  'a reversal that does not count all': {
+    sql: () => [`UPDATE transfer SET reversed_total = reversed_total - 1 WHERE id = '${reversal}'`],
+    finds: () => ({ 'more was reversed of a transfer than was posted': [posted] }),
+  },
+  'a reversal that is not the first': {
+    sql: () => [`UPDATE transfer SET reversal_seq = 2 WHERE id = '${reversal}'`],
+    finds: () => ({ 'more was reversed of a transfer than was posted': [posted] }),
+  },
+  'a reversal of something between others': {
+    sql: () => [`UPDATE transfer SET reverses_id = '${deposit}' WHERE id = '${reversal}'`],
+    finds: () => ({ 'a transfer is not what its kind says': [reversal] }),
   },
   'a transfer of which nothing is left but its entries': {
     sql: () => [`DELETE FROM transfer WHERE id = '${transfer}'`],
@@ -253,7 +404,7 @@ describe('the reconciliation', () => {
     const rows = Object.fromEntries(results.map((check) => [check.table, check.rows]));
     const [counted] = await service.database.query<Record<string, number>>(
       `SELECT (SELECT count(*) FROM account)::int AS account, (SELECT count(*) FROM transfer)::int AS transfer,
-        (SELECT count(*) FROM entry)::int AS entry, 1 AS stock, 4 AS stock_movement, 2 AS order, 2 AS order_line, 2 AS payment, 1 AS refund`,
+        (SELECT count(*) FROM entry)::int AS entry, 1 AS stock, 4 AS stock_movement, 2 AS order, 2 AS order_line, 2 AS payment, 1 AS refund, 2 AS settlement`,
     );
     expect(rows).toEqual(counted);
   });
@@ -279,7 +430,7 @@ describe('the reconciliation', () => {
       const [first] = result.checks;
       expect([first!.found, first!.first.length, result.found]).toEqual([500, 20, 501]);
       const report = describeReconciliation(result);
-      expect(report).toMatch(/^ {4}500 {3}519 {2}an account is not the sum of its entries$/m);
+      expect(report).toMatch(/^ {4}500 {3}520 {2}an account is not the sum of its entries$/m);
       expect(report).toContain('and 480 more');
       expect(report).toContain(`The books are wrong: 501 mistakes in 2 of ${checks.length} checks.`);
     } finally {

@@ -1,4 +1,4 @@
-// npm run ledger:verify [-- <length>:<head>]: computes the hash chain over the transfers again and compares. With the length and the head
+// npm run ledger:verify [-- <length>:<head>]: computes the hash chain over transfers and settlements again and compares. With the length and the head
 // of an earlier run, or of GET /v1/ledger/chain, also whether that link is still the same.
 // Exit code 0: all links are right; 1: one is not; 2: it could not be found out.
 import { showId } from '../dist/src/kernel/ids.js';
@@ -25,7 +25,7 @@ function report({ head: last, fault, unsealed }) {
   const lines = [`${last.seq} ${last.seq === 1n ? 'link is' : 'links are'} right. Head: ${last.seq}:${hex(last.hash)}`];
   if (fault !== null) lines.unshift(`${subjectOf(fault)} ${fault.what}.`);
   lines.push(
-    `${unsealed} ${unsealed === 1n ? 'transfer is' : 'transfers are'} not sealed ${fault === null ? 'yet' : 'by them'}.`,
+    `${unsealed} ${unsealed === 1n ? 'item is' : 'items are'} not sealed ${fault === null ? 'yet' : 'by them'}.`,
   );
   process.stdout.write(`${lines.join('\n')}\n`);
   process.exitCode = fault === null ? 0 : 1;

@@ -1,4 +1,5 @@
-import { checks, type Check } from './checks.ts';
+import type { Check } from './check.ts';
+import { checks } from './checks.ts';
 import { inSnapshot, type Query } from './snapshot.ts';
 
 /** What came of one check. */

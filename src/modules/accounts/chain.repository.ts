@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
-import { type ChainItem, type Head, headOf, keyOf, type Link, type Place } from './chain.ts';
+import { type ChainItem, type Head, headOf, keyOf, type Link, type Place, type SealedSettlement } from './chain.ts';
 
 // Whatever else takes advisory locks in this database must take others: the letters "chain".
 const sealing = 0x63_68_61_69_6en;
@@ -10,7 +10,7 @@ const noId = '00000000-0000-0000-0000-000000000000';
 @Injectable()
 export class ChainRepository {
   // Sql: Prisma knows neither advisory locks nor snapshots, and cannot compare rows.
-  constructor(@InjectDatabase() private readonly db: Tables<'chainLink' | 'transfer'> & Sql) {}
+  constructor(@InjectDatabase() private readonly db: Tables<'chainLink' | 'settlement' | 'transfer'> & Sql) {}
 
   /** Until the boundary ends nobody else seals; false when somebody does already. Waits for nobody. */
   async takeTurn(): Promise<boolean> {
@@ -37,24 +37,28 @@ export class ChainRepository {
    * contradicts what happened.
    */
   async sealable(place: Place | null, take: number): Promise<Place[]> {
-    const { txid, item, transferId } = place ?? { txid: 0n, item: 'transfer', transferId: noId };
-    // A further kind of item is a further SELECT here, joined by UNION ALL, and its reading in `read`.
+    const { txid, item, transferId } = place ?? { txid: 0n, item: 'settlement', transferId: noId };
+    // A further kind of item is a further SELECT in these statements, and its reading in `read`.
     return this.db.$queryRaw<Place[]>`
-      SELECT txid, item::text AS item, id::text AS "transferId" FROM (
-        SELECT txid, 'transfer'::chain_item AS item, id FROM transfer
+      SELECT txid, item, id::text AS "transferId" FROM (
+        SELECT txid, 'transfer' AS item, id FROM transfer
+        WHERE txid >= ${txid} AND txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
+        UNION ALL
+        SELECT txid, 'settlement', transfer_id FROM settlement
         WHERE txid >= ${txid} AND txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint
       ) AS finished
-      WHERE (txid, item::text, id) > (${txid}, ${item}, ${transferId}::uuid)
-      ORDER BY txid, item::text, id LIMIT ${take}`;
+      WHERE (txid, item, id) > (${txid}, ${item}, ${transferId}::uuid)
+      ORDER BY txid, item, id LIMIT ${take}`;
   }
 
   /** What the tables hold of these, by `keyOf`; what is gone is not among them. */
   async read(places: readonly Place[]): Promise<Map<string, ChainItem>> {
-    const transfers = await this.db.transfer.findMany({
-      where: { id: { in: places.map(({ transferId }) => transferId) } },
-      include: { entries: true },
-    });
-    const items = transfers.map((transfer) => ({ ...transfer, item: 'transfer' as const, transferId: transfer.id }));
+    const idsOf = (kind: Place['item']) =>
+      places.flatMap(({ item, transferId }) => (item === kind ? [transferId] : []));
+    const items = [
+      ...(await this.readTransfers(idsOf('transfer'))),
+      ...(await this.readSettlements(idsOf('settlement'))),
+    ];
     return new Map(items.map((item) => [keyOf(item), item]));
   }
 
@@ -68,20 +72,51 @@ export class ChainRepository {
   }
 
   /** What stands before or at this place and has no link: the first, and null when there is none. */
-  async findUnsealed({ txid, item, transferId }: Place): Promise<string | null> {
-    const [row] = await this.db.$queryRaw<{ id: string }[]>`
-      SELECT t.id::text AS id FROM transfer t
-      WHERE (t.txid, 'transfer', t.id) <= (${txid}, ${item}, ${transferId}::uuid)
-        AND NOT EXISTS (SELECT FROM chain_link l WHERE l.transfer_id = t.id AND l.item = 'transfer')
-      ORDER BY t.txid, t.id LIMIT 1`;
-    return row?.id ?? null;
+  async findUnsealed({ txid, item, transferId }: Place): Promise<Place | null> {
+    const [found] = await this.db.$queryRaw<Place[]>`
+      SELECT txid, item, id::text AS "transferId" FROM (
+        SELECT txid, 'transfer' AS item, id FROM transfer
+        UNION ALL SELECT txid, 'settlement', transfer_id FROM settlement) AS i
+      WHERE (txid, item, id) <= (${txid}, ${item}, ${transferId}::uuid)
+        AND NOT EXISTS (SELECT FROM chain_link l WHERE l.transfer_id = i.id AND l.item::text = i.item)
+      ORDER BY txid, item, id LIMIT 1`;
+    return found ?? null;
   }
 
   /** How many stand behind this place. */
   async countBehind(place: Place | null): Promise<bigint> {
-    const { txid, item, transferId } = place ?? { txid: 0n, item: 'transfer', transferId: noId };
+    const { txid, item, transferId } = place ?? { txid: 0n, item: 'settlement', transferId: noId };
     const [row] = await this.db.$queryRaw<{ n: bigint }[]>`
-      SELECT count(*) AS n FROM transfer t WHERE (t.txid, 'transfer', t.id) > (${txid}, ${item}, ${transferId}::uuid)`;
+      SELECT count(*) AS n FROM (
+        SELECT txid, 'transfer' AS item, id FROM transfer WHERE txid >= ${txid}
+        UNION ALL SELECT txid, 'settlement', transfer_id FROM settlement WHERE txid >= ${txid}) AS i
+      WHERE (txid, item, id) > (${txid}, ${item}, ${transferId}::uuid)`;
     return row?.n ?? 0n;
+  }
+
+  private async readTransfers(ids: readonly string[]): Promise<ChainItem[]> {
+    if (ids.length === 0) return [];
+    const found = await this.db.transfer.findMany({ where: { id: { in: [...ids] } }, include: { entries: true } });
+    // A pending one gets its entries later, with its settlement, which seals them.
+    return found.map(({ entries, ...transfer }) => ({
+      ...transfer,
+      item: 'transfer',
+      transferId: transfer.id,
+      entries: transfer.expiresAt === null ? entries : [],
+    }));
+  }
+
+  private async readSettlements(ids: readonly string[]): Promise<SealedSettlement[]> {
+    if (ids.length === 0) return [];
+    const found = await this.db.settlement.findMany({
+      where: { transferId: { in: [...ids] } },
+      include: { transfer: { select: { entries: true } } },
+    });
+    // Also of one that was not posted: entries it gets later are found.
+    return found.map(({ transfer, ...settlement }) => ({
+      ...settlement,
+      item: 'settlement',
+      entries: transfer.entries,
+    }));
   }
 }

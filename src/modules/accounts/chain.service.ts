@@ -26,7 +26,7 @@ export interface Noted {
 
 /** The first thing that is wrong. */
 export interface Fault {
-  /** The link; null where it is a transfer without one. */
+  /** The link; null where it is a transfer, or a settlement of one, without a link. */
   readonly seq: bigint | null;
   readonly transferId: string | null;
   /** A sentence whose subject is the link or the transfer. */
@@ -37,7 +37,7 @@ export interface Verification {
   /** How many links are right, from the first on, and the hash of the last of them. */
   readonly head: Head;
   readonly fault: Fault | null;
-  /** Transfers behind the last right link that are not sealed yet. */
+  /** Transfers and settlements behind the last right link that are not sealed yet. */
   readonly unsealed: bigint;
 }
 
@@ -131,13 +131,18 @@ export class ChainService {
   private async findMissing(head: Head, noted: Noted | null): Promise<Fault | null> {
     if (noted !== null && noted.seq > head.seq)
       return { seq: head.seq + 1n, transferId: null, what: `is missing: link ${noted.seq} was noted` };
-    const transferId = head.place === null ? null : await this.chain.findUnsealed(head.place);
-    const what = 'stands before the end of the chain and is in no link: it was added later, or its link was removed';
-    return transferId === null ? null : { seq: null, transferId, what };
+    const missing = head.place === null ? null : await this.chain.findUnsealed(head.place);
+    return missing === null ? null : { seq: null, transferId: missing.transferId, what: unlinked[missing.item] };
   }
 }
 
 export const hex = (hash: Uint8Array): string => Buffer.from(hash).toString('hex');
+
+const unlinked = {
+  transfer: 'stands before the end of the chain and is in no link: it was added later, or its link was removed',
+  settlement:
+    'has a settlement before the end of the chain that is in no link: it was added later, or its link was removed',
+} as const;
 
 /** How far the chain is right, and what stops it. */
 type Walked = Pick<Verification, 'head' | 'fault'>;
@@ -162,7 +167,7 @@ function walkOn(
 const unlike = (noted: Noted | null, { seq, hash }: Link): string | null =>
   noted?.seq === seq && noted.hash !== hex(hash) ? 'is not the one that was noted: the chain was rewritten' : null;
 
-// Between two statements of one boundary: nobody may remove a transfer.
-function vanished({ transferId }: Place): ChainItem {
-  throw new Error(`Transfer ${transferId} is gone.`);
+// Between two statements of one boundary: nobody may remove either.
+function vanished({ item, transferId }: Place): ChainItem {
+  throw new Error(`The ${item} ${transferId} is gone.`);
 }

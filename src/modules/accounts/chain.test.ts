@@ -2,15 +2,16 @@ import { createHash } from 'node:crypto';
 import {
   beginning,
   canonicalBytes,
-  type ChainItem,
   faultOf,
   headOf,
   isBefore,
   linkAfter,
   linksAfter,
+  type SealedSettlement,
+  type SealedTransfer,
 } from './chain.ts';
 
-const item: ChainItem = {
+const item: SealedTransfer = {
   item: 'transfer',
   txid: 815n,
   transferId: '01890a5d-ac96-774b-bcce-b302099a8057',
@@ -20,6 +21,10 @@ const item: ChainItem = {
   amount: 1299n,
   currency: 'EUR',
   note: 'Lunch "à la carte"',
+  expiresAt: null,
+  reversesId: null,
+  reversalSeq: null,
+  reversedTotal: null,
   createdById: '01890a5d-ac96-774b-bcce-b302099a80cc',
   createdAt: new Date('2026-11-21T09:30:00.007Z'),
   entries: [
@@ -41,10 +46,22 @@ const item: ChainItem = {
 };
 const canonical =
   '["transfer","815","01890a5d-ac96-774b-bcce-b302099a8057","transfer","01890a5d-ac96-774b-bcce-b302099a80aa",' +
-  '"01890a5d-ac96-774b-bcce-b302099a80bb","1299","EUR","Lunch \\"à la carte\\"","01890a5d-ac96-774b-bcce-b302099a80cc",' +
+  '"01890a5d-ac96-774b-bcce-b302099a80bb","1299","EUR","Lunch \\"à la carte\\"",null,null,null,null,"01890a5d-ac96-774b-bcce-b302099a80cc",' +
   '"2026-11-21T09:30:00.007Z",[["01890a5d-ac96-774b-bcce-b302099a80aa","12","-1299","1","2026-11-21T09:30:00.007Z"],' +
   '["01890a5d-ac96-774b-bcce-b302099a80bb","3","1299","9007199254740991","2026-11-21T09:30:00.007Z"]]]';
-const other: ChainItem = { ...item, txid: 816n, transferId: '01890a5d-ac96-774b-bcce-b302099a8058', note: null };
+const other: SealedTransfer = { ...item, txid: 816n, transferId: '01890a5d-ac96-774b-bcce-b302099a8058', note: null };
+
+const settlement: SealedSettlement = {
+  item: 'settlement',
+  txid: 817n,
+  transferId: item.transferId,
+  outcome: 'posted',
+  amount: 1200n,
+  createdById: '01890a5d-ac96-774b-bcce-b302099a80cc',
+  createdAt: new Date('2026-11-21T09:31:00.000Z'),
+  entries: [{ ...item.entries[0]!, amount: 1200n }],
+};
+const nothing: SealedSettlement = { ...settlement, outcome: 'expired', amount: null, createdById: null, entries: [] };
 
 const changesOfAnEntry = { seq: 4, amount: 1n, balanceAfter: 1n, accountId: item.transferId, createdAt: new Date(0) };
 
@@ -56,6 +73,28 @@ describe('a link', () => {
     expect(Buffer.from(linkAfter(beginning, item).hash).toString('hex')).toBe(expected);
   });
 
+  it.each([
+    [
+      settlement,
+      '["settlement","817","01890a5d-ac96-774b-bcce-b302099a8057","posted","1200","01890a5d-ac96-774b-bcce-b302099a80cc",' +
+        '"2026-11-21T09:31:00.000Z",[["01890a5d-ac96-774b-bcce-b302099a80bb","3","1200","9007199254740991","2026-11-21T09:30:00.007Z"]]]',
+    ],
+    [
+      nothing,
+      '["settlement","817","01890a5d-ac96-774b-bcce-b302099a8057","expired",null,null,"2026-11-21T09:31:00.000Z",[]]',
+    ],
+  ])('seals what became of a pending transfer', (sealed, text) => {
+    expect(Buffer.from(canonicalBytes(sealed)).toString('utf8')).toBe(text);
+    const link = linkAfter(beginning, settlement);
+    expect(faultOf(beginning, link, settlement)).toBeNull();
+    expect(faultOf(beginning, link, null)).toBe('seals a settlement that is not there any more');
+    expect(faultOf(beginning, link, nothing)).toBe(
+      'does not fit: the settlement, its entries or the link were changed',
+    );
+    // Of one transaction what became of a transfer stands first.
+    expect(isBefore({ ...settlement, txid: item.txid }, item)).toBe(true);
+  });
+
   it('continues the one before', () => {
     const [one, two] = linksAfter(beginning, [item, other]);
     expect([one, two]).toEqual([linkAfter(beginning, item), linkAfter(headOf(one!), other)]);
@@ -63,17 +102,21 @@ describe('a link', () => {
     expect(two!.hash).not.toEqual(linkAfter(beginning, other).hash);
   });
 
-  it.each<[string, Partial<ChainItem>]>([
+  it.each<[string, Partial<SealedTransfer>]>([
     ['kind', { kind: 'deposit' }],
     ['amount', { amount: 1298n }],
     ['currency', { currency: 'USD' }],
     ['note', { note: null }],
     ['payer', { fromAccountId: other.transferId }],
     ['receiver', { toAccountId: other.transferId }],
+    ['deadline', { expiresAt: new Date(0) }],
+    ['reversed transfer', { reversesId: other.transferId }],
+    ['number of a reversal', { reversalSeq: 1 }],
+    ['reversed amount', { reversedTotal: 1n }],
     ['author', { createdById: other.transferId }],
     ['moment', { createdAt: new Date('2026-11-21T09:30:00.008Z') }],
     ['lack of entries', { entries: [] }],
-    ...Object.entries(changesOfAnEntry).map(([member, value]): [string, Partial<ChainItem>] => [
+    ...Object.entries(changesOfAnEntry).map(([member, value]): [string, Partial<SealedTransfer>] => [
       `${member} of an entry`,
       { entries: [{ ...item.entries[0]!, [member]: value }, item.entries[1]!] },
     ]),
