@@ -48,7 +48,16 @@ const limitsOff = Object.fromEntries(
   ['RATE_LIMIT_PER_PRINCIPAL', 'RATE_LIMIT_PER_ADDRESS'].map((variable) => [variable, '10000000']),
 );
 
-type Query = (text: string, values: unknown[]) => Promise<pg.QueryResult>;
+/** An account as pg gives it: amounts as text. */
+interface Account {
+  readonly id: string;
+  readonly user_id: string;
+  readonly currency: string;
+  readonly balance: string;
+  readonly pending_out: string;
+  readonly entry_count: number;
+}
+type Query = (text: string, values: unknown[]) => Promise<pg.QueryResult<Account>>;
 type Work = (query: Query, transfer: Transfer) => Promise<boolean>;
 
 const entries = `INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)`;
@@ -91,8 +100,8 @@ const forUpdate: Work = async (query, { from, to, amount }) => {
     ...[payer.currency, payer.user_id],
   ]);
   await query(`${entries} VALUES ($1, $2, $3, $4, $5), ($6, $7, $3, $8, $9)`, [
-    ...[from, paid.entry_count, id, -amount, paid.balance],
-    ...[to, got.entry_count, amount, got.balance],
+    ...[from, paid?.entry_count, id, -amount, paid?.balance],
+    ...[to, got?.entry_count, amount, got?.balance],
   ]);
   return true;
 };
