@@ -368,6 +368,22 @@ const rules: Record<string, Rule | Rule[]> = {
   account_entry_count_is_a_count: {
     broken: () => [`UPDATE account SET entry_count = -1 WHERE id = '${account}'`],
   },
+  idempotency_key_is_printable: [
+    { broken: () => [record({ key: `''` })] },
+    { broken: () => [record({ key: `repeat('k', 256)` })] },
+    { broken: () => [record({ key: `U&'caf\\00e9'` })] },
+  ],
+  idempotency_fingerprint_is_a_sha256: { broken: () => [record({ fingerprint: `'\\x00'` })] },
+  idempotency_status_is_final: [
+    { broken: () => [record({ status: '500' })] },
+    { broken: () => [record({ status: '103' })] },
+  ],
+  idempotency_record_expires_later: { broken: () => [record({ expires_at: 'now()' })] },
+  chain_link_seq_counts_from_one: { broken: () => [link('0', `sha256('')`)] },
+  chain_link_hash_is_sha256: { broken: () => [link('1000001', `'\\x00'`)] },
+  chain_item_is_sealed_once: {
+    broken: () => [link('1000002', `sha256('')`), link('1000003', `sha256('')`)],
+  },
   transfer_amount_is_positive: [
     { broken: () => [transferRow(newId(), account, bobsAccount, 0)] },
     { broken: () => [transferRow(newId(), account, bobsAccount, -5)] },
@@ -638,6 +654,25 @@ const cases = Object.entries(rules).flatMap(([name, rule]) =>
   [rule].flat().map((one, n): [string, Rule, string] => [name, one, n === 0 ? '' : ` (${n + 1})`]),
 );
 
+/** What a request with a key was answered, with a column or more as a test wants it. */
+function record(changed: Record<string, string>): string {
+  const columns = {
+    principal_id: `'${alice}'`,
+    route: `'POST /v1/transfers'`,
+    key: `'${newId()}'`,
+    fingerprint: `sha256('')`,
+    status: '201',
+    headers: `'{}'`,
+    body: `'{}'`,
+    expires_at: `now() + interval '1 day'`,
+    ...changed,
+  };
+  return `INSERT INTO idempotency_record (${Object.keys(columns).join(', ')}) VALUES (${Object.values(columns).join(', ')})`;
+}
+
+const link = (seq: string, hash: string): string =>
+  `INSERT INTO chain_link (seq, item, transfer_id, txid, hash) VALUES (${seq}, 'transfer', '${waiting}', 1, ${hash})`;
+
 describe('a rule of the database', () => {
   it.each(cases.map(([name, rule, n]): [string, Rule] => [`${name}${n}`, rule]))(
     '%s refuses what breaks it',
@@ -663,6 +698,7 @@ describe('a rule of the database', () => {
     expect(await run(changeStock(3, 'received'))).toBeNull();
     expect(await run(place())).toBeNull();
     expect(await run(cancel())).toBeNull();
+    expect(await run([record({}), link('1000000', `sha256('')`)])).toBeNull();
   });
 
   it('has a case here, whichever it is', async () => {
