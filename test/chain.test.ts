@@ -283,6 +283,22 @@ describe('beside writers', () => {
     expect(await chain.verify()).toMatchObject(right);
   });
 
+  it('waits with a settlement for one that began earlier, too', async () => {
+    const [from, to] = [people[2]!, people[3]!];
+    const made = await from.api.post('/v1/transfers', { ...body(from, to), type: 'pending' }).expect(201);
+    await sealAll();
+    const late = await open();
+    await from.api.post(`/v1/transfers/${made.body.id}/void`).expect(200);
+    expect(await chain.seal()).toBe(0);
+    await late.client.query('COMMIT');
+    expect(await sealAll()).toBe(2);
+    expect((await links()).slice(-2)).toMatchObject([
+      { item: 'transfer', id: late.id },
+      { item: 'settlement', id: uuidOf(made.body.id) },
+    ]);
+    expect(await chain.verify()).toMatchObject(right);
+  });
+
   it('goes on when that one is given up', async () => {
     const late = await open();
     const id = await transfer(2);

@@ -45,7 +45,7 @@ export const TrialBalanceView = z
 export const ChainView = z
   .object({
     object: z.literal('ledger_chain').default('ledger_chain'),
-    length: count('Links; one for each sealed transfer'),
+    length: count('Links; one for each sealed transfer, and one for what became of a pending one'),
     head: z
       .string()
       .regex(/^[0-9a-f]{64}$/)
@@ -56,7 +56,7 @@ export const ChainView = z
       }),
     sealedUpTo: idOut('tr')
       .nullable()
-      .meta({ description: 'The transfer of the newest link; null while there is none' }),
+      .meta({ description: 'The transfer of the newest link, made or settled; null while there is none' }),
     sealedAt: instant.nullable().meta({ description: 'When the newest link was made; RFC 3339, UTC' }),
   })
   .meta({ id: 'LedgerChain', description: 'The end of the hash chain over the transfers' });
