@@ -75,6 +75,8 @@ async function fill(): Promise<void> {
     -- The first account has sent two thousand of them.
     UPDATE transfer SET from_account_id = ${id(3, '1')} WHERE id > (SELECT id FROM transfer ORDER BY id OFFSET 17999 LIMIT 1) AND to_account_id <> ${id(3, '1')};
     UPDATE account SET entry_count = 2000, pending_out = 1 WHERE id = ${id(3, '1')};
+    INSERT INTO idempotency_record (principal_id, route, key, fingerprint, status, headers, body, expires_at)
+      SELECT ${id(1, 'n % 100 + 1')}, 'POST /v1/transfers', n::text, sha256(''), 201, '{}', '{}', now() + n * interval '1 second' FROM ${n};
     INSERT INTO product (id, slug, name) SELECT ${id(5, 'n')}, 'p' || n, 'P' || n FROM ${n};
     INSERT INTO image (id, product_id, url, position) SELECT ${id(6, 'n')}, ${id(5, 'n')}, 'u', 0 FROM ${n};
     INSERT INTO sku (id, product_id, code, name, price, currency)
