@@ -290,7 +290,7 @@ describe('a network that swallows everything', () => {
       (await own.database.query('SELECT FROM account WHERE user_id = $1', [uuidOf(alice.id)])).length;
     const before = await accounts();
     await proxy.cutAt('INSERT INTO "public"."account"', when);
-    const answer = await far.as(alice.token).post('/v1/accounts', { currency: 'EUR' });
+    const answer = await far.as(alice.token).post('/v1/accounts', { currency: 'EUR' }).unset('idempotency-key');
     expect(proxy.cuts).toBe(1);
     expectUnavailable(answer, 'outcome-unknown');
     expect((await accounts()) - before).toBe(stored);
@@ -298,7 +298,7 @@ describe('a network that swallows everything', () => {
 
   it('is overcome when it cut a statement before COMMIT: nothing was stored, and the work is done again', async () => {
     const before = await balance(bob);
-    await proxy.cutAt('INSERT INTO "public"."transfer"', 'after');
+    await proxy.cutAt('INSERT INTO transfer', 'after');
     expect((await transfer(far, alice, bob)).status).toBe(201);
     expect(proxy.cuts).toBe(1);
     expect((await balance(bob)) - before).toBe(1);
