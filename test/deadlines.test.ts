@@ -147,6 +147,8 @@ describe('a boundary of 300 ms is over for the server within 50 ms of that', () 
         if (error.message === 'thrown') expect(n).toBe(3);
         else expect([n, error.name, error.cause !== undefined]).toEqual([n, 'TransactionExpiredError', true]);
         proxy.heal();
+        // Nobody is given the connection that met the silence.
+        expect(await far.run({ retry: 0 }, () => far.pid())).toEqual(expect.any(Number));
       }
     } finally {
       await proxy.close();

@@ -10,19 +10,7 @@ import { type Moment, plant } from './faults.ts';
 import { nameOf } from './statements.ts';
 import { TimeLimits } from './time-limits.ts';
 import { TransactionId } from './transaction-id.ts';
-
-/** A statement that failed; the transaction is broken since then. */
-export interface StatementFailure {
-  /** Verb and table, never its text: `INSERT product`. */
-  readonly statement: string;
-  readonly error: unknown;
-}
-
-/**
- * `unsent` nothing has been sent · `open` · `committing` COMMIT was sent · `committed` · `rolled-back` ·
- * `lost` the connection broke before COMMIT was sent: nothing is stored · `in-doubt` it broke while COMMIT was under way.
- */
-export type WireState = 'unsent' | 'open' | 'committing' | 'committed' | 'rolled-back' | 'lost' | 'in-doubt';
+import type { StatementFailure, WireState } from './wire-state.ts';
 
 type Query = pg.QueryConfig;
 type Answer = pg.QueryResult;
@@ -50,6 +38,7 @@ export class WireTransaction {
   private underWay = 0;
   private readonly transactionId = new TransactionId();
   private quietSince = 0;
+  private undoing: Promise<void> | null = null;
   private readonly limits: TimeLimits;
 
   constructor(
@@ -215,10 +204,15 @@ export class WireTransaction {
     return { text, query_timeout: this.limits.patienceMs() } as Query;
   }
 
-  /** Undoes all of it, unless it has ended. */
+  /** Undoes all of it, unless it has ended. Who asks again waits for the same answer: the connection is nobody else's before. */
   async rollback(): Promise<void> {
     const { client } = this.connection;
-    if (client === null || this.state !== 'open') return this.endUnsent('rolled-back');
+    if (client !== null && this.state === 'open') this.undoing = this.undo(client);
+    if (this.undoing === null) this.endUnsent('rolled-back');
+    await this.undoing;
+  }
+
+  private async undo(client: Carrier): Promise<void> {
     this.state = 'rolled-back';
     // What is under way is rolled back with the rest. When it takes too long, the server rolls back by itself without the connection.
     const patience = this.underWay > 0 ? setTimeout(() => client.cut(), rollbackPatienceMs) : undefined;

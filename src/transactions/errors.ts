@@ -1,4 +1,4 @@
-import type { StatementFailure } from '../database/wire-transaction.ts';
+import type { StatementFailure } from '../database/wire-state.ts';
 
 /** The boundary cannot give what was asked of it: a write where it only reads, a stricter level, more time than is left. */
 export class TransactionJoinError extends Error {

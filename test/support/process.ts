@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
@@ -95,6 +96,7 @@ export function keepAliveClient(connections = 8) {
   const send = (method: string, url: string, token?: string, body?: object): Promise<Reply> =>
     new Promise((resolve, reject) => {
       const headers = {
+        ...(method === 'POST' && { 'idempotency-key': randomUUID() }),
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
       };
