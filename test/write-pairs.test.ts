@@ -88,10 +88,10 @@ const told = ({ status, body }: Response): string =>
   [
     status,
     body.code,
-    ...(body.results ?? []).map((one: { status: unknown; problem?: { code: string } }) => [
-      one.status,
-      one.problem?.code,
-    ]),
+    // Each transfer of a batch.
+    ...(body.object === 'transfer_batch' ? body.data : []).map(
+      ({ refusal }: { refusal: { code: string } | null }) => refusal?.code ?? 'made',
+    ),
   ].join(' ');
 
 async function stateOf({ ada, bob, emptyId, pendingId }: World): Promise<unknown> {
