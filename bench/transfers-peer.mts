@@ -125,6 +125,9 @@ async function byHand(work: Work, needsTransaction: boolean): Promise<string> {
   const many = { type: 'object', required: ['transfers'], properties: { transfers: { type: 'array', items: schema } } };
   app.post<{ Body: { transfers: Transfer[] } }>('/batch', { schema: { body: many } }, async ({ body }, reply) => {
     const isDone = await transaction(pool, async (query) => {
+      // Without this, batches wait for each other in circles until they give up.
+      const accounts = body.transfers.flatMap(({ from, to }) => [from, to]);
+      await query('SELECT id FROM account WHERE id = ANY($1) ORDER BY id FOR UPDATE', [accounts]);
       for (const transfer of body.transfers) if (!(await work(query, transfer))) return false;
       return true;
     });
