@@ -63,6 +63,18 @@ describe('a request with an Idempotency-Key', () => {
     expect((await transfersOf(ada)) - before).toBe(1);
   });
 
+  it('is answered without a body again where it was so at first', async () => {
+    const key = randomUUID();
+    const ask = () => send(key).set('prefer', 'return=minimal').expect(201);
+    const [first, again] = [await ask(), await ask()];
+    expect([first.text, first.headers['preference-applied']]).toEqual(['', 'return=minimal']);
+    expect([again.headers['preference-applied'], again.headers['idempotent-replayed']]).toEqual([
+      'return=minimal',
+      'true',
+    ]);
+    expect(kept(again)).toEqual(kept(first));
+  });
+
   it('that is another one is refused', async () => {
     const key = randomUUID();
     await send(key, 5).expect(201);
