@@ -23,6 +23,18 @@ import {
 } from './transfers.schema.ts';
 import { TransfersService } from './transfers.service.ts';
 
+// What any movement of money may be refused with.
+const ofAMovement = [
+  'account-not-found',
+  'same-account',
+  'currency-mismatch',
+  'insufficient-funds',
+  'balance-too-large',
+  'account-frozen',
+  'account-closed',
+  'entry-exists',
+] as const;
+
 @Controller('v1')
 export class TransfersController {
   constructor(
@@ -55,18 +67,7 @@ export class TransfersController {
   @SignedIn()
   @Idempotent('required')
   @ReturnsCreated(TransferView, '/v1/transfers')
-  @Refuses(
-    'account-not-found',
-    'same-account',
-    'currency-mismatch',
-    'insufficient-funds',
-    'balance-too-large',
-    'account-frozen',
-    'account-closed',
-    'entry-exists',
-    'condition-not-met',
-    'transfer-exists',
-  )
+  @Refuses(...ofAMovement, 'condition-not-met', 'transfer-exists')
   transfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
     return this.transfers.transfer(caller, transfer);
   }
@@ -82,18 +83,7 @@ export class TransfersController {
   @Post('transfers/preview')
   @SignedIn()
   @Returns(200, TransferPreview)
-  @Refuses(
-    'account-not-found',
-    'same-account',
-    'currency-mismatch',
-    'insufficient-funds',
-    'balance-too-large',
-    'account-frozen',
-    'account-closed',
-    'entry-exists',
-    'condition-not-met',
-    'transfer-exists',
-  )
+  @Refuses(...ofAMovement, 'condition-not-met', 'transfer-exists')
   previewTransfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
     return this.transfers.preview(caller, transfer);
   }
@@ -103,19 +93,7 @@ export class TransfersController {
   @Idempotent('required')
   @Returns(201, TransferBatchView)
   @AlsoReturns(207, TransferBatchView, ({ mode }) => mode === 'partial')
-  @Refuses(
-    'account-not-found',
-    'same-account',
-    'currency-mismatch',
-    'insufficient-funds',
-    'balance-too-large',
-    'account-frozen',
-    'account-closed',
-    'entry-exists',
-    'condition-not-met',
-    'transfer-exists',
-    'batch-too-large',
-  )
+  @Refuses(...ofAMovement, 'condition-not-met', 'transfer-exists', 'batch-too-large')
   transferAll(@Caller() caller: Principal, @Body(NewTransferBatch) batch: NewTransferBatch) {
     return this.batches.transferAll(caller, batch);
   }
@@ -161,20 +139,7 @@ export class TransfersController {
   @SignedIn()
   @Idempotent('required')
   @ReturnsCreated(TransferView, '/v1/transfers')
-  @Refuses(
-    'transfer-not-found',
-    'not-posted',
-    'not-reversible',
-    'exceeds-remaining',
-    'account-not-found',
-    'same-account',
-    'currency-mismatch',
-    'insufficient-funds',
-    'balance-too-large',
-    'account-frozen',
-    'account-closed',
-    'entry-exists',
-  )
+  @Refuses(...ofAMovement, 'transfer-not-found', 'not-posted', 'not-reversible', 'exceeds-remaining')
   reverseTransfer(
     @Caller() caller: Principal,
     @Param('id', TransferId) id: string,
