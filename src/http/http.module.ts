@@ -1,5 +1,5 @@
 import { Global, Module } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
 import { Clock } from '../kernel/clock.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { IdempotencyInterceptor } from './idempotency.interceptor.ts';
@@ -8,6 +8,8 @@ import { IdempotencyService } from './idempotency.service.ts';
 import { IdempotencySweep } from './idempotency.sweep.ts';
 import { Callers } from './callers.ts';
 import { Cursors } from './cursors.ts';
+import { ExpansionInterceptor } from './expansion.interceptor.ts';
+import { Expansions } from './expansions.ts';
 import { PagesInterceptor } from './pages.interceptor.ts';
 import { PreferenceInterceptor } from './preference.interceptor.ts';
 import { PrincipalGuard } from './principal.guard.ts';
@@ -16,11 +18,13 @@ import { RateLimits } from './rate-limits.ts';
 
 @Global()
 @Module({
+  imports: [DiscoveryModule],
   providers: [
     Clock,
     AccessTokens,
     Callers,
     Cursors,
+    Expansions,
     IdempotencyRepository,
     IdempotencyService,
     IdempotencySweep,
@@ -30,6 +34,7 @@ import { RateLimits } from './rate-limits.ts';
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
     { provide: APP_INTERCEPTOR, useClass: PreferenceInterceptor },
     { provide: APP_INTERCEPTOR, useClass: PagesInterceptor },
+    { provide: APP_INTERCEPTOR, useClass: ExpansionInterceptor },
   ],
   exports: [Clock, AccessTokens, Cursors, RateLimits],
 })

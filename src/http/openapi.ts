@@ -3,6 +3,8 @@ import type { INestApplication } from '@nestjs/common';
 import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
 import { consistencySchema, consistencyToken } from './consistency.ts';
+import { Expansions } from './expansions.ts';
+import { describeExpansions } from './openapi-expansions.ts';
 import { scheme } from './principal.ts';
 import { exampleProblems, Problem } from './problem.ts';
 import type { ProblemCode } from './problems.ts';
@@ -42,6 +44,7 @@ export function describeApi(app: INestApplication): OpenAPIObject {
   convert(Problem, 'output', schemas);
   const operations = Object.values(paths).flatMap((path) => Object.entries(path) as [string, Operation][]);
   const responses = new Map<string, Json>();
+  describeExpansions(operations, schemas, app.get(Expansions));
   for (const [method, operation] of operations) complete(method, operation, responses);
   const tags = new Set(operations.flatMap(([, { tags }]) => tags ?? []));
   // Ours, not those that Nest has made of them: it writes `const` and `examples` as OpenAPI 3.0 did.

@@ -108,6 +108,11 @@ export const problemsOfHttp = {
     'Precondition required',
     'Send If-Match with the ETag that was seen, or `*` to overwrite.',
   ),
+  'too-much-to-expand': final(
+    422,
+    'Too much to expand',
+    'The answer would hold too many things that `expand` adds. Ask for a smaller page, or expand less.',
+  ),
   'quota-exceeded': passing(
     429,
     'Quota exceeded',

@@ -53,6 +53,7 @@ export function impliedCodes(method: string, { parameters = [], requestBody, sec
     [roles.length > 0, ['not-allowed']],
     [takes('path'), ['not-found']],
     [takes('query', 'cursor'), ['malformed-cursor']],
+    [takes('query', 'expand'), ['too-much-to-expand']],
     [requestBody !== undefined || takes('query'), ['validation-failed']],
     [takes('header', 'Idempotency-Key'), idempotent],
     [takes('header', 'If-Match'), ['precondition-required', 'malformed-if-match', 'version-mismatch']],

@@ -4,6 +4,7 @@ import {
   type ExecutionContext,
   HttpCode,
   type NestInterceptor,
+  SetMetadata,
   UseInterceptors,
 } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
@@ -13,10 +14,14 @@ import type { z } from 'zod';
 
 type View = z.ZodObject;
 
+/** The view that a route answers with. */
+export const SHOWN = Symbol('shown');
+
 /** Answers with this status, cuts the body to the view and documents both. A view with a `version` is answered with its ETag. */
 export const Returns = (status: number, view: View, location?: string): MethodDecorator =>
   applyDecorators(
     HttpCode(status),
+    SetMetadata(SHOWN, view),
     UseInterceptors(new Present(view, location ?? null)),
     ApiResponse({
       status,

@@ -19,6 +19,10 @@ export class AccountsRepository {
     return this.db.account.findFirst({ where: { id, ...scope } });
   }
 
+  findAll(scope: Scope, ids: readonly string[]) {
+    return this.db.account.findMany({ where: { id: { in: [...ids] }, ...scope } });
+  }
+
   list(userId: string, { after, take }: Slice<string>) {
     return this.db.account.findMany({
       where: { userId, ...(after !== null && { id: { gt: after } }) },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { expandable } from '../../http/expandable.ts';
 import { pageOf, pageQuery } from '../../http/page.ts';
 import { CurrencyCode, idIn, idOut, instant, MoneyOut, text } from '../../http/wire.ts';
 import { largestAmount } from '../../kernel/money.ts';
@@ -59,6 +60,7 @@ export const AccountView = z
     createdAt: instant,
   })
   .meta({ id: 'Account', description: 'Money of one owner in one currency' });
+expandable(AccountView, { user: 'usr' });
 
 export const AccountPatch = z
   .strictObject({
@@ -116,6 +118,7 @@ export const EntryView = z
     createdAt: instant,
   })
   .meta({ id: 'Entry', description: 'One side of a transfer' });
+expandable(EntryView, { transfer: 'tr' });
 
 export const EntryQuery = z.strictObject(pageQuery);
 export type EntryQuery = z.infer<typeof EntryQuery>;

@@ -1,15 +1,24 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
+import { Expands } from '../../http/expansions.ts';
 import type { ExpectedVersion } from '../../http/if-match.ts';
 import { page } from '../../http/page.ts';
 import { Clock } from '../../kernel/clock.ts';
 import { AppError, found, stale } from '../../kernel/errors.ts';
 import { money } from '../../kernel/money.ts';
-import { type Principal, scopeOf } from '../../kernel/principal.ts';
+import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { type AccountState, changeSettings, refuseClosing, type Settings, showAccount } from './account.ts';
 import { AccountsRepository } from './accounts.repository.ts';
-import type { AccountPatch, AccountQuery, AsOf, Closing, EntryQuery, NewAccount } from './accounts.schema.ts';
+import {
+  type AccountPatch,
+  type AccountQuery,
+  AccountView,
+  type AsOf,
+  type Closing,
+  type EntryQuery,
+  type NewAccount,
+} from './accounts.schema.ts';
 import { missing } from './ledger.ts';
 import { changedMeanwhile, LedgerService, type OpenBooks } from './ledger.service.ts';
 
@@ -33,6 +42,12 @@ export class AccountsService {
     if (asOf === undefined) return (await this.show([account]))[0];
     const balance = money(await this.accounts.balanceAsOf(id, asOf), account.currency);
     return { ...showAccount(account), balance, pending: null, available: null };
+  }
+
+  /** Those that one may see. */
+  @Expands('acct', AccountView)
+  async getAll(scope: Scope, ids: readonly string[]) {
+    return this.show(await this.accounts.findAll(scope, ids));
   }
 
   /** One's own accounts, oldest first. */

@@ -50,9 +50,7 @@ export class TransfersController {
   @ReturnsCreated(TransferView, '/v1/transfers')
   @Refuses(
     'account-not-found',
-
     'currency-mismatch',
-
     'balance-too-large',
     'account-frozen',
     'account-closed',

@@ -6,6 +6,8 @@ import type { TransferStatus } from './settlement.ts';
 
 const settlement = { select: { outcome: true, amount: true, createdAt: true } } as const;
 
+type Side = 'sender' | 'receiver' | 'either';
+
 /** Whose transfers, of which account, of which status at this moment. */
 export interface TransferFilter extends Scope {
   readonly accountId?: string | undefined;
@@ -19,11 +21,16 @@ export class TransfersRepository {
   constructor(@InjectDatabase() private readonly db: Tables<'transfer' | 'settlement' | 'account'> & Sql) {}
 
   /** A transfer in which one of the owner's accounts is on this side. */
-  find({ userId }: Scope, id: string, side: 'sender' | 'receiver' | 'either') {
-    const [sent, received] = [{ fromAccount: { userId } }, { toAccount: { userId } }];
-    const mine = { sender: [sent], receiver: [received], either: [sent, received] }[side];
-    const where = userId === undefined ? { id } : { id, OR: mine as [] };
-    return this.db.transfer.findFirst({ where });
+  find(scope: Scope, id: string, side: Side) {
+    return this.db.transfer.findFirst({ where: { id, ...ofOwner(scope, side) } });
+  }
+
+  /** Those in which one of the owner's accounts is on either side. */
+  findAll(scope: Scope, ids: readonly string[]) {
+    return this.db.transfer.findMany({
+      where: { id: { in: [...ids] }, ...ofOwner(scope, 'either') },
+      include: { settlement },
+    });
   }
 
   /** What became of a pending transfer; null as long as nothing did. */
@@ -93,4 +100,10 @@ export class TransfersRepository {
     });
     return account?.id ?? null;
   }
+}
+
+function ofOwner({ userId }: Scope, side: Side) {
+  const [sent, received] = [{ fromAccount: { userId } }, { toAccount: { userId } }];
+  const mine = { sender: [sent], receiver: [received], either: [sent, received] }[side];
+  return userId === undefined ? {} : { OR: mine as [] };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { expandable } from '../../http/expandable.ts';
 import { pageOf, pageQuery } from '../../http/page.ts';
 import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
 import { AccountId, AccountView, MoneyFromZero } from './accounts.schema.ts';
@@ -114,6 +115,7 @@ export const TransferView = z
     createdAt: instant,
   })
   .meta({ id: 'Transfer', description: 'A movement of money between two accounts' });
+expandable(TransferView, { fromAccount: 'acct', toAccount: 'acct' });
 
 export const TransferPage = pageOf(TransferView).meta({ id: 'TransferPage', description: 'Transfers, newest first' });
 

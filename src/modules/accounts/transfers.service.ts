@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
+import { Expands } from '../../http/expansions.ts';
 import { page } from '../../http/page.ts';
 import { Clock, later } from '../../kernel/clock.ts';
 import { found } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import { type Money, money } from '../../kernel/money.ts';
-import type { Principal } from '../../kernel/principal.ts';
+import type { Principal, Scope } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { Transactions } from '../../transactions/transactions.ts';
 import { type AccountState, showAccount } from './account.ts';
@@ -13,7 +14,7 @@ import type { Movement, TransferKind } from './ledger.ts';
 import { type Booked, LedgerService } from './ledger.service.ts';
 import { postedOf, statusOf, type StoredTransfer } from './settlement.ts';
 import { TransfersRepository } from './transfers.repository.ts';
-import type { NewDeposit, NewTransfer, TransferQuery } from './transfers.schema.ts';
+import { type NewDeposit, type NewTransfer, type TransferQuery, TransferView } from './transfers.schema.ts';
 
 @Injectable()
 export class TransfersService {
@@ -30,6 +31,13 @@ export class TransfersService {
   /** Throws transfer-not-found. */
   async get(principal: Principal, id: string) {
     return showTransfer(await this.transfers.settled(await this.findAs(principal, id, 'either')), this.clock.now());
+  }
+
+  /** Those that one may see. */
+  @Expands('tr', TransferView)
+  async getAll(scope: Scope, ids: readonly string[]) {
+    const now = this.clock.now();
+    return (await this.transfers.findAll(scope, ids)).map((transfer) => showTransfer(transfer, now));
   }
 
   /**

@@ -42,6 +42,14 @@ export class CatalogRepository {
     return this.db.sku.findUnique({ where: { id }, include: withStock });
   }
 
+  findAll(ids: readonly string[]) {
+    return this.db.product.findMany({ where: { id: { in: [...ids] } }, include: whole });
+  }
+
+  findAllSkus(ids: readonly string[]) {
+    return this.db.sku.findMany({ where: { id: { in: [...ids] } }, include: withStock });
+  }
+
   list({ after, take }: Slice<string>) {
     return this.db.product.findMany({
       where: after === null ? {} : { id: { lt: after } },

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { expandable } from '../../http/expandable.ts';
 import { pageOf, pageQuery } from '../../http/page.ts';
 import { idIn, idOut, instant, MoneyIn, MoneyOut, text, webAddress } from '../../http/wire.ts';
 
@@ -82,6 +83,7 @@ export const SkuView = z
     updatedAt: instant,
   })
   .meta({ id: 'Sku', description: 'One variant of a product at one price' });
+expandable(SkuView, { product: 'prd' });
 
 export const ProductView = z
   .object({

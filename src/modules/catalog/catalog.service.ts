@@ -1,10 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
+import { Expands } from '../../http/expansions.ts';
 import type { ExpectedVersion } from '../../http/if-match.ts';
 import { page } from '../../http/page.ts';
 import { conflict, found, stale } from '../../kernel/errors.ts';
 import { money } from '../../kernel/money.ts';
-import type { Principal } from '../../kernel/principal.ts';
+import type { Principal, Scope } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { CatalogRepository } from './catalog.repository.ts';
 import {
@@ -13,7 +14,9 @@ import {
   type NewSku,
   type ProductPatch,
   type ProductQuery,
+  ProductView,
   type SkuPatch,
+  SkuView,
 } from './catalog.schema.ts';
 
 @Injectable()
@@ -43,6 +46,16 @@ export class CatalogService {
   /** Throws sku-not-found. */
   async getSku(id: string) {
     return showSku(found(await this.catalog.findSku(id), 'sku-not-found', 'There is no such SKU.'));
+  }
+
+  @Expands('prd', ProductView)
+  async getProducts(_: Scope, ids: readonly string[]) {
+    return (await this.catalog.findAll(ids)).map(showProduct);
+  }
+
+  @Expands('sku', SkuView)
+  async getSkus(_: Scope, ids: readonly string[]) {
+    return (await this.catalog.findAllSkus(ids)).map(showSku);
   }
 
   /** Newest first. */

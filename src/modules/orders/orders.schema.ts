@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { expandable } from '../../http/expandable.ts';
 import { pageOf, pageQuery } from '../../http/page.ts';
 import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
 
@@ -63,6 +64,7 @@ export const OrderView = z
     updatedAt: instant,
   })
   .meta({ id: 'Order', description: 'Goods bought together and paid from an account' });
+expandable(OrderView, { user: 'usr', 'items.sku': 'sku', 'payment.account': 'acct', 'payment.transfer': 'tr' });
 
 export const OrderQuery = z.strictObject({ ...pageQuery, status: Status.optional() });
 export type OrderQuery = z.infer<typeof OrderQuery>;

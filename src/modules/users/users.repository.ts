@@ -31,6 +31,10 @@ export class UsersRepository {
     return this.db.user.findFirst({ where: { AND: [{ id }, own(scope)] }, include: whole });
   }
 
+  findAll(scope: Scope, ids: readonly string[]) {
+    return this.db.user.findMany({ where: { AND: [{ id: { in: [...ids] } }, own(scope)] }, include: whole });
+  }
+
   findForLogIn(email: string) {
     return this.db.user.findUnique({ where: { email }, select: { id: true, passwordHash: true, role: true } });
   }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { expandable } from '../../http/expandable.ts';
 import { answered, CurrencyCode, idIn, idOut, instant, text } from '../../http/wire.ts';
 
 const Email = z
@@ -48,3 +49,4 @@ export const UserView = z
     updatedAt: instant,
   })
   .meta({ id: 'User', description: 'A person' });
+expandable(UserView, { accounts: 'acct' });

@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
+import { Expands } from '../../http/expansions.ts';
 import type { ExpectedVersion } from '../../http/if-match.ts';
 import { found, stale } from '../../kernel/errors.ts';
-import { type Principal, scopeOf } from '../../kernel/principal.ts';
+import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { hashPassword } from './passwords.ts';
 import { UsersRepository } from './users.repository.ts';
-import type { NewUser, UserPatch } from './users.schema.ts';
+import { type NewUser, type UserPatch, UserView } from './users.schema.ts';
 
 @Injectable()
 export class UsersService {
@@ -28,6 +29,12 @@ export class UsersService {
   /** Throws user-not-found. */
   async get(principal: Principal, id: string) {
     return found(await this.users.find(scopeOf(principal), id), 'user-not-found', 'There is no such user.');
+  }
+
+  /** Those that one may see. */
+  @Expands('usr', UserView)
+  async getAll(scope: Scope, ids: readonly string[]) {
+    return this.users.findAll(scope, ids);
   }
 
   /** Changes the version that was seen. Throws user-not-found, version-mismatch, email-taken. */

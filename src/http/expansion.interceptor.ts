@@ -1,0 +1,58 @@
+import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
+import { Reflector } from '@nestjs/core';
+import type { FastifyRequest } from 'fastify';
+import { defer, lastValueFrom, type Observable } from 'rxjs';
+import type { z } from 'zod';
+import { scopeOf } from '../kernel/principal.ts';
+import { Transactions } from '../transactions/transactions.ts';
+import { relationsOf } from './expandable.ts';
+import { type Asked, Expansions, type Wanted } from './expansions.ts';
+import type { Signed } from './principal.ts';
+import { SHOWN } from './returns.ts';
+
+type Request = FastifyRequest & Signed;
+type Shown = Asked['thing'];
+
+// Whose rows somebody sees who is not signed in: nobody's.
+const nobody = { userId: '00000000-0000-0000-0000-000000000000' };
+
+/** `?expand=` on a GET whose view is `expandable`: the answer and what is expanded in it are of one snapshot. */
+@Injectable()
+export class ExpansionInterceptor implements NestInterceptor {
+  constructor(
+    private readonly reflector: Reflector,
+    private readonly expansions: Expansions,
+    private readonly transactions: Transactions,
+  ) {}
+
+  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
+    const request = context.switchToHttp().getRequest<Request>();
+    const shown = this.reflector.get<z.ZodType | undefined>(SHOWN, context.getHandler());
+    const names = shown === undefined ? null : takeNames(request, shown);
+    if (shown === undefined || names === null) return next.handle();
+    const wanted = this.expansions.read(shown, names);
+    return defer(() => this.expanded(request, next, wanted));
+  }
+
+  private expanded(request: Request, next: CallHandler, wanted: readonly Wanted[]): Promise<unknown> {
+    const name = `GET ${request.routeOptions.url}`;
+    return this.transactions.run({ name, readOnly: true, isolation: 'repeatable-read' }, async () => {
+      const body = (await lastValueFrom(next.handle())) as Shown;
+      const things = body['object'] === 'list' ? (body['data'] as Shown[]) : [body];
+      const scope = request.principal === undefined ? nobody : scopeOf(request.principal);
+      await this.expansions.expand(
+        things.map((thing) => ({ thing, wanted })),
+        scope,
+      );
+      return body;
+    });
+  }
+}
+
+/** Takes `expand` out of the query, which is otherwise the route's own; null where nothing can be or is to be expanded. */
+function takeNames(request: Request, shown: z.ZodType): string[] | null {
+  const { expand, ...rest } = request.query as Record<string, string | string[] | undefined>;
+  if (expand === undefined || request.method !== 'GET' || relationsOf(shown).length === 0) return null;
+  request.query = rest;
+  return [expand].flat().flatMap((names) => names.split(','));
+}
