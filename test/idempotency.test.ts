@@ -286,6 +286,6 @@ describe('copies at once', () => {
         expect(await make.balanceOf(person)).toBe(5 * keys - granted.reduce((sum, { amount }) => sum + amount, 0));
       }
     },
-    fullCount(60_000, 1_800_000),
+    fullCount(60_000, 3_600_000),
   );
 });

@@ -54,6 +54,8 @@ export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Var
     AUTH_SECRET: 'a secret of the tests, which is long enough',
     LOG_LEVEL: 'silent',
     ...unlimited,
+    // Longer than any proof takes.
+    AUTH_ACCESS_TOKEN_SECONDS: '86400',
     // Nothing is written but what the test asks for.
     LEDGER_SEAL_INTERVAL_MS: '0',
     ...variables,
