@@ -1,6 +1,10 @@
 import { readFileSync } from 'node:fs';
+import type { Scope } from '../src/kernel/principal.ts';
+import { AccountsService } from '../src/modules/accounts/accounts.service.ts';
+import { TransfersService } from '../src/modules/accounts/transfers.service.ts';
+import { UsersService } from '../src/modules/users/users.service.ts';
 import { type Api, startApp, type TestApp } from './support/app.ts';
-import { makers, type Person } from './support/make.ts';
+import { makers, type Person, uuidOf } from './support/make.ts';
 import { expectProblem } from './support/problem.ts';
 import { recordStatements } from './support/statements.ts';
 
@@ -109,6 +113,18 @@ describe('what is expanded', () => {
     expect([seen > 50, hidden > 5]).toEqual([true, true]);
   });
 
+  it('is found within the scope of the reader, also where no answer leads beyond it', async () => {
+    const { id: transferId } = await send(ada, await make.user(), 1);
+    const [adas, bobs] = [ada, bob].map(({ id }) => ({ userId: uuidOf(id) })) as [Scope, Scope];
+    const found = async (scope: Scope) => [
+      await service.app.get(UsersService).getAll(scope, [uuidOf(ada.id)]),
+      await service.app.get(AccountsService).getAll(scope, [uuidOf(ada.accountId)]),
+      await service.app.get(TransfersService).getAll(scope, [uuidOf(transferId)]),
+    ];
+    expect((await found(adas)).map(({ length }) => length)).toEqual([1, 1, 1]);
+    expect(await found(bobs)).toEqual([[], [], []]);
+  });
+
   it('leaves the rest of the answer as it is', async () => {
     for (const [path, names] of offered()) {
       const plain = await ada.api.get(paths[path]!).expect(200);
@@ -129,13 +145,18 @@ describe('what is expanded', () => {
   });
 
   it('goes to the depth of two, and each place has only what was asked of it', async () => {
-    const { id } = await send(ada, bob, 1);
-    const get = (expand: string) => operator.api.get(`/v1/transfers/${id}?expand=${expand}`).expect(200);
-    const { body: both } = await get('fromAccount,toAccount.user');
-    expect(both.fromAccount).not.toHaveProperty('user');
-    expect(both.toAccount.user.email).toBe(bob.email);
-    const { body: none } = await get('fromAccount');
-    expect(none).not.toHaveProperty('toAccount');
+    const [there, back] = [await send(ada, bob, 1), await send(bob, ada, 1)];
+    // The same accounts, on the one side with more than on the other.
+    const expand = 'fromAccount,toAccount.user';
+    const path = `/v1/transfers?accountId=${ada.accountId}&limit=2`;
+    const { body } = await operator.api.get(`${path}&expand=${expand}`).expect(200);
+    expect(body.data.map(({ id }: Thing) => id)).toEqual([back.id, there.id]);
+    for (const { fromAccount, toAccount } of body.data) {
+      expect(fromAccount).not.toHaveProperty('user');
+      expect(toAccount.user.email).toBe(toAccount.id === ada.accountId ? ada.email : bob.email);
+    }
+    const { body: less } = await operator.api.get(`${path}&expand=fromAccount`).expect(200);
+    expect(less.data[0]).not.toHaveProperty('toAccount');
   });
 
   it('may be asked for with commas, and by naming the parameter again', async () => {
