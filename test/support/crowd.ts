@@ -4,6 +4,7 @@ import { newId, showId } from '../../src/kernel/ids.ts';
 import { UsersRepository } from '../../src/modules/users/users.repository.ts';
 import type { Response } from 'supertest';
 import type { TestApp } from './app.ts';
+import { fullCount } from './counts.ts';
 import { makers, type Person } from './make.ts';
 
 /** Many customers at once, without the work of hashing a password for each. */
@@ -57,7 +58,7 @@ export function tally(responses: readonly Response[]): Record<string, number> {
 export async function eventually<T>(
   ask: () => Promise<T>,
   isIt: (answer: T) => boolean,
-  withinMs = 10_000,
+  withinMs = fullCount(10_000, 120_000),
 ): Promise<T> {
   for (const deadline = performance.now() + withinMs; ; await sleep(20)) {
     const answer = await ask();
