@@ -32,7 +32,6 @@ const ofAMovement = [
   'balance-too-large',
   'account-frozen',
   'account-closed',
-  'entry-exists',
 ] as const;
 
 @Controller('v1')
@@ -50,13 +49,10 @@ export class TransfersController {
   @ReturnsCreated(TransferView, '/v1/transfers')
   @Refuses(
     'account-not-found',
-
     'currency-mismatch',
-
     'balance-too-large',
     'account-frozen',
     'account-closed',
-    'entry-exists',
     'house-account-not-found',
   )
   deposit(@Caller() caller: Principal, @Body(NewDeposit) deposit: NewDeposit) {
@@ -120,7 +116,6 @@ export class TransfersController {
     'account-frozen',
     'balance-too-large',
     'insufficient-funds',
-    'entry-exists',
   )
   postTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string, @Body(Posting) posting: Posting) {
     return this.pending.post(caller, id, posting);
