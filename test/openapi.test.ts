@@ -24,6 +24,7 @@ interface Parameter {
   readonly in: string;
   readonly required: boolean;
   readonly schema: Schema;
+  readonly description?: string;
 }
 interface Operation {
   readonly operationId: string;
@@ -245,6 +246,10 @@ describe('the OpenAPI document', () => {
     const asks = ({ parameters }: Route) => parameters.some(({ name }) => name === 'Prefer');
     const hasPlace = ({ responses }: Route) => 'Location' in (responses['201']?.headers ?? {});
     expect(except((route) => asks(route) === (isChange(route) || hasPlace(route)))).toEqual([]);
+    // Nothing but the parameter tells of it: as a response it would make every body of a generated client optional.
+    const tellsOf204 = ({ parameters }: Route) =>
+      parameters.some(({ name, description }) => name === 'Prefer' && description?.includes('204 without a body'));
+    expect(except((route) => tellsOf204(route) === isChange(route))).toEqual([]);
     expect(
       except((route) =>
         successes(route).every(([status, { content }]) => (status === '204') === (content === undefined)),

@@ -78,8 +78,13 @@ export const commonParameters = {
     description: 'The ETag that was received, or several, or `*` (RFC 9110, section 13.1.2): 304 while nothing differs',
     schema: { type: 'string', examples: ['"7-3q2-7wAAyv66vt8B"'] },
   },
-  PreferWhereChanged: prefer('`return=minimal` (RFC 7240): the answer is without a body, 204 instead of 200'),
-  PreferWhereMade: prefer('`return=minimal` (RFC 7240): the answer is without a body'),
+  PreferWhereChanged: prefer(
+    '`return=minimal` (RFC 7240): what would be 200 is 204 without a body, with the headers of the 200 and `Preference-Applied`. ' +
+      'It is not listed with the responses, so that only whoever asks for it has to reckon with no body',
+  ),
+  PreferWhereMade: prefer(
+    '`return=minimal` (RFC 7240): 201 without a body, with its headers and `Preference-Applied`. What was made is at `Location`',
+  ),
 } satisfies Record<string, Parameter>;
 
 /** A pointer at the component of this name. */
