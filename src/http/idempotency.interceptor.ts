@@ -24,7 +24,7 @@ export const kept = ['etag', 'location', 'preference-applied'] as const;
 // The input was refused before anything was done, so the same key is good for the request as it was meant.
 const notDone = 'validation-failed';
 
-/** Answers a request that has been answered before as it was then; see {@link IdempotencyService}. Outermost, so that it sees the body as it leaves. */
+/** Answers a request that has been answered before as it was then; see {@link IdempotencyService}. Outside the others but the preparation, so that it sees the body as it leaves. */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
   private readonly fingerprints: Fingerprints;
