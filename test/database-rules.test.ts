@@ -487,8 +487,8 @@ const rules: Record<string, Rule | Rule[]> = {
     { broken: () => [`UPDATE account SET currency = 'USD' WHERE id = '${account}'`] },
     { broken: () => [`UPDATE account SET user_id = NULL, house = 'sales' WHERE id = '${account}'`] },
   ],
-  'house-account-exists': { broken: () => [accountRow('currency, house', `'EUR', 'cash'`)] },
-  'entry-exists': {
+  house_has_one_account_per_currency: { broken: () => [accountRow('currency, house', `'EUR', 'cash'`)] },
+  transfer_enters_account_once: {
     broken: () => [
       `INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
        SELECT account_id, seq + 1000, transfer_id, amount, balance_after FROM entry WHERE account_id = '${account}' LIMIT 1`,
@@ -507,7 +507,7 @@ const rules: Record<string, Rule | Rule[]> = {
   'slug-taken': {
     broken: () => [`INSERT INTO product (id, slug, name) SELECT '${newId()}', slug, name FROM product LIMIT 1`],
   },
-  'image-position-taken': {
+  image_has_its_own_position: {
     broken: () =>
       [1, 2].map(() => `INSERT INTO image (id, product_id, url, position) VALUES ('${newId()}', '${product}', 'u', 7)`),
   },
@@ -556,21 +556,21 @@ const rules: Record<string, Rule | Rule[]> = {
   order_line_price_is_positive: { broken: () => [lineRow(order, { position: 1, price: 0 })] },
   payment_amount_is_positive: { broken: () => [paymentRow(order, newId(), 0)] },
   refund_amount_is_positive: { broken: () => [refundRow(payment, newId(), 0)] },
-  'order-line-exists': { broken: () => [lineRow(order, { position: 1 })] },
-  'already-paid': {
+  order_has_sku_once: { broken: () => [lineRow(order, { position: 1 })] },
+  order_is_paid_once: {
     broken: () => {
       const transfer = newId();
       return [...move(account, sales, 100, 'payment', transfer), paymentRow(order, transfer)];
     },
   },
-  'payment-transfer-used': {
+  transfer_pays_once: {
     broken: () => {
       const id = newId();
       const used = `(SELECT transfer_id FROM payment WHERE order_id = '${order}')`;
       return [orderRow(id), lineRow(id), paymentRow(id, newId()).replace(/(?<=', )'[^']+'(?=, 100\))/, used)];
     },
   },
-  'already-refunded': {
+  payment_is_refunded_once: {
     broken: () => {
       const transfer = newId();
       const refunded = `(SELECT id FROM payment WHERE order_id = '${cancelled}')`;
@@ -580,7 +580,7 @@ const rules: Record<string, Rule | Rule[]> = {
       ];
     },
   },
-  'refund-transfer-used': {
+  transfer_refunds_once: {
     broken: () => {
       const used = `(SELECT r.transfer_id FROM refund r JOIN payment p ON p.id = r.payment_id WHERE p.order_id = '${cancelled}')`;
       return [refundRow(payment, 'used').replace(`'used'`, used)];

@@ -244,13 +244,12 @@ describe('expanding', () => {
     const writing = (async () => {
       for (; !isOver; changes++) await send(carol, bob, 1);
     })();
-    for (let n = 0; n < 60; n++) {
+    for (let n = 0; n < 60 || changes < 30; n++) {
       const { body } = await carol.api.get(path).expect(200);
       if (body.balanceVersion !== body.user.accounts[0].balanceVersion) differing++;
     }
     isOver = true;
     await writing;
-    expect(changes).toBeGreaterThan(20);
     expect(differing).toBe(0);
   });
 

@@ -41,6 +41,46 @@ const edit = (person: Person, patch: object) =>
 const close = (person: Person) => operator.api.post(`/v1/accounts/${person.accountId}/close`).set('if-match', '*');
 const rounds = fullCount(8, 50);
 
+describe('batches with the same ids at once', () => {
+  // Between accounts of their own, so that no lock makes one wait for the other.
+  const pairs = async () => {
+    const people = await crowd(service, 8, { balance: 1000 });
+    return [0, 2, 4, 6].map((n) => [people[n]!, people[n + 1]!] as const);
+  };
+  const outcomes = ({ body }: { body: { data: { refusal: { code: string } | null }[] } }) =>
+    body.data.map(({ refusal }) => refusal?.code ?? 'made');
+
+  it('have an answer for each transfer where they are partial: it is made by one and exists for the others', async () => {
+    const racers = await pairs();
+    for (let round = 0; round < rounds; round++) {
+      const ids = Array.from({ length: 5 }, () => showId('tr', newId()));
+      const answers = await atOnce(4, (n) => {
+        const [from, to] = racers[n]!;
+        return batch(from, 'partial', [...ids.map((id) => between(from, to, 1, { id })), between(from, to, 1)]);
+      });
+      expect(tally(answers)).toEqual({ '207': 4 });
+      const all = answers.map(outcomes);
+      for (const n of ids.keys())
+        expect(all.map((one) => one[n]).sort()).toEqual(['made', ...Array(3).fill('transfer-exists')]);
+      expect(all.map((one) => one[5])).toEqual(Array(4).fill('made'));
+    }
+  });
+
+  it('are made by one where they are atomic, and the others are told which transfer it was', async () => {
+    const racers = await pairs();
+    for (let round = 0; round < rounds; round++) {
+      const id = showId('tr', newId());
+      const answers = await atOnce(4, (n) => {
+        const [from, to] = racers[n]!;
+        return batch(from, 'atomic', [between(from, to, 1), between(from, to, 1, { id })]);
+      });
+      expect(tally(answers)).toEqual({ '201': 1, '409 transfer-exists': 3 });
+      for (const { status, body } of answers)
+        if (status === 409) expect(body.errors).toEqual([{ pointer: '/transfers/1', code: 'transfer-exists' }]);
+    }
+  });
+});
+
 describe('a pending transfer', () => {
   it('is posted by one of twenty', async () => {
     const [a, b] = await two(1000);

@@ -19,11 +19,18 @@ interface Response {
   readonly headers?: Readonly<Record<string, unknown>>;
   readonly content?: Content;
 }
+interface Parameter {
+  readonly name: string;
+  readonly in: string;
+  readonly required: boolean;
+  readonly schema: Schema;
+  readonly description?: string;
+}
 interface Operation {
   readonly operationId: string;
   readonly summary: string;
   readonly tags: readonly string[];
-  readonly parameters: readonly { name: string; in: string; required: boolean; schema: Schema }[];
+  readonly parameters: readonly (Parameter | { readonly $ref: string })[];
   readonly requestBody?: { readonly required: boolean; readonly content: Content };
   readonly responses: Readonly<Record<string, Response>>;
   readonly security?: readonly Readonly<Record<string, readonly string[]>>[];
@@ -34,12 +41,15 @@ interface Document {
   readonly components: {
     readonly schemas: Readonly<Record<string, Schema>>;
     readonly responses: Readonly<Record<string, Response>>;
+    readonly parameters: Readonly<Record<string, Parameter>>;
+    readonly headers: Readonly<Record<string, { readonly schema: Schema }>>;
     readonly examples: Readonly<Record<string, { readonly value: { readonly code: string } }>>;
   };
 }
 interface Route extends Operation {
   readonly path: string;
   readonly method: string;
+  readonly parameters: readonly Parameter[];
 }
 
 // For machines beside the service, not for its callers.
@@ -56,7 +66,14 @@ beforeAll(async () => {
   text = (await service.as().get('/openapi.json').expect(200)).text;
   document = JSON.parse(text) as Document;
   routes = Object.entries(document.paths).flatMap(([path, item]) =>
-    Object.entries(item).map(([method, operation]) => ({ path, method: method.toUpperCase(), ...operation })),
+    Object.entries(item).map(([method, operation]) => ({
+      ...operation,
+      path,
+      method: method.toUpperCase(),
+      parameters: operation.parameters.map((one) =>
+        '$ref' in one ? document.components.parameters[last(one.$ref)]! : one,
+      ),
+    })),
   );
   ajv.addVocabulary(Object.keys(document)); // so that it may stand around its schemas
   ajv.addSchema(document, 'api');
@@ -67,6 +84,7 @@ afterAll(() => service.close());
 const except = (isTrue: (route: Route) => boolean): string[] =>
   routes.filter((route) => !isTrue(route)).map(({ method, path }) => `${method} ${path}`);
 
+const last = (pointer: string): string => pointer.split('/').at(-1)!;
 const nameOf = ({ method, path }: Pick<Route, 'method' | 'path'>): string => `${method} ${path}`;
 const contents = ({ requestBody, responses }: Route): Content[] => [
   ...(requestBody ? [requestBody.content] : []),
@@ -75,7 +93,7 @@ const contents = ({ requestBody, responses }: Route): Content[] => [
 /** What changes a version that was seen. */
 const isEdit = ({ method, path }: Route): boolean => method === 'PATCH' || path.endsWith('/accounts/{id}/close');
 const resolved = (response: Response): Response =>
-  response.$ref === undefined ? response : document.components.responses[response.$ref.split('/').at(-1)!]!;
+  response.$ref === undefined ? response : document.components.responses[last(response.$ref)]!;
 const takes = ({ parameters }: Route, place: string): boolean => parameters.some((parameter) => parameter.in === place);
 const roles = ({ security = [] }: Route): string[] => security.flatMap((one) => Object.values(one).flat());
 
@@ -85,8 +103,12 @@ function* schemas(): Generator<[place: string, schema: Schema]> {
     yield* within(`/components/schemas/${name}`, schema);
   for (const [path, item] of Object.entries(document.paths))
     for (const [method, { parameters }] of Object.entries(item))
-      for (const [index, { schema }] of parameters.entries())
-        yield* within(`/paths/${path.replaceAll('/', '~1')}/${method}/parameters/${index}/schema`, schema);
+      for (const [index, one] of parameters.entries())
+        if ('schema' in one)
+          yield* within(`/paths/${path.replaceAll('/', '~1')}/${method}/parameters/${index}/schema`, one.schema);
+  for (const place of ['parameters', 'headers'] as const)
+    for (const [name, { schema }] of Object.entries(document.components[place]))
+      yield* within(`/components/${place}/${name}/schema`, schema);
 }
 
 function* within(place: string, schema: Schema): Generator<[place: string, schema: Schema]> {
@@ -224,6 +246,10 @@ describe('the OpenAPI document', () => {
     const asks = ({ parameters }: Route) => parameters.some(({ name }) => name === 'Prefer');
     const hasPlace = ({ responses }: Route) => 'Location' in (responses['201']?.headers ?? {});
     expect(except((route) => asks(route) === (isChange(route) || hasPlace(route)))).toEqual([]);
+    // Nothing but the parameter tells of it: as a response it would make every body of a generated client optional.
+    const tellsOf204 = ({ parameters }: Route) =>
+      parameters.some(({ name, description }) => name === 'Prefer' && description?.includes('204 without a body'));
+    expect(except((route) => tellsOf204(route) === isChange(route))).toEqual([]);
     expect(
       except((route) =>
         successes(route).every(([status, { content }]) => (status === '204') === (content === undefined)),
@@ -235,7 +261,7 @@ describe('the OpenAPI document', () => {
     const codesOf = (route: Route): Map<string, string[]> =>
       new Map(
         Object.entries(route.responses)
-          .filter(([status]) => !status.startsWith('2'))
+          .filter(([status]) => Number(status) >= 400)
           .map(([status, response]) => {
             const { content = {}, headers = {} } = resolved(response);
             const { schema, examples = {} } = content['application/problem+json']!;
@@ -269,6 +295,22 @@ describe('the OpenAPI document', () => {
       expect(misfit('/components/schemas/Problem', value)).toBeNull();
       expect(value.code).toBe(code);
     }
+  });
+
+  it('says of each GET, and of nothing else, how it is asked whether anything is new', () => {
+    const says = (route: Route): boolean[] => {
+      const { headers = {}, content } = resolved(route.responses['304'] ?? {});
+      const isAsked = route.parameters.some(({ name, required }) => name === 'If-None-Match' && !required);
+      return ['304' in route.responses, 'ETag' in headers, isAsked, '304' in route.responses && content === undefined];
+    };
+    expect(except((route) => says(route).every((one) => one === (route.method === 'GET')))).toEqual([]);
+    expect(except(({ method, responses }) => method !== 'GET' || 'ETag' in responses['200']!.headers!)).toEqual([]);
+    const isReplayed = ({ responses }: Route) =>
+      Object.entries(responses).some(
+        ([status, { headers = {} }]) => status < '300' && 'Idempotent-Replayed' in headers,
+      );
+    const hasKey = ({ parameters }: Route) => parameters.some(({ name }) => name === 'Idempotency-Key');
+    expect(except((route) => isReplayed(route) === hasKey(route))).toEqual([]);
   });
 
   it('asks for If-Match where something is edited, and nowhere else', () => {

@@ -179,6 +179,19 @@ describe('people', () => {
     expect(await count(`session WHERE id = $1 AND end_reason = 'token_reused'`, uuidOf(next.id))).toBe(1);
   });
 
+  it('ten replace all images of a product at once, whatever its version: those of one of them are there', async () => {
+    const { api } = await make.operator();
+    const { id } = await make.product();
+    const image = (n: number, position: number) => ({ url: `https://images.example.com/${n}-${position}.jpg` });
+    const answers = await atOnce(10, (n) =>
+      api.patch(`/v1/products/${id}`, { images: [image(n, 0), image(n, 1)] }).set('if-match', '*'),
+    );
+    expect(tally(answers)).toEqual({ '200': 10 });
+    const last = answers.findIndex(({ body }) => body.version === 11);
+    const { body } = await api.get(`/v1/products/${id}`).expect(200);
+    expect(body.images).toMatchObject([0, 1].map((position) => ({ ...image(last, position), position })));
+  });
+
   it('of ten products with one slug one is made, with all its parts', async () => {
     const operator = await make.operator();
     const answers = await atOnce(10, (n) =>

@@ -26,7 +26,7 @@ const fields = ({ headers }: Response) => [headers['ratelimit-policy'], headers[
 function expectRefusal(response: Response, policy: string): void {
   expect(response.status).toBe(429);
   expectProblem(response, 'quota-exceeded');
-  expect(response.body.violatedPolicies).toEqual([policy]);
+  expect(response.body['violated-policies']).toEqual([policy]);
   const [, seconds] = new RegExp(`"${policy}";r=0;t=(\\d+)`).exec(response.headers['ratelimit'] ?? '') ?? [];
   expect(response.headers['retry-after']).toBe(seconds);
   expect(Number(seconds)).toBeGreaterThan(0);

@@ -123,7 +123,7 @@ const boundaries: Record<string, Case> = {
       return () => to.api.post(`/v1/transfers/${id}/reversals`, { amount: eur(40) });
     },
   },
-  'TransferBatchesService.transferAll': {
+  'TransferBatchesService.transferTogether': {
     last: 'INSERT entry',
     prepare: async () => {
       const [ada, bob] = [await make.user({ balance: 100 }), await make.user()];

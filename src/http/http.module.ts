@@ -11,6 +11,7 @@ import { Cursors } from './cursors.ts';
 import { ExpansionInterceptor } from './expansion.interceptor.ts';
 import { Expansions } from './expansions.ts';
 import { PagesInterceptor } from './pages.interceptor.ts';
+import { PreparationInterceptor } from './preparation.interceptor.ts';
 import { PreferenceInterceptor } from './preference.interceptor.ts';
 import { PrincipalGuard } from './principal.guard.ts';
 import { ProblemFilter } from './problem.filter.ts';
@@ -31,6 +32,7 @@ import { RateLimits } from './rate-limits.ts';
     RateLimits,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: PrincipalGuard },
+    { provide: APP_INTERCEPTOR, useClass: PreparationInterceptor },
     { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
     { provide: APP_INTERCEPTOR, useClass: PreferenceInterceptor },
     { provide: APP_INTERCEPTOR, useClass: PagesInterceptor },

@@ -19,12 +19,12 @@ import { answerFor, bodyOf } from './problem.ts';
 type Request = FastifyRequest & Signed;
 
 const nobody = '00000000-0000-0000-0000-000000000000';
-// Of what the route itself has said; the rest belongs to the request that is answered now.
-const kept = ['etag', 'location', 'preference-applied'] as const;
+/** Headers by which the route itself says something; the rest belong to the request that is answered now. */
+export const kept = ['etag', 'location', 'preference-applied'] as const;
 // The input was refused before anything was done, so the same key is good for the request as it was meant.
 const notDone = 'validation-failed';
 
-/** Answers a request that has been answered before as it was then; see {@link IdempotencyService}. Outermost, so that it sees the body as it leaves. */
+/** Answers a request that has been answered before as it was then; see {@link IdempotencyService}. Outside the others but the preparation, so that it sees the body as it leaves. */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
   private readonly fingerprints: Fingerprints;

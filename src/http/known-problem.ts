@@ -27,10 +27,3 @@ export const missing = (what: string): KnownProblem =>
   );
 export const taken = (title: string): KnownProblem =>
   final(409, title, 'Somebody else has it already. Choose another.');
-// Broken by two at once, which locks prevent: the constraint stands behind them.
-export const raced = (title: string): KnownProblem =>
-  passing(
-    409,
-    title,
-    'Another request wrote the same thing at the same moment; nothing of this one is stored. Send it again.',
-  );

@@ -2,9 +2,21 @@ import { isDeepStrictEqual } from 'node:util';
 import type { INestApplication } from '@nestjs/common';
 import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import { z } from 'zod';
-import { consistencySchema, consistencyToken } from './consistency.ts';
+import { consistencyToken } from './consistency.ts';
 import { Expansions } from './expansions.ts';
+import { idempotencyKey } from './idempotency.ts';
 import { describeExpansions } from './openapi-expansions.ts';
+import {
+  commonHeaders,
+  commonParameters,
+  everyAnswer,
+  links,
+  minimal,
+  type Parameter,
+  parameterRef,
+  replayed,
+  tagged,
+} from './openapi-headers.ts';
 import { scheme } from './principal.ts';
 import { exampleProblems, Problem } from './problem.ts';
 import type { ProblemCode } from './problems.ts';
@@ -12,14 +24,6 @@ import { describeRefusals, impliedCodes } from './refusals.ts';
 import { refusedWith } from './refuses.ts';
 
 type Json = Record<string, unknown>;
-
-interface Parameter {
-  readonly name: string;
-  readonly in: string;
-  readonly required: boolean;
-  readonly schema: Json;
-  readonly description?: string;
-}
 
 /** What of an operation the rest of its description follows from. */
 interface Operation {
@@ -55,31 +59,6 @@ export function describeApi(app: INestApplication): OpenAPIObject {
 
 const ordered = (named: Map<string, Json>) => Object.fromEntries([...named].sort(([a], [b]) => (a < b ? -1 : 1)));
 
-const text = { type: 'string' };
-const requestId = { 'Request-Id': { $ref: '#/components/headers/RequestId' } };
-const everyAnswer = {
-  ...requestId,
-  [consistencyToken]: { $ref: '#/components/headers/ConsistencyToken' },
-  'RateLimit-Policy': { $ref: '#/components/headers/RateLimitPolicy' },
-  RateLimit: { $ref: '#/components/headers/RateLimit' },
-};
-const links = { Link: { $ref: '#/components/headers/Link' } };
-const applied = { 'Preference-Applied': { $ref: '#/components/headers/PreferenceApplied' } };
-const preferParameter: Parameter = {
-  name: 'Prefer',
-  in: 'header',
-  required: false,
-  description: '`return=minimal` (RFC 7240): the answer is without a body, 204 instead of 200',
-  schema: { type: 'string', examples: ['return=minimal'] },
-};
-const tokenParameter: Parameter = {
-  name: consistencyToken,
-  in: 'header',
-  required: false,
-  description: 'The one received last: the answer shows at least what was stored by then',
-  schema: consistencySchema,
-};
-
 const frame = {
   openapi: '3.1.0',
   info: {
@@ -102,49 +81,40 @@ const frame = {
         description: 'The accessToken of POST /v1/sessions',
       },
     },
-    headers: {
-      RequestId: { description: 'Names the request in our logs; your own, when you sent one', schema: text },
-      RateLimitPolicy: {
-        description:
-          'The quotas that this request counts in: `q` requests in a window of `w` seconds, on this instance',
-        schema: { ...text, examples: ['"principal";q=12000;w=60'] },
-      },
-      RateLimit: {
-        description:
-          'What is left of each: `r` requests for `t` seconds. Absent where a request was turned away uncounted',
-        schema: { ...text, examples: ['"principal";r=11999;t=60'] },
-      },
-      RetryAfter: { description: 'Seconds until a retry makes sense', schema: { ...text, examples: ['1'] } },
-      PreferenceApplied: { description: 'Where the body was left out as preferred: return=minimal', schema: text },
-      WwwAuthenticate: { description: 'Always Bearer', schema: text },
-      PresentVersion: { description: 'The version that is there', schema: { ...text, examples: ['"7"'] } },
-      Link: {
-        description:
-          'RFC 8288, relative: `rel="next"` is the next page, absent on the last; `rel="first"` the first with the same filter and limit',
-        schema: text,
-      },
-      ConsistencyToken: {
-        description:
-          'After a write, and wherever one was sent: send it with the next requests, and they show at least what was stored by now. ' +
-          'Opaque; may be given to others',
-        schema: consistencySchema,
-      },
-    },
+    parameters: commonParameters,
+    headers: commonHeaders,
   },
 };
 
 /** Adds what follows from what the operation takes: its title, its refusals, and the headers that every answer has. */
 function complete(method: string, operation: Operation, shared: Map<string, Json>): void {
   for (const { schema } of operation.parameters ?? []) modernise(schema);
-  operation.parameters = [...(operation.parameters ?? []), tokenParameter];
+  operation.parameters = [...(operation.parameters ?? []), commonParameters.ConsistencyToken];
   operation.summary = titleOf(operation.operationId);
-  const isList = operation.parameters.some(({ name }) => name === 'cursor');
+  const takes = (name: string): boolean => operation.parameters?.some((one) => one.name === name) === true;
+  const also = { ...(takes('cursor') && links), ...(takes(idempotencyKey) && replayed) };
   for (const response of Object.values(operation.responses))
-    response['headers'] = { ...(response['headers'] as Json | undefined), ...everyAnswer, ...(isList && links) };
-  if (method !== 'get') offerMinimal(operation);
-  const codes = [...impliedCodes(method, operation), ...(operation[refusedWith] ?? [])];
-  Object.assign(operation.responses, describeRefusals(codes, everyAnswer, shared));
+    response['headers'] = { ...(response['headers'] as Json | undefined), ...everyAnswer, ...also };
+  if (method === 'get') offerNothingNew(operation, shared);
+  else offerMinimal(operation);
+  const own = operation[refusedWith] ?? [];
+  const codes = [...impliedCodes(method, operation), ...own];
+  const repeatable = takes(idempotencyKey) ? [...own, 'not-found' as const] : [];
+  Object.assign(operation.responses, describeRefusals(codes, repeatable, shared));
+  Object.assign(operation, { parameters: operation.parameters.map(parameterRef) });
   Reflect.deleteProperty(operation, refusedWith);
+}
+
+/** Every answer to GET has an ETag, and none of a body when its reader has it already. */
+function offerNothingNew(operation: Operation, shared: Map<string, Json>): void {
+  const { 200: found } = operation.responses;
+  if (found === undefined) return;
+  const headers = { ...(found['headers'] as Json), ...tagged };
+  found['headers'] = headers;
+  const name = 'Link' in headers ? 'not-modified.page' : 'not-modified';
+  shared.set(name, { description: 'What If-None-Match names is still what there is', headers });
+  operation.responses['304'] = { $ref: `#/components/responses/${name}` };
+  operation.parameters = [...(operation.parameters ?? []), commonParameters.IfNoneMatch];
 }
 
 /**
@@ -156,8 +126,9 @@ function offerMinimal(operation: Operation): void {
   const answer = changed ?? made;
   const headers = answer?.['headers'] as Json | undefined;
   if (answer === undefined || headers === undefined || (changed === undefined && !('Location' in headers))) return;
-  answer['headers'] = { ...headers, ...applied };
-  operation.parameters = [...(operation.parameters ?? []), preferParameter];
+  answer['headers'] = { ...headers, ...minimal };
+  const prefer = changed === undefined ? commonParameters.PreferWhereMade : commonParameters.PreferWhereChanged;
+  operation.parameters = [...(operation.parameters ?? []), prefer];
 }
 
 // `placeOrder` becomes `Place order`.

@@ -34,7 +34,8 @@ export const Problem = z
         }),
       )
       .optional(),
-    violatedPolicies: z
+    // Not in camelCase: the name is that of draft-ietf-httpapi-ratelimit-headers-11.
+    'violated-policies': z
       .array(z.string())
       .optional()
       .meta({ description: 'With quota-exceeded: which of those in RateLimit-Policy' }),
@@ -58,7 +59,7 @@ export class HttpProblem extends Error {
     readonly code: string,
     message: string,
     readonly headers: Readonly<Record<string, string>> = {},
-    readonly members: Pick<Problem, 'violatedPolicies'> = {},
+    readonly members: Pick<Problem, 'violated-policies'> = {},
   ) {
     super(message);
   }

@@ -116,7 +116,7 @@ export const problemsOfHttp = {
   'quota-exceeded': passing(
     429,
     'Quota exceeded',
-    'Too many requests within the window. Wait for `Retry-After` seconds; `violatedPolicies` says which of `RateLimit-Policy` it was.',
+    'Too many requests within the window. Wait for `Retry-After` seconds; `violated-policies` says which of `RateLimit-Policy` it was.',
   ),
   'headers-too-large': final(431, 'Headers too large', 'The headers are larger than 16 KiB. Send fewer.'),
   'internal-error': final(

@@ -1,4 +1,4 @@
-import { final, type KnownProblem, missing, raced, taken } from './known-problem.ts';
+import { final, type KnownProblem, missing, taken } from './known-problem.ts';
 
 /** What the modules refuse, in their own words. */
 export const problemsOfModules = {
@@ -48,14 +48,6 @@ export const problemsOfModules = {
     'Order cannot be cancelled',
     'The order is not in a state in which it can be cancelled. Read it again.',
   ),
-  'already-paid': raced('Order paid already'),
-  'already-refunded': raced('Payment refunded already'),
-  'entry-exists': raced('Entry written already'),
-  'house-account-exists': raced('House account opened already'),
-  'image-position-taken': raced('Image placed already'),
-  'order-line-exists': raced('Order line written already'),
-  'payment-transfer-used': raced('Transfer pays already'),
-  'refund-transfer-used': raced('Transfer refunds already'),
   'transfer-exists': final(
     409,
     'Transfer exists',

@@ -92,6 +92,6 @@ function emailOf({ body }: FastifyRequest): string {
 
 function refusal(policy: PolicyName, seconds: number): HttpProblem {
   const headers = { 'retry-after': String(seconds) };
-  const members = { violatedPolicies: [policy] };
+  const members = { 'violated-policies': [policy] };
   return new HttpProblem(429, 'quota-exceeded', 'Too many requests within the window.', headers, members);
 }

@@ -1,3 +1,4 @@
+import { everyAnswer, headerRef, replayed } from './openapi-headers.ts';
 import { type ProblemCode, problems } from './problems.ts';
 
 type Json = Record<string, unknown>;
@@ -64,17 +65,24 @@ export function impliedCodes(method: string, { parameters = [], requestBody, sec
 const mostInName = 4;
 
 /**
- * The responses for these codes, by status: what each may be, and the headers that come with it. Where there are few, they go to `shared`
- * under the name of their codes, as most operations have them in common.
+ * The responses for these codes, by status: what each may be, and the headers that come with it. Those that are `repeatable` are answered
+ * again to the same Idempotency-Key. Where there are few, they go to `shared` under the name of their codes, as most operations have them
+ * in common.
  */
-export function describeRefusals(codes: readonly ProblemCode[], headers: Json, shared: Map<string, Json>): Json {
+export function describeRefusals(
+  codes: readonly ProblemCode[],
+  repeatable: readonly ProblemCode[],
+  shared: Map<string, Json>,
+): Json {
   const ordered = [...new Set(codes)].sort((a, b) => problems[a].status - problems[b].status || (a < b ? -1 : 1));
   const byStatus = Map.groupBy(ordered, (code) => problems[code].status);
   const responses = [...byStatus].map(([status, group]) => {
-    const response = describe(status, group, headers);
+    const isRepeated = group.some((code) => repeatable.includes(code) && !problems[code].retryable);
+    const response = describe(status, group, isRepeated ? { ...everyAnswer, ...replayed } : everyAnswer);
     if (group.length > mostInName) return [status, response];
-    shared.set(group.join('.'), response);
-    return [status, ref(`responses/${group.join('.')}`)];
+    const name = [...group, ...(isRepeated ? ['replayed'] : [])].join('.');
+    shared.set(name, response);
+    return [status, ref(`responses/${name}`)];
   });
   return Object.fromEntries(responses) as Json;
 }
@@ -87,9 +95,9 @@ function describe(status: number, codes: readonly ProblemCode[], headers: Json):
     description: codes.map((code) => `\`${code}\``).join(', '),
     headers: {
       ...headers,
-      ...(isRetried && { 'Retry-After': ref('headers/RetryAfter') }),
-      ...(status === 401 && { 'WWW-Authenticate': ref('headers/WwwAuthenticate') }),
-      ...(status === 412 && { ETag: ref('headers/PresentVersion') }),
+      ...(isRetried && { 'Retry-After': headerRef('RetryAfter') }),
+      ...(status === 401 && { 'WWW-Authenticate': headerRef('WwwAuthenticate') }),
+      ...(status === 412 && { ETag: headerRef('PresentVersion') }),
     },
     content: {
       'application/problem+json': {

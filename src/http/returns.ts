@@ -11,6 +11,7 @@ import { ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
 import { map, type Observable, tap } from 'rxjs';
 import type { z } from 'zod';
+import { headerRef } from './openapi-headers.ts';
 
 type View = z.ZodObject;
 
@@ -86,11 +87,10 @@ class Present implements NestInterceptor {
 }
 
 function headersOf(view: View, location?: string) {
-  const schema = { type: 'string' as const };
   return {
     headers: {
-      ...('version' in view.shape && { ETag: { description: 'The version, for If-Match', schema } }),
-      ...(location !== undefined && { Location: { description: 'Path of what was made', schema } }),
+      ...('version' in view.shape && { ETag: headerRef('ETag') }),
+      ...(location !== undefined && { Location: headerRef('Location') }),
     },
   };
 }

@@ -3,6 +3,7 @@ import type { Response } from 'supertest';
 
 interface Refusal {
   readonly $ref?: string;
+  readonly headers?: object;
   readonly content?: Readonly<Record<string, { readonly examples?: object }>>;
 }
 type Operations = Readonly<Record<string, { readonly responses: Readonly<Record<string, Refusal>> }>>;
@@ -36,25 +37,43 @@ function contract() {
 // These name no operation: there is none, or the path could not be read.
 const ofNoOperation = new Set(['route-not-found', 'method-not-allowed']);
 
-/** The codes that the OpenAPI document lets an operation answer with this status; null where the path is none of its own. */
-export function declaredCodes(method: string, path: string, status: number): readonly string[] | null {
-  const { document, paths } = contract();
-  const operation = paths.find(({ pattern }) => pattern.test(path))?.operations[method.toLowerCase()];
-  if (operation === undefined) return null;
-  const response = operation.responses[String(status)];
-  const { content = {} } = document.components.responses[response?.$ref?.split('/').at(-1) ?? ''] ?? response ?? {};
-  return Object.keys(content['application/problem+json']?.examples ?? {});
+const operationAt = (method: string, path: string) =>
+  contract().paths.find(({ pattern }) => pattern.test(path))?.operations[method.toLowerCase()];
+
+/** What the operation says of this status; null where it says nothing. */
+function declared({ responses }: Operations[string], status: number): Refusal | null {
+  const response = responses[String(status)];
+  return contract().document.components.responses[response?.$ref?.split('/').at(-1) ?? ''] ?? response ?? null;
 }
 
-/** Throws when an answer carries a code that its route did not declare (`@Refuses`). */
+/** The codes that the OpenAPI document lets an operation answer with this status; null where the path is none of its own. */
+export function declaredCodes(method: string, path: string, status: number): readonly string[] | null {
+  const operation = operationAt(method, path);
+  if (operation === undefined) return null;
+  return Object.keys(declared(operation, status)?.content?.['application/problem+json']?.examples ?? {});
+}
+
+// Of the connection, of any content, of caches, and of browsers: they are no part of what an operation is about.
+const ofAnyAnswer =
+  /^(connection|keep-alive|date|transfer-encoding|content-(length|type|security-policy)|cache-control|vary|x-.*|cross-origin-.*|origin-agent-cluster|referrer-policy|strict-transport-security)$/;
+
+/** Throws when an answer has a status, a code (`@Refuses`) or a header of which the OpenAPI document does not tell for its route. */
 export function demandDeclared(response: Response): void {
-  const { status, type, body, request } = response as Response & { request: { method: string; url: string } };
-  if (type !== 'application/problem+json' || ofNoOperation.has(body.code)) return;
+  const { status, type, body, headers, request } = response as Response & { request: { method: string; url: string } };
+  if (type === 'application/problem+json' && ofNoOperation.has(body.code)) return;
   const path = request.url.replace(/^https?:\/\/[^/]+/, '').split('?')[0] ?? '';
-  const declared = declaredCodes(request.method, path, status);
-  if (declared?.includes(body.code) === false)
-    throw new Error(
-      `${request.method} ${path} answered ${status} ${body.code}, which openapi.json does not say of it. ` +
-        'Name the code in @Refuses, and run npm run openapi.',
-    );
+  const operation = operationAt(request.method, path);
+  if (operation === undefined) return;
+  // Prefer: 204 instead of 200 is told of where it is asked for, and has the headers of that.
+  const isMinimal = status === 204 && 'preference-applied' in headers;
+  const answer = declared(operation, isMinimal ? 200 : status);
+  const demand = (isTold: boolean, what: string) => {
+    if (!isTold)
+      throw new Error(`${request.method} ${path} answered ${status}${what}, which openapi.json does not say of it.`);
+  };
+  demand(answer !== null, '');
+  if (type === 'application/problem+json')
+    demand(declaredCodes(request.method, path, status)?.includes(body.code) === true, ` ${body.code} (see @Refuses)`);
+  const told = new Set(Object.keys(answer?.headers ?? {}).map((name) => name.toLowerCase()));
+  for (const name of Object.keys(headers)) demand(told.has(name) || ofAnyAnswer.test(name), ` with the header ${name}`);
 }

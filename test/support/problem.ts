@@ -9,7 +9,7 @@ const insides =
 /** That this is a problem as RFC 9457 and the documentation have it, with this code when one is given, and tells nothing it should not. */
 export function expectProblem({ status, headers, body, text }: Response, code?: string): void {
   expect(headers['content-type']).toMatch(/^application\/problem\+json(; charset=utf-8)?$/);
-  const { errors, violatedPolicies: _, ...rest } = body as Record<string, unknown>;
+  const { errors, 'violated-policies': _, ...rest } = body as Record<string, unknown>;
   expect(Object.keys(rest).sort()).toEqual([...members].sort());
   expect(body).toMatchObject({ status, code: code ?? expect.stringMatching(/^[a-z]+(-[a-z]+)*$/) });
   expect(body.type).toBe(`/problems#${body.code}`);

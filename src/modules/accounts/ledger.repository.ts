@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { databaseFailure } from '../../database/failures.ts';
 import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
 import { lockAndLoad } from '../../transactions/locks.ts';
 import type { AccountState } from './account.ts';
@@ -37,6 +38,9 @@ const columns: Record<keyof AccountState, string> = {
   balanceVersion: 'balance_version',
   createdAt: 'created_at',
 };
+
+/** Whether the error says that somebody else has stored a transfer with the same id meanwhile. */
+export const isTakenMeanwhile = (error: unknown): boolean => databaseFailure(error)?.constraint === 'transfer-exists';
 
 /**
  * The books are written by one statement for all that belongs together, whatever its size. Each repeats its guard: an account that is not

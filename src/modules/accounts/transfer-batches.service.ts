@@ -4,9 +4,13 @@ import { AppError, invalid } from '../../kernel/errors.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import type { Movement } from './ledger.ts';
+import { isTakenMeanwhile } from './ledger.repository.ts';
 import { type Booked, existsAlready, LedgerService, type OpenBooks } from './ledger.service.ts';
 import { mostTransfers, type NewTransferBatch } from './transfers.schema.ts';
 import { movementOf, showBooked } from './transfers.service.ts';
+
+// Each time others must have stored ids of the same batch.
+const mostRepeats = 3;
 
 type Decided = AppError | Omit<Booked, 'createdAt'>;
 
@@ -18,14 +22,33 @@ export class TransferBatchesService {
   ) {}
 
   /**
-   * Transfers in their order, each seeing what those before it leave, with all accounts locked at once and all of it written by one
-   * statement. `atomic`: the first that is refused refuses all. `partial`: each has its own answer. Throws batch-too-large, and in an atomic
-   * batch what a transfer throws.
+   * Transfers in their order, each seeing what those before it leave. `atomic`: the first that is refused refuses all. `partial`: each has
+   * its own answer. Throws batch-too-large, in an atomic batch what a transfer throws, and transfer-exists when ids of it were taken
+   * by others again and again while it ran.
    */
-  @Transactional()
-  async transferAll(by: Principal, { mode, transfers }: NewTransferBatch) {
-    if (transfers.length > mostTransfers)
+  async transferAll(by: Principal, batch: NewTransferBatch) {
+    if (batch.transfers.length > mostTransfers)
       throw invalid('batch-too-large', `A batch has at most ${mostTransfers} transfers.`);
+    return this.repeating(by, batch, mostRepeats);
+  }
+
+  private async repeating(
+    by: Principal,
+    batch: NewTransferBatch,
+    left: number,
+  ): ReturnType<typeof this.transferTogether> {
+    try {
+      return await this.transferTogether(by, batch);
+    } catch (error) {
+      if (left === 0 || !isTakenMeanwhile(error)) throw error;
+      // An id that was free when it was looked up is not any more: now it is seen, and its transfer has an answer of its own.
+      return this.repeating(by, batch, left - 1);
+    }
+  }
+
+  /** With all accounts locked at once and all of it written by one statement. A savepoint, so that it can be done again. */
+  @Transactional({ propagation: 'nested' })
+  async transferTogether(by: Principal, { mode, transfers }: NewTransferBatch) {
     const now = this.clock.now();
     const movements = transfers.map((transfer) => movementOf(by, transfer, now));
     const books = await this.ledger.open(

@@ -32,7 +32,6 @@ const ofAMovement = [
   'balance-too-large',
   'account-frozen',
   'account-closed',
-  'entry-exists',
 ] as const;
 
 @Controller('v1')
@@ -54,7 +53,6 @@ export class TransfersController {
     'balance-too-large',
     'account-frozen',
     'account-closed',
-    'entry-exists',
     'house-account-not-found',
   )
   deposit(@Caller() caller: Principal, @Body(NewDeposit) deposit: NewDeposit) {
@@ -118,7 +116,6 @@ export class TransfersController {
     'account-frozen',
     'balance-too-large',
     'insufficient-funds',
-    'entry-exists',
   )
   postTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string, @Body(Posting) posting: Posting) {
     return this.pending.post(caller, id, posting);

@@ -35,7 +35,7 @@ export class CatalogController {
   @OperatorsOnly()
   @Idempotent('optional')
   @ReturnsCreated(ProductView, '/v1/products')
-  @Refuses('slug-taken', 'sku-code-taken', 'image-position-taken')
+  @Refuses('slug-taken', 'sku-code-taken')
   addProduct(@Caller() caller: Principal, @Body(NewProduct) product: NewProduct) {
     return this.catalog.add(caller, product);
   }
@@ -59,7 +59,7 @@ export class CatalogController {
   @OperatorsOnly()
   @NeedsIfMatch()
   @Returns(200, ProductView)
-  @Refuses('product-not-found', 'slug-taken', 'image-position-taken')
+  @Refuses('product-not-found', 'slug-taken')
   editProduct(
     @Param('id', ProductId) id: string,
     @IfMatch() version: ExpectedVersion,

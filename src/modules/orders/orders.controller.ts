@@ -28,10 +28,6 @@ export class OrdersController {
     'account-closed',
     'balance-too-large',
     'total-too-large',
-    'already-paid',
-    'order-line-exists',
-    'payment-transfer-used',
-    'entry-exists',
   )
   placeOrder(@Caller() caller: Principal, @Body(NewOrder) order: NewOrder) {
     return this.orders.place(caller, order);
@@ -67,9 +63,6 @@ export class OrdersController {
     'account-frozen',
     'account-closed',
     'balance-too-large',
-    'already-refunded',
-    'refund-transfer-used',
-    'entry-exists',
   )
   cancelOrder(
     @Caller() caller: Principal,

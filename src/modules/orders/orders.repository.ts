@@ -47,12 +47,10 @@ export class OrdersRepository {
     });
   }
 
-  /** Violates `already-paid`. */
   async createPayment(orderId: string, paid: Paid): Promise<void> {
     await this.db.payment.create({ data: { id: newId(), orderId, ...paid }, select: { id: true } });
   }
 
-  /** Violates `already-refunded`. */
   async createRefund(paymentId: string, refund: Omit<Paid, 'accountId'>): Promise<void> {
     await this.db.refund.create({ data: { id: newId(), paymentId, ...refund }, select: { id: true } });
   }

@@ -2,10 +2,12 @@ import { Controller, Get, Patch, Post } from '@nestjs/common';
 import { Idempotent } from '../../http/idempotency.ts';
 import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
 import { Body, Param } from '../../http/input.ts';
+import { Prepared, Prepares } from '../../http/preparation.interceptor.ts';
 import { Caller, Public, SignedIn } from '../../http/principal.ts';
 import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
+import { hashPassword } from './passwords.ts';
 import { NewUser, UserId, UserPatch, UserView } from './users.schema.ts';
 import { UsersService } from './users.service.ts';
 
@@ -18,8 +20,9 @@ export class UsersController {
   @Idempotent('optional')
   @ReturnsCreated(UserView, '/v1/users')
   @Refuses('email-taken')
-  signUp(@Body(NewUser) user: NewUser) {
-    return this.users.signUp(user);
+  @Prepares(NewUser, ({ password }) => hashPassword(password))
+  signUp(@Body(NewUser) user: NewUser, @Prepared() passwordHash: string) {
+    return this.users.signUp(user, passwordHash);
   }
 
   @Get('me')
