@@ -45,7 +45,7 @@ if (planted.length > 0) {
 
   it.each(planted)(
     'is caught by its tests: $name. $harm',
-    async ({ changes, caughtBy: { file, tests }, saying }) => {
+    async ({ name, changes, caughtBy: { file, tests }, saying }) => {
       const ended = await runChanged(changes, { files: [file], tests });
       for (const title of tests) {
         const failed = endedAs(title, ended).filter(({ status }) => status === 'failed');
@@ -54,7 +54,8 @@ if (planted.length > 0) {
           expect.arrayContaining([expect.stringMatching(saying)]),
         ]);
       }
+      process.stderr.write(`caught: ${name}\n`);
     },
-    300_000,
+    600_000,
   );
 }
