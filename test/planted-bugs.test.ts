@@ -44,7 +44,7 @@ if (planted.length > 0) {
   }, 900_000);
 
   it.each(planted)(
-    'is caught by its tests: $name. $harm',
+    'is caught by its tests: $name ($harm)',
     async ({ name, changes, caughtBy: { file, tests }, saying }) => {
       const ended = await runChanged(changes, { files: [file], tests });
       for (const title of tests) {
