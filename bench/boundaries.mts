@@ -13,7 +13,8 @@ import { type AddressInfo, connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import { query } from './query.mts';
+import { median } from './figures.mts';
 import { startCluster } from '../src/database/embedded/cluster.ts';
 import { runPrisma } from '../src/database/embedded/prisma-cli.ts';
 import { type Answer, type Measured, type Order, type PeerName, peerNames, type WorkName } from './boundaries-peer.mts';
@@ -128,6 +129,7 @@ async function fill(): Promise<Record<string, string[]>> {
   const seeds: Record<string, string[]> = {};
   for (const name of peerNames) {
     const made = await query<{ id: string }>(
+      cluster.url('owner'),
       `INSERT INTO product (id, slug, name) SELECT gen_random_uuid(), $1 || ' seed ' || n, 'Seed' FROM generate_series(1, $2) AS n RETURNING id`,
       [name, seedsEach],
     );
@@ -141,6 +143,7 @@ async function verify(): Promise<void> {
   for (const name of peerNames) {
     const { one, four } = done[name] ?? { one: 0, four: 0 };
     const [stored] = await query<{ inserted: number; updates: number }>(
+      cluster.url('owner'),
       `SELECT (count(*) FILTER (WHERE slug LIKE $1 || ' made %'))::int AS inserted, sum(version - 1)::int AS updates
          FROM product WHERE slug LIKE $1 || ' made %' OR slug LIKE $1 || ' seed %'`,
       [name],
@@ -177,14 +180,4 @@ async function stop(peer: Peer): Promise<void> {
   const ended = once(peer.process, 'exit');
   peer.process.disconnect();
   await Promise.race([ended, sleep(5000, undefined, { ref: false })]);
-}
-
-async function query<Row extends pg.QueryResultRow>(sql: string, values: unknown[]): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: cluster.url('owner') });
-  await client.connect();
-  return (await client.query<Row>(sql, values).finally(() => client.end())).rows;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }

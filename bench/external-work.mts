@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
+import { median, quartile } from './figures.mts';
 import type * as Configs from '../src/config/config.ts';
 import type * as Environments from '../src/config/environment.ts';
 import { startCluster } from '../src/database/embedded/cluster.ts';
@@ -97,12 +98,4 @@ async function cpuMicros(work: () => Promise<void>, times: number): Promise<numb
   await work();
   const { user, system } = process.cpuUsage(before);
   return (user + system) / times;
-}
-
-function quartile(values: readonly number[], which: 1 | 2 | 3): number {
-  return values.toSorted((a, b) => a - b)[Math.floor((values.length * which) / 4)] ?? NaN;
-}
-
-function median(values: readonly number[]): number {
-  return quartile(values, 2);
 }

@@ -4,9 +4,9 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import pg from 'pg';
 import { startCluster } from '../src/database/embedded/cluster.ts';
 import { runPrisma } from '../src/database/embedded/prisma-cli.ts';
+import { query } from './query.mts';
 
 const rounds = 3;
 const secondsEach = 8;
@@ -44,8 +44,8 @@ chmodSync(home, 0o755); // as root, PostgreSQL's own user must be able to enter 
 const cluster = await startCluster({ home, durable: true });
 try {
   await runPrisma(['migrate', 'deploy'], { databaseUrl: cluster.url('owner'), quiet: true });
-  await query(fill);
-  await query('VACUUM ANALYZE');
+  await query(cluster.url('superuser'), fill);
+  await query(cluster.url('superuser'), 'VACUUM ANALYZE');
   const script = join(home, 'transfer.sql');
   writeFileSync(script, transfer);
   for (let round = 1; round <= rounds; round++) {
@@ -59,16 +59,11 @@ try {
 }
 
 async function measure(rules: 'ENABLE' | 'DISABLE', script: string): Promise<number> {
-  for (const table of ['account', 'entry', 'transfer']) await query(`ALTER TABLE ${table} ${rules} TRIGGER USER`);
+  for (const table of ['account', 'entry', 'transfer'])
+    await query(cluster.url('superuser'), `ALTER TABLE ${table} ${rules} TRIGGER USER`);
   const load = ['-n', '-M', 'prepared', '-c', `${clients}`, '-j', '2', '-T', `${secondsEach}`, '-f', script];
   const { stdout, stderr, error } = spawnSync('pgbench', [...load, cluster.url('superuser')], { encoding: 'utf8' });
   const [, perSecond] = /tps = ([\d.]+)/.exec(stdout ?? '') ?? [];
   if (perSecond === undefined) throw new Error(`pgbench did not measure: ${error?.message ?? stderr}`);
   return Number(perSecond);
-}
-
-async function query(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: cluster.url('superuser') });
-  await client.connect();
-  await client.query(sql).finally(() => client.end());
 }

@@ -13,7 +13,8 @@ import { Agent, type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SignJWT } from 'jose';
-import pg from 'pg';
+import { query } from './query.mts';
+import { median } from './figures.mts';
 import { startCluster } from '../src/database/embedded/cluster.ts';
 import { runPrisma } from '../src/database/embedded/prisma-cli.ts';
 import { newId, showId } from '../src/kernel/ids.ts';
@@ -135,15 +136,22 @@ async function fill(): Promise<{ userId: string; accounts: string[] }> {
   const userId = newId();
   const accounts = Array.from({ length: accountCount }, newId);
   await query(
+    cluster.url('owner'),
     `INSERT INTO "user" (id, email, password_hash, role) VALUES ($1, 'bench@example.com', 'none', 'customer')`,
     [userId],
   );
-  await query(`INSERT INTO account (id, user_id, currency) SELECT id, $1, 'EUR' FROM unnest($2::uuid[]) AS id`, [
-    userId,
-    accounts,
-  ]);
-  const [cash] = await query<{ id: string }>(`SELECT id FROM account WHERE house = 'cash' AND currency = 'EUR'`, []);
   await query(
+    cluster.url('owner'),
+    `INSERT INTO account (id, user_id, currency) SELECT id, $1, 'EUR' FROM unnest($2::uuid[]) AS id`,
+    [userId, accounts],
+  );
+  const [cash] = await query<{ id: string }>(
+    cluster.url('owner'),
+    `SELECT id FROM account WHERE house = 'cash' AND currency = 'EUR'`,
+    [],
+  );
+  await query(
+    cluster.url('owner'),
     `WITH made AS (
        INSERT INTO transfer (id, kind, from_account_id, to_account_id, amount, currency, created_by_id)
        SELECT gen_random_uuid(), 'deposit', $1, id, 1000000000, 'EUR', $3 FROM unnest($2::uuid[]) AS id RETURNING id, to_account_id),
@@ -171,7 +179,11 @@ function tokenOf(userId: string): Promise<string> {
 }
 
 async function count(): Promise<number> {
-  const [row] = await query<{ n: string }>(`SELECT count(*) AS n FROM transfer WHERE kind = 'transfer'`, []);
+  const [row] = await query<{ n: string }>(
+    cluster.url('owner'),
+    `SELECT count(*) AS n FROM transfer WHERE kind = 'transfer'`,
+    [],
+  );
   return Number(row?.n);
 }
 
@@ -183,14 +195,4 @@ async function start(name: PeerName): Promise<Peer> {
   );
   const [{ url }] = (await once(child, 'message')) as [{ url: string }];
   return { name, url, process: child };
-}
-
-async function query<Row extends pg.QueryResultRow>(sql: string, values: unknown[]): Promise<Row[]> {
-  const client = new pg.Client({ connectionString: cluster.url('owner') });
-  await client.connect();
-  return (await client.query<Row>(sql, values).finally(() => client.end())).rows;
-}
-
-function median(values: readonly number[]): number {
-  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? NaN;
 }

@@ -38,6 +38,19 @@ const kept = ({ status, text, headers }: Response) => ({
   etag: headers['etag'],
   type: headers['content-type'],
 });
+/** From now on nothing can be put into the table: it fails at once, or at COMMIT. Gives what mends it. */
+async function breakInserts(table: string, when: 'IMMEDIATE' | 'DEFERRED'): Promise<() => Promise<unknown>> {
+  const { query } = service.database;
+  await query(
+    `CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$`,
+  );
+  await query(
+    `CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON ${table} DEFERRABLE INITIALLY ${when} FOR EACH ROW EXECUTE FUNCTION fail()`,
+  );
+  return () => query(`DROP TRIGGER fails ON ${table}`);
+}
+const recordsOf = async (key: string): Promise<number> =>
+  (await service.database.query('SELECT 1 FROM idempotency_record WHERE key = $1', [key])).length;
 const transfersOf = async (by: Person): Promise<number> =>
   Number(
     (
@@ -123,29 +136,24 @@ describe('a request with an Idempotency-Key', () => {
     await send(key, 5).expect(201);
   });
 
-  it('that failed on our side leaves nothing behind and can be sent again', async () => {
-    const { query } = service.database;
-    const key = randomUUID();
-    await query(
-      `CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$`,
-    );
-    await query(`CREATE TRIGGER fails BEFORE INSERT ON entry FOR EACH ROW EXECUTE FUNCTION fail()`);
+  it.each([
+    ['failed on our side', 'IMMEDIATE'],
+    ['failed at COMMIT', 'DEFERRED'],
+  ] as const)('that %s leaves nothing behind and can be sent again', async (_, when) => {
+    const [key, before] = [randomUUID(), await transfersOf(ada)];
+    const mend = await breakInserts('entry', when);
     await send(key).expect(500);
-    expect(await query('SELECT 1 FROM idempotency_record WHERE key = $1', [key])).toEqual([]);
-    await query('DROP TRIGGER fails ON entry');
+    await mend();
+    expect([await transfersOf(ada), await recordsOf(key)]).toEqual([before, 0]);
     const answer = await send(key).expect(201);
     expect(answer.headers['idempotent-replayed']).toBeUndefined();
   });
 
   it('is not done when its answer cannot be stored', async () => {
-    const { query } = service.database;
     const [key, before] = [randomUUID(), await transfersOf(ada)];
-    await query(
-      `CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$`,
-    );
-    await query(`CREATE TRIGGER fails BEFORE INSERT ON idempotency_record FOR EACH ROW EXECUTE FUNCTION fail()`);
+    const mend = await breakInserts('idempotency_record', 'IMMEDIATE');
     const { headers } = await send(key).expect(500);
-    await query('DROP TRIGGER fails ON idempotency_record');
+    await mend();
     expect(headers).not.toHaveProperty('location');
     expect(await transfersOf(ada)).toBe(before);
   });
@@ -158,14 +166,18 @@ describe('a request with an Idempotency-Key', () => {
     const key = randomUUID();
     const first = send(key).then((answer) => answer);
     await eventually(
-      () => service.database.query(`SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND granted`),
+      () =>
+        service.database.query(
+          `SELECT 1 FROM pg_locks waiting JOIN pg_locks other USING (pid) JOIN pg_database d ON d.oid = other.database
+           WHERE NOT waiting.granted AND d.datname = current_database()`,
+        ),
       (rows) => rows.length > 0,
     );
-    const second = await send(key).expect(409);
-    expectProblem(second, 'idempotency-key-in-use');
-    expect(second.headers['retry-after']).toBe('1');
+    const second = await send(key);
     await blocker.query('ROLLBACK');
     await blocker.end();
+    expectProblem(second, 'idempotency-key-in-use');
+    expect([second.status, second.headers['retry-after']]).toEqual([409, '1']);
     expect((await first).status).toBe(201);
     expect(kept(await send(key))).toEqual(kept(await first));
   });

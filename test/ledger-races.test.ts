@@ -5,6 +5,7 @@ import { findMistakes } from './support/books.ts';
 import { fullCount } from './support/counts.ts';
 import { atOnce, crowd, inFlight, tally } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
+import { accountsBy, between, eur, send, sentId } from './support/transfers.ts';
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
@@ -20,25 +21,12 @@ afterEach(async () => {
 });
 afterAll(() => service.close());
 
-const eur = (amount: number) => ({ amount, currency: 'EUR' });
-const between = (from: Person, to: Person, amount: number, more: object = {}) => ({
-  fromAccountId: from.accountId,
-  toAccountId: to.accountId,
-  amount: eur(amount),
-  ...more,
-});
-const send = (from: Person, to: Person, amount: number, more: object = {}) =>
-  from.api.post('/v1/transfers', between(from, to, amount, more));
-const pend = async (from: Person, to: Person, amount: number, more: object = {}): Promise<string> =>
-  (await send(from, to, amount, { type: 'pending', ...more }).expect(201)).body.id;
+const { accountOf, edit } = accountsBy(() => operator.api);
 const batch = (who: Person, mode: string, transfers: object[]) =>
   who.api.post('/v1/transfers/batch', { mode, transfers });
-const accountOf = async (person: Person) =>
-  (await operator.api.get(`/v1/accounts/${person.accountId}`).expect(200)).body;
 const two = async (balance: number) => (await crowd(service, 2, { balance })) as [Person, Person];
-const edit = (person: Person, patch: object) =>
-  operator.api.patch(`/v1/accounts/${person.accountId}`, patch).set('if-match', '*');
 const close = (person: Person) => operator.api.post(`/v1/accounts/${person.accountId}/close`).set('if-match', '*');
+const pending = { type: 'pending' };
 const rounds = fullCount(8, 50);
 
 describe('batches with the same ids at once', () => {
@@ -84,7 +72,7 @@ describe('batches with the same ids at once', () => {
 describe('a pending transfer', () => {
   it('is posted by one of twenty', async () => {
     const [a, b] = await two(1000);
-    const id = await pend(a, b, 600);
+    const id = await sentId(a, b, 600, pending);
     const answers = await atOnce(20, (n) =>
       (n % 2 ? a : operator).api.post(`/v1/transfers/${id}/post`, { amount: eur(n + 1) }),
     );
@@ -96,7 +84,7 @@ describe('a pending transfer', () => {
   it('is posted or voided, never both, whoever is first', async () => {
     const [a, b] = await two(1000);
     for (let round = 0; round < rounds; round++) {
-      const id = await pend(a, b, 10);
+      const id = await sentId(a, b, 10, pending);
       const answers = await atOnce(8, (n) =>
         n % 2 ? a.api.post(`/v1/transfers/${id}/post`) : b.api.post(`/v1/transfers/${id}/void`),
       );
@@ -121,7 +109,7 @@ describe('a pending transfer', () => {
         [a, b],
         [b, a],
       ] as const)
-        await pend(from, to, 10, { expiresInSeconds: 60 });
+        await sentId(from, to, 10, { ...pending, expiresInSeconds: 60 });
     jest.spyOn(service.app.get(Clock), 'now').mockImplementation(() => new Date(Date.now() + 61_000));
     const [c] = (await crowd(service, 1)) as [Person];
     const answers = await atOnce(24, (n) => send(n % 2 ? a : b, c, 100));

@@ -3,6 +3,7 @@ import { newId, showId } from '../src/kernel/ids.ts';
 import { type Api, readAll, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
+import { accountsBy, between, eur, send, sentId } from './support/transfers.ts';
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
@@ -22,25 +23,12 @@ afterEach(async () => {
 });
 afterAll(() => service.close());
 
-const eur = (amount: number) => ({ amount, currency: 'EUR' });
-const between = (from: Person, to: Person, amount: number, more: object = {}) => ({
-  fromAccountId: from.accountId,
-  toAccountId: to.accountId,
-  amount: eur(amount),
-  ...more,
-});
+const { accountOf, edit } = accountsBy(() => operator);
 const pending = { type: 'pending' };
-const send = (from: Person, to: Person, amount: number, more: object = {}) =>
-  from.api.post('/v1/transfers', between(from, to, amount, more));
-const made = async (from: Person, to: Person, amount: number, more: object = {}): Promise<string> =>
-  (await send(from, to, amount, more).expect(201)).body.id;
-const accountOf = async (person: Person) => (await operator.get(`/v1/accounts/${person.accountId}`).expect(200)).body;
 const balances = async (person: Person) => {
   const { balance, pending: coming, available } = await accountOf(person);
   return [balance.amount, coming.amount, available.amount];
 };
-const edit = (person: Person, patch: object) =>
-  operator.patch(`/v1/accounts/${person.accountId}`, patch).set('if-match', '*');
 /** Later than it is, for the service. */
 const passes = (seconds: number): void => {
   jest.spyOn(service.app.get(Clock), 'now').mockImplementation(() => new Date(Date.now() + seconds * 1000));
@@ -60,7 +48,7 @@ describe('a pending transfer', () => {
   });
 
   it('is posted in part, once, and the rest is free again', async () => {
-    const id = await made(ada, bob, 400, pending);
+    const id = await sentId(ada, bob, 400, pending);
     const { body } = await ada.api.post(`/v1/transfers/${id}/post`, { amount: eur(150) }).expect(200);
     expect(body).toMatchObject({ id, status: 'posted', amount: eur(400), postedAmount: eur(150) });
     expect(body.settledAt).not.toBeNull();
@@ -74,7 +62,7 @@ describe('a pending transfer', () => {
   });
 
   it('is posted as a whole, by an operator too, and not beyond its amount', async () => {
-    const id = await made(ada, bob, 400, pending);
+    const id = await sentId(ada, bob, 400, pending);
     const refused = await ada.api.post(`/v1/transfers/${id}/post`, { amount: eur(401) }).expect(422);
     expect(refused.body).toMatchObject({ code: 'exceeds-pending', errors: [{ pointer: '/amount/amount' }] });
     await operator.post(`/v1/transfers/${id}/post`).expect(200);
@@ -83,7 +71,7 @@ describe('a pending transfer', () => {
 
   it('is voided by either side, once', async () => {
     for (const [n, who] of [ada, bob].entries()) {
-      const id = await made(ada, bob, 400, pending);
+      const id = await sentId(ada, bob, 400, pending);
       const { body } = await who.api.post(`/v1/transfers/${id}/void`).expect(200);
       expect(body).toMatchObject({ status: 'voided', postedAmount: null });
       for (const path of ['post', 'void'])
@@ -94,7 +82,7 @@ describe('a pending transfer', () => {
   });
 
   it('is posted by nobody on the other side, and touched by no stranger', async () => {
-    const id = await made(ada, bob, 400, pending);
+    const id = await sentId(ada, bob, 400, pending);
     expect((await bob.api.post(`/v1/transfers/${id}/post`).expect(404)).body.code).toBe('transfer-not-found');
     for (const path of ['post', 'void', 'reversals'])
       expect((await eve.api.post(`/v1/transfers/${id}/${path}`).expect(404)).body.code).toBe('transfer-not-found');
@@ -102,8 +90,8 @@ describe('a pending transfer', () => {
   });
 
   it('that has expired is over for everybody, and gives the room to whoever needs it', async () => {
-    const id = await made(ada, bob, 400, { ...pending, expiresInSeconds: 60 });
-    const other = await made(ada, bob, 500, { ...pending, expiresInSeconds: 3600 });
+    const id = await sentId(ada, bob, 400, { ...pending, expiresInSeconds: 60 });
+    const other = await sentId(ada, bob, 500, { ...pending, expiresInSeconds: 3600 });
     passes(61);
     expect((await ada.api.get(`/v1/transfers/${id}`).expect(200)).body).toMatchObject({
       status: 'expired',
@@ -186,7 +174,7 @@ describe('conditions', () => {
 
 describe('reversals', () => {
   it('move back what was received, in parts, and never more', async () => {
-    const id = await made(ada, bob, 400);
+    const id = await sentId(ada, bob, 400);
     const first = await bob.api
       .post(`/v1/transfers/${id}/reversals`, { amount: eur(150), note: 'Too much' })
       .expect(201);
@@ -209,7 +197,7 @@ describe('reversals', () => {
   });
 
   it('of what was posted of a pending one, once it is', async () => {
-    const id = await made(ada, bob, 400, pending);
+    const id = await sentId(ada, bob, 400, pending);
     expect((await bob.api.post(`/v1/transfers/${id}/reversals`).expect(409)).body.code).toBe('not-posted');
     await ada.api.post(`/v1/transfers/${id}/post`, { amount: eur(100) }).expect(200);
     const { body } = await bob.api.post(`/v1/transfers/${id}/reversals`).expect(201);
@@ -217,7 +205,7 @@ describe('reversals', () => {
   });
 
   it('are for the receiver, within what the receiver has, and not for every kind', async () => {
-    const id = await made(ada, eve, 400);
+    const id = await sentId(ada, eve, 400);
     expect((await ada.api.post(`/v1/transfers/${id}/reversals`).expect(404)).body.code).toBe('transfer-not-found');
     await send(eve, bob, 1).expect(201);
     expect((await eve.api.post(`/v1/transfers/${id}/reversals`).expect(422)).body.code).toBe('insufficient-funds');
@@ -250,7 +238,7 @@ describe('limits', () => {
 
   it('keep an account from holding more, also when all is posted', async () => {
     await edit(bob, { maxBalance: eur(1100) }).expect(200);
-    const id = await made(ada, bob, 60, pending);
+    const id = await sentId(ada, bob, 60, pending);
     expect((await send(ada, bob, 41).expect(422)).body.code).toBe('balance-too-large');
     await send(ada, bob, 40).expect(201);
     await ada.api.post(`/v1/transfers/${id}/post`).expect(200);
@@ -293,7 +281,7 @@ describe('limits', () => {
 
 describe('an account that is frozen', () => {
   it('neither gives nor takes, until it is not', async () => {
-    const waiting = await made(ada, bob, 10, pending);
+    const waiting = await sentId(ada, bob, 10, pending);
     expect((await edit(ada, { frozen: true }).expect(422)).body.errors[0].pointer).toBe('/reason');
     expect((await edit(ada, { frozen: true, reason: 'Suspected' }).expect(200)).body.status).toBe('frozen');
     const refused = await send(ada, bob, 1).expect(409);
@@ -314,7 +302,7 @@ describe('an account that is closed', () => {
 
   it('was empty, is shown, and takes nothing any more', async () => {
     expect((await close(ada.api, ada).expect(409)).body.code).toBe('balance-not-zero');
-    const id = await made(ada, eve, 5, pending);
+    const id = await sentId(ada, eve, 5, pending);
     expect((await close(eve.api, eve).expect(409)).body.code).toBe('pending-transfers');
     await ada.api.post(`/v1/transfers/${id}/void`).expect(200);
     expect((await close(bob.api, eve).expect(404)).body.code).toBe('account-not-found');
@@ -328,7 +316,7 @@ describe('an account that is closed', () => {
   });
 
   it('may have had transfers pending that expired', async () => {
-    await made(ada, eve, 5, { ...pending, expiresInSeconds: 60 });
+    await sentId(ada, eve, 5, { ...pending, expiresInSeconds: 60 });
     passes(61);
     expect((await close(eve.api, eve).expect(200)).body.status).toBe('closed');
   });
@@ -429,13 +417,13 @@ describe('a preview', () => {
 describe('the list of transfers', () => {
   it('shows one’s own, newest first, by account and by what became of them', async () => {
     const other = (await ada.api.post('/v1/accounts', { currency: 'EUR' }).expect(201)).body.id;
-    const direct = await made(ada, bob, 1);
-    const waiting = await made(ada, bob, 2, pending);
-    const voided = await made(bob, ada, 3, pending);
+    const direct = await sentId(ada, bob, 1);
+    const waiting = await sentId(ada, bob, 2, pending);
+    const voided = await sentId(bob, ada, 3, pending);
     await bob.api.post(`/v1/transfers/${voided}/void`).expect(200);
     const own = (await ada.api.post('/v1/transfers', { ...between(ada, bob, 4), toAccountId: other }).expect(201)).body
       .id;
-    const expired = await made(ada, bob, 5, { ...pending, expiresInSeconds: 60 });
+    const expired = await sentId(ada, bob, 5, { ...pending, expiresInSeconds: 60 });
     await send(bob, eve, 6).expect(201);
     passes(61);
     const ids = async (query: string, api = ada.api) =>

@@ -1,5 +1,5 @@
 // npm run prove [-- <file> …]: the proofs that a test run repeats briefly, with their full counts; all of them, or the named files.
-// One after the other, as they measure and load the machine. Takes the better part of an hour on two cores.
+// One after the other, as they measure and load the machine. Takes more than an hour on two cores.
 import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';

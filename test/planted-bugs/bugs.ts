@@ -1,0 +1,646 @@
+/** A text of a file, and what stands in its place. */
+export interface Change {
+  readonly file: string;
+  /** Occurs in the file exactly once. */
+  readonly text: string;
+  readonly replacement: string;
+}
+
+/** A mistake that somebody could make, and the tests that must notice it. */
+export interface PlantedBug {
+  readonly name: string;
+  /** What goes wrong in the world. */
+  readonly harm: string;
+  readonly changes: readonly Change[];
+  /** The file and the titles of the tests that fail with it; with `%s` or `${…}` in a title, one of those that it stands for. */
+  readonly caughtBy: { readonly file: string; readonly tests: readonly string[] };
+  /** What each of them says when it fails, so that another mistake does not pass for this one. */
+  readonly saying: RegExp;
+}
+
+const [accounts, core, database] = ['src/modules/accounts', 'src/transactions', 'src/database'];
+const migrations = 'prisma/migrations';
+
+const noLock: Change = {
+  file: 'src/http/idempotency.repository.ts',
+  text: 'SELECT pg_try_advisory_xact_lock(hashtextextended(${name}, 0)) AS free',
+  replacement: 'SELECT hashtextextended(${name}, 0) IS NOT NULL AS free',
+};
+
+/** In the order of the ledger, the goods, the keys, the boundaries, the replicas, the doors. */
+export const bugs: readonly PlantedBug[] = [
+  {
+    name: 'the row lock is dropped',
+    harm: 'Two transfers decide over the same balance.',
+    changes: [
+      {
+        file: `${core}/locks.ts`,
+        text: 'ORDER BY ${key} FOR NO KEY UPDATE ${otherwise}`',
+        replacement: 'ORDER BY ${key}`',
+      },
+    ],
+    caughtBy: {
+      file: 'test/locks.test.ts',
+      tests: ['keeps others from changing the row, but not from referring to it'],
+    },
+    saying: /Expected: false\s+Received: true/,
+  },
+  {
+    name: 'rows are locked in the order of the request',
+    harm: 'A transfer there and a transfer back wait for each other until one of them is thrown out.',
+    changes: [
+      {
+        file: `${core}/locks.ts`,
+        text: 'ORDER BY ${key} FOR NO KEY UPDATE',
+        replacement: 'ORDER BY array_position(${ids}::uuid[], ${key}) FOR NO KEY UPDATE',
+      },
+    ],
+    caughtBy: {
+      file: 'test/locks.test.ts',
+      tests: ['takes rows in the order of their ids: one that waits for a row holds those before it and none behind'],
+    },
+    saying: /waited \d+ ms in vain; the last answer: true/,
+  },
+  {
+    name: 'tables are locked in the order of the request',
+    harm: 'An order that takes its goods before its money and one that takes its money first wait for each other.',
+    changes: [
+      {
+        file: `${core}/locks.ts`,
+        text: 'for (const table of inOrder.filter((one) => one in rows)) {',
+        replacement: 'for (const table of Object.keys(rows) as Lockable[]) {',
+      },
+    ],
+    caughtBy: {
+      file: 'test/locks.test.ts',
+      tests: ['takes tables in one order, however the members are written'],
+    },
+    saying: /\+\s+"account",\s+"session"/,
+  },
+  {
+    name: 'nobody asks whether there is enough money',
+    harm: 'An account goes below zero, as often as somebody sends what it does not hold.',
+    changes: [
+      { file: `${accounts}/ledger.ts`, text: 'refuseRoom(from, to, amount)\n', replacement: 'null\n' },
+      {
+        file: `${migrations}/20261121000300_ledger/migration.sql`,
+        text: `ADD CONSTRAINT "insufficient-funds" CHECK (house IS NOT DISTINCT FROM 'cash' OR balance + overdraft_limit - pending_out >= 0),`,
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/ledger-races.test.ts',
+      tests: ['and what is spent meanwhile never take more than there is'],
+    },
+    saying: /-\s+"422 insufficient-funds": 37/,
+  },
+  {
+    name: 'only the database asks whether there is enough money',
+    harm: 'One transfer that cannot be made takes all others of its partial batch with it.',
+    changes: [{ file: `${accounts}/ledger.ts`, text: 'refuseRoom(from, to, amount)\n', replacement: 'null\n' }],
+    caughtBy: {
+      file: 'test/ledger-transfers.test.ts',
+      tests: ['that is partial makes what may be made and says of the others why not'],
+    },
+    saying: /expected 207 .*, got 422/,
+  },
+  {
+    name: 'the settlement is read before the lock',
+    harm: 'Of two that resolve a pending transfer at once the second is told to try again for ever, not that it is resolved.',
+    changes: [
+      {
+        file: `${accounts}/pending-transfers.service.ts`,
+        text: 'const books = await this.ledger.open([fromAccountId, toAccountId]);',
+        replacement:
+          'const settlement = await this.stored.findSettlement(id); const books = await this.ledger.open([fromAccountId, toAccountId]);',
+      },
+      {
+        file: `${accounts}/pending-transfers.service.ts`,
+        text: '{ ...transfer, settlement: await this.stored.findSettlement(id) }',
+        replacement: '{ ...transfer, settlement }',
+      },
+    ],
+    caughtBy: { file: 'test/ledger-races.test.ts', tests: ['is posted by one of twenty'] },
+    saying: /-\s+"409 already-posted": 19/,
+  },
+  {
+    name: 'more can be reversed than was moved',
+    harm: 'Whoever reverses too much is told that the service has failed; but for a rule of the database the money would go back twice.',
+    changes: [
+      {
+        file: `${accounts}/reversal.ts`,
+        text: 'if (amount > remaining || amount === 0n)',
+        replacement: 'if (amount === 0n)',
+      },
+    ],
+    caughtBy: {
+      file: 'test/ledger-transfers.test.ts',
+      tests: ['move back what was received, in parts, and never more'],
+    },
+    saying: /expected 422 .*, got 500/,
+  },
+  {
+    name: 'what is pending never expires',
+    harm: 'Money that was reserved until noon is taken in the evening.',
+    changes: [
+      {
+        file: `${accounts}/settlement.ts`,
+        text: "(expiresAt <= now ? 'expired' : 'pending')",
+        replacement: "'pending'",
+      },
+    ],
+    caughtBy: {
+      file: 'test/ledger-transfers.test.ts',
+      tests: ['that has expired is over for everybody, and gives the room to whoever needs it'],
+    },
+    saying: /-\s+"status": "expired"/,
+  },
+  {
+    name: 'a preview is stored',
+    harm: 'Somebody who asked what would happen has paid.',
+    changes: [
+      {
+        file: `${accounts}/transfers.service.ts`,
+        text: 'throw new Previewed(await this.ledger.book(movement));',
+        replacement: 'return await this.ledger.book(movement);',
+      },
+    ],
+    caughtBy: {
+      file: 'test/ledger-transfers.test.ts',
+      tests: ['says what would come of it, and stores nothing'],
+    },
+    saying: /Expected: \d+\s+Received: \d+/,
+  },
+  {
+    name: 'money is split with floats',
+    harm: 'The parts of a large amount are more or less than the whole.',
+    changes: [
+      {
+        file: 'src/kernel/money.ts',
+        text: 'weights.map((weight) => (amount * weight) / whole)',
+        replacement: 'weights.map((weight) => BigInt(Math.floor((Number(amount) * Number(weight)) / Number(whole))))',
+      },
+    ],
+    caughtBy: {
+      file: 'src/kernel/money.test.ts',
+      tests: ['sums to the whole, each part within a unit of its share, whatever the amount and the weights'],
+    },
+    saying: /Property failed/,
+  },
+  {
+    name: 'a link of the chain does not seal the one before',
+    harm: 'A transfer can be taken out of the books, or put in, and the rest of the chain still fits.',
+    changes: [
+      {
+        file: `${accounts}/chain.ts`,
+        text: 'hash: sha256(head.hash, canonicalBytes(item)),',
+        replacement: 'hash: sha256(canonicalBytes(item)),',
+      },
+    ],
+    caughtBy: { file: 'src/modules/accounts/chain.test.ts', tests: ['continues the one before'] },
+    saying: /not\.toEqual/,
+  },
+  {
+    name: 'the chain does not wait for transactions that still run',
+    harm: 'A transfer that was slow to commit is never sealed, and can be changed unseen.',
+    changes: [
+      {
+        file: `${accounts}/chain.repository.ts`,
+        text: "SELECT txid, 'transfer' AS item, id FROM transfer\n        WHERE txid >= ${txid} AND txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
+        replacement: "SELECT txid, 'transfer' AS item, id FROM transfer\n        WHERE txid >= ${txid}",
+      },
+    ],
+    caughtBy: {
+      file: 'test/chain.test.ts',
+      tests: ['waits for one that began earlier and is still at work, and skips nothing'],
+    },
+    saying: /Expected: 0\s+Received: [1-9]/,
+  },
+  {
+    name: 'the books are reconciled outside of one snapshot',
+    harm: 'Every transfer that comes while they are read is reported as a mistake, until nobody believes the reports.',
+    changes: [
+      {
+        file: 'src/reconciliation/snapshot.ts',
+        text: 'BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;',
+        replacement: 'BEGIN READ ONLY;',
+      },
+    ],
+    caughtBy: {
+      file: 'test/reconcile.test.ts',
+      tests: ['sees one moment: what is stored while it reads is not half there'],
+    },
+    saying: /\+\s+"a stock is not the sum of its movements"/,
+  },
+  {
+    name: 'nobody asks whether there are goods',
+    harm: 'The last unit is sold fifty times.',
+    changes: [
+      {
+        file: 'src/modules/catalog/stock.repository.ts',
+        text: 'AND on_hand::bigint + change.quantity BETWEEN 0 AND ${mostUnits}',
+        replacement: 'AND on_hand::bigint + change.quantity <= ${mostUnits}',
+      },
+      {
+        file: `${migrations}/20261121000200_rules/migration.sql`,
+        text: 'ADD CONSTRAINT "out-of-stock" CHECK (on_hand >= 0),',
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/races.test.ts',
+      tests: ['the last unit goes to exactly one of fifty buyers, and the others leave nothing behind'],
+    },
+    saying: /-\s+"409 out-of-stock": 49/,
+  },
+  {
+    name: 'the unique key of e-mail addresses is dropped',
+    harm: 'Two people have one log-in.',
+    changes: [
+      {
+        file: `${migrations}/20261121000100_users_accounts_catalog_orders/migration.sql`,
+        text: 'CREATE UNIQUE INDEX "email-taken"',
+        replacement: 'CREATE INDEX "email-taken"',
+      },
+    ],
+    caughtBy: {
+      file: 'test/races.test.ts',
+      tests: ['an e-mail address is taken once, however many sign up with it at the same moment'],
+    },
+    saying: /-\s+"409 email-taken": 9/,
+  },
+  {
+    name: 'a refresh token that is used twice does not end its session',
+    harm: 'Whoever has stolen a refresh token stays logged in.',
+    changes: [
+      {
+        file: 'src/modules/users/sessions.service.ts',
+        text: "if (token.usedAt !== null) await this.sessions.end({ id, userId }, 'token_reused', this.clock.now());",
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/races.test.ts',
+      tests: ['a refresh token used by ten at the same moment gives one pair of tokens and ends the session'],
+    },
+    saying: /expected 401 .*, got 201/,
+  },
+  {
+    name: 'nobody holds an Idempotency-Key while its request runs',
+    harm: 'A second copy of a request waits for the first with a connection, instead of being told to come again.',
+    changes: [noLock],
+    caughtBy: {
+      file: 'test/idempotency.test.ts',
+      tests: ['while the first is under way is told so at once, and to come again'],
+    },
+    saying: /-\s+"code": "idempotency-key-in-use"/,
+  },
+  {
+    name: 'an Idempotency-Key is held by nobody and is not unique',
+    harm: 'A request that a client repeats is paid for twice.',
+    changes: [
+      noLock,
+      {
+        file: 'src/http/idempotency.repository.ts',
+        text: `
+      ON CONFLICT (principal_id, route, key) DO UPDATE
+      SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers, body = excluded.body,
+          created_at = now(), expires_at = excluded.expires_at
+      WHERE idempotency_record.expires_at <= now()\``,
+        replacement: '`',
+      },
+      {
+        file: `${migrations}/20261121000500_idempotency/migration.sql`,
+        text: 'CONSTRAINT "idempotency_record_pkey" PRIMARY KEY ("principal_id","route","key")',
+        replacement: 'CONSTRAINT "idempotency_record_pkey" CHECK (true)',
+      },
+    ],
+    caughtBy: {
+      file: 'test/idempotency.test.ts',
+      tests: ['of fifty one is done; the others are told to wait, or get its answer'],
+    },
+    saying: /Expected length: 1/,
+  },
+  {
+    name: 'a key is answered whatever was sent with it',
+    harm: 'Somebody who sends 500 with the key of a transfer of 5 is told that it is done.',
+    changes: [
+      {
+        file: 'src/http/idempotency.service.ts',
+        text: 'if (!fingerprint.equals(known))',
+        replacement: 'if (fingerprint.length !== known.length)',
+      },
+    ],
+    caughtBy: { file: 'test/idempotency.test.ts', tests: ['that is another one is refused'] },
+    saying: /expected 422 .*, got 201/,
+  },
+  {
+    name: 'the answer to a key is stored apart from the work',
+    harm: 'The work is rolled back at its COMMIT, and whoever sends it again is told that it was done.',
+    changes: [
+      {
+        file: 'src/http/idempotency.service.ts',
+        text: 'await this.records.store(once, answer, this.config.idempotencyKeepSeconds);',
+        replacement:
+          "await this.transactions.run({ propagation: 'requires-new' }, () => this.records.store(once, answer, this.config.idempotencyKeepSeconds));",
+      },
+    ],
+    caughtBy: {
+      file: 'test/idempotency.test.ts',
+      tests: ['that %s leaves nothing behind and can be sent again'],
+    },
+    saying: /-\s+0,\s+\+\s+1,/,
+  },
+  {
+    name: 'work is acknowledged before its COMMIT is answered',
+    harm: 'A caller is told that it is done, and then it is not.',
+    changes: [
+      {
+        file: `${core}/adapter.ts`,
+        text: 'const slot = await slots.take(wire);',
+        replacement: 'const slot = await slots.take(wire); let stored = Promise.resolve();',
+      },
+      {
+        file: `${core}/adapter.ts`,
+        text: 'await wire.commit();',
+        replacement: 'stored = wire.commit().catch(() => undefined);',
+      },
+      {
+        file: `${core}/adapter.ts`,
+        text: `wire.release();
+      slots.giveBack(slot, wire.hasEndedCleanly && beginning.underWay === 0 && !beginning.hasFailed);`,
+        replacement: `void stored.then(() => {
+        wire.release();
+        slots.giveBack(slot, wire.hasEndedCleanly && beginning.underWay === 0 && !beginning.hasFailed);
+      });`,
+      },
+    ],
+    caughtBy: { file: 'test/hooks.test.ts', tests: ['do not run when the commit fails'] },
+    saying: /Expected: "23505"\s+Received: undefined/,
+  },
+  {
+    name: 'hooks run before the COMMIT',
+    harm: 'A mail tells of an order that nobody can find, and that may never have been stored.',
+    changes: [
+      {
+        file: `${core}/transactions.ts`,
+        text: 'const value = await work();\n    boundary.finish();',
+        replacement:
+          'const value = await work();\n    boundary.finish();\n    if (!boundary.isNested) await fire(boundary.hooks.ofCommit(), boundary.name, true);',
+      },
+      {
+        file: `${core}/transactions.ts`,
+        text: "const hooks = outcome === 'committed' ? latest.hooks.ofCommit() : latest.hooks.ofRollback(error);",
+        replacement: "const hooks = outcome === 'committed' ? [] : latest.hooks.ofRollback(error);",
+      },
+    ],
+    caughtBy: {
+      file: 'test/hooks.test.ts',
+      tests: ['find what was written already stored, for everybody', 'do not run when the commit fails'],
+    },
+    saying: /-\s+"stored-\d+-inner"|\+\s+"work committed"/,
+  },
+  {
+    name: 'an error that the work has swallowed is forgotten',
+    harm: 'The caller is told that it is done, and nothing is stored.',
+    changes: [
+      {
+        file: `${core}/running-boundary.ts`,
+        text: 'if (this.failure !== null) throw new UnexpectedRollbackError(this.failure, swallowedIn ?? this.name, calledAt);',
+        replacement: '',
+      },
+      {
+        file: `${database}/commit.ts`,
+        text: "if (committed?.command !== 'COMMIT') throw new TransactionRolledBackError();",
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/transactions.test.ts',
+      tests: ['never reports a commit that did not happen: a swallowed error of a statement is an error at its end'],
+    },
+    saying: /promise resolved instead of rejected/,
+  },
+  {
+    name: 'an unknown outcome is told as a failure',
+    harm: 'The work is done again although it was stored: it is paid twice.',
+    changes: [
+      {
+        file: `${core}/adapter.ts`,
+        text: "if (outcome === 'unknown') throw new CommitOutcomeUnknownError(name, error);",
+        replacement: "if (outcome === 'unknown') throw this.cutOff(error);",
+      },
+    ],
+    caughtBy: {
+      file: 'test/commit-outcome.test.ts',
+      tests: ['is unknown when the database cannot be asked until the deadline, and then no hook runs'],
+    },
+    saying:
+      /Expected constructor: CommitOutcomeUnknownError\s+Received constructor: (TransactionExpired|ConnectionLost)Error/,
+  },
+  {
+    name: 'an unknown outcome is told as a success',
+    harm: 'An order that was lost is confirmed.',
+    changes: [
+      {
+        file: `${core}/adapter.ts`,
+        text: "if (outcome === 'unknown') throw new CommitOutcomeUnknownError(name, error);",
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/commit-outcome.test.ts',
+      tests: ['is unknown when the database cannot be asked until the deadline, and then no hook runs'],
+    },
+    saying: /Expected constructor: CommitOutcomeUnknownError\s+Received value has no prototype\s+Received value: null/,
+  },
+  {
+    name: 'a COMMIT without an answer is asked about by nobody',
+    harm: 'What was stored is done again, because the network swallowed the answer.',
+    changes: [
+      {
+        file: `${core}/adapter.ts`,
+        text: "const outcome = id === null ? 'stored' : await askOutcome(this.databases.write.pool, id, beginning.endsAt);",
+        replacement: "const outcome: CommitOutcome = id === null ? 'stored' : 'not stored';",
+      },
+    ],
+    caughtBy: {
+      file: 'test/commit-outcome.test.ts',
+      tests: ['costs nothing when COMMIT was done and its answer lost: the work is not done again'],
+    },
+    saying: /-\s+"attempts": 1/,
+  },
+  {
+    name: 'a serialization failure is not tried again',
+    harm: 'Callers are refused for meeting each other.',
+    changes: [
+      {
+        file: `${core}/retry.ts`,
+        text: "const conflicts = new Set(['40001', '40P01']);",
+        replacement: "const conflicts = new Set(['40P01']);",
+      },
+    ],
+    caughtBy: { file: 'test/retries.test.ts', tests: ['at a model query is tried again', 'at COMMIT is tried again'] },
+    saying: /write conflict|could not serialize access/,
+  },
+  {
+    name: 'the work is tried again in the transaction that is dead',
+    harm: 'No second attempt can succeed.',
+    changes: [
+      {
+        file: `${core}/transactions.ts`,
+        text: 'await retrying({ ...terms, retries }, (attempt) => this.attempt(beginner, attempt));',
+        replacement: 'await this.attempt(beginner, 1);',
+      },
+      {
+        file: `${core}/transactions.ts`,
+        text: 'return finishing(running, work);\n    });\n  }\n\n  // A standby',
+        replacement:
+          'return finishing(running, () => retrying({ ...terms, retries: beginner.options.retry ?? defaultRetries }, work));\n    });\n  }\n\n  // A standby',
+      },
+    ],
+    caughtBy: {
+      file: 'test/retries.test.ts',
+      tests: ['at a model query is tried again', 'stores nothing of the attempts that met it'],
+    },
+    saying: /could not serialize access|planted|40001/,
+  },
+  {
+    name: 'the server is not told how long a statement may run',
+    harm: 'A statement that nobody waits for any more keeps its locks.',
+    changes: [
+      {
+        file: `${database}/time-limits.ts`,
+        text: "ahead.tell('statement_timeout', statementMs, isAsked ? staleMs : Math.max(staleMs, staleShare * statementMs));",
+        replacement: '',
+      },
+    ],
+    caughtBy: { file: 'test/deadlines.test.ts', tests: ['and tells what ended it as the cause'] },
+    saying: /Expected: "57014"/,
+  },
+  {
+    name: 'work that outlives its boundary is let through',
+    harm: 'What was started and not awaited writes into whatever transaction has the connection by then, or by itself.',
+    changes: [
+      {
+        file: `${core}/running-boundary.ts`,
+        text: `if (this.isOver)
+      throw new DetachedTransactionError(
+        \`\${this.name} is over, and work that it did not wait for asks for the database. Await it inside, or start it after.\`,
+      );`,
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/detached.test.ts',
+      tests: ['is refused wherever it waited: timers, emitters, streams, microtasks'],
+    },
+    saying: /expected an error, was given|waited \d+ ms in vain/,
+  },
+  {
+    name: 'a boundary that writes reads from the replica',
+    harm: 'It decides over rows that it has not locked, as they were some time ago.',
+    changes: [
+      {
+        file: `${core}/client.ts`,
+        text: 'if (running === null) return route.plain(call);',
+        replacement: "if (running === null || call.kind === 'read') return route.plain(call);",
+      },
+    ],
+    caughtBy: {
+      file: 'test/read-your-writes.test.ts',
+      tests: ['inside a boundary that writes happen in it, on the primary'],
+    },
+    saying: /\+\s+"holdfast read"/,
+  },
+  {
+    name: 'the Consistency-Token is ignored',
+    harm: 'Somebody who has just paid is shown the old balance by another instance, and pays again.',
+    changes: [
+      {
+        file: `${core}/consistency.ts`,
+        text: 'return new Follower(key, shown === null ? lowest : { lsn: shown, untold: null });',
+        replacement: 'return new Follower(key, lowest);',
+      },
+    ],
+    caughtBy: {
+      file: 'test/consistency.test.ts',
+      tests: ['%s is seen by its writer on that instance, and with the token on another'],
+    },
+    saying: /Expected: "Single"|expected 200 .*, got 404/,
+  },
+  {
+    name: 'what a caller has written is not remembered',
+    harm: 'Somebody who reads what he has just written finds it gone.',
+    changes: [
+      {
+        file: `${core}/consistency.ts`,
+        text: 'if (isLowest(watermark)) return;',
+        replacement: 'if (!isLowest(watermark)) return;',
+      },
+    ],
+    caughtBy: {
+      file: 'test/read-your-writes.test.ts',
+      tests: ['sees it though the replica stands still, and the reads return to the replica when it goes on'],
+    },
+    saying: /Expected: "First"/,
+  },
+  {
+    name: 'orders are looked up without their owner',
+    harm: 'Anybody who has the id of an order sees it, and cancels it.',
+    changes: [
+      {
+        file: 'src/modules/orders/orders.repository.ts',
+        text: 'this.db.order.findFirst({ where: { id, ...scope }, include: whole })',
+        replacement: 'this.db.order.findFirst({ where: { id }, include: whole })',
+      },
+    ],
+    caughtBy: { file: 'test/orders.test.ts', tests: ['of somebody else is refused as not found and changes nothing'] },
+    saying: /expected 404 .*, got 200/,
+  },
+  {
+    name: 'accounts are looked up without their owner',
+    harm: 'Anybody who has the id of an account sees its balance and its entries.',
+    changes: [
+      {
+        file: `${accounts}/accounts.repository.ts`,
+        text: 'return this.db.account.findFirst({ where: { id, ...scope } });',
+        replacement: 'return this.db.account.findFirst({ where: { id } });',
+      },
+    ],
+    caughtBy: {
+      file: 'test/accounts.test.ts',
+      tests: ['of others are not found, nor are their entries; an operator sees them'],
+    },
+    saying: /expected 404 .*, got 200/,
+  },
+  {
+    name: 'If-Match is ignored',
+    harm: 'An edit overwrites the one that came just before it, and nobody is told.',
+    changes: [
+      {
+        file: 'src/http/if-match.ts',
+        text: "(expected === 'any' ? {} : { version: { in: [...expected] } })",
+        replacement: "(expected === 'any' ? {} : {})",
+      },
+    ],
+    caughtBy: { file: 'test/catalog.test.ts', tests: ['needs the version that was seen'] },
+    saying: /-\s+"version-mismatch"/,
+  },
+  {
+    name: 'the seal of a cursor is not looked at',
+    harm: 'A cursor that somebody has written himself is believed.',
+    changes: [
+      {
+        file: 'src/http/cursors.ts',
+        text: 'if (!timingSafeEqual(seal, this.sealOf(place))) throw malformedCursor();',
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/pages.test.ts',
+      tests: ['is one everywhere where the secret is the same, and nowhere else'],
+    },
+    saying: /Expected: 400\s+Received: 200/,
+  },
+];
