@@ -113,7 +113,9 @@ describe('a raw statement in a boundary', () => {
       false,
     ],
     ['an object', 'jsonb', { a: [1, null, { b: 'c' }] }, false],
-    ['bytes', 'bytea', new Uint8Array([0, 1, 255]), false],
+    ['bytes', 'bytea', new Uint8Array([0, 1, 255])],
+    ['a part of a buffer', 'bytea', Buffer.from('abcdef').subarray(2, 4)],
+    ['a list of bytes', 'bytea[]', [new Uint8Array([1]), null]],
     ['a decimal', 'numeric', new Prisma.Decimal('0.10'), false],
     ['what is not there', 'text', undefined, false],
   ];
@@ -166,5 +168,16 @@ describe('a raw statement in a boundary', () => {
       await Promise.resolve();
     });
     await expect(ended).rejects.toThrow('ended while $queryRaw was under way');
+  });
+
+  it('may come at any moment while the one before it makes the transaction begin', async () => {
+    for (let later = 0; later < 30; later++) {
+      const answers = await transactions.run({ name: 'two at once' }, async (db) => {
+        const first = db.$queryRaw`SELECT 1 AS n`;
+        for (let turn = 0; turn < later; turn++) await Promise.resolve();
+        return Promise.all([first, db.$queryRaw`SELECT 2 AS n`]);
+      });
+      expect(answers).toEqual([[{ n: 1 }], [{ n: 2 }]]);
+    }
   });
 });

@@ -38,7 +38,7 @@ const isList = (value: unknown): boolean => Array.isArray(value) && value.every(
 function isSimple(value: unknown): boolean {
   if (typeof value === 'number') return Number.isFinite(value);
   if (value instanceof Date) return Number.isFinite(value.getTime());
-  return value === null || simpleTypes.has(typeof value);
+  return value === null || value instanceof Uint8Array || simpleTypes.has(typeof value);
 }
 
 const simpleTypes: ReadonlySet<string> = new Set(['string', 'bigint', 'boolean']);
