@@ -1,6 +1,7 @@
 // npm run bench:boundaries: what a transaction boundary costs in Node, beside three others that do the same: the stock stack of
 // nestjs-cls and its Prisma adapter, Prisma's own $transaction, and pg by hand (also with named statements).
-// Two works on the table product: one statement (INSERT of a row, which is read back), and four (two reads by id, UPDATE by id, INSERT).
+// Works on the table product: one statement (INSERT of a row, which is read back), and four (two reads by id, UPDATE by id, INSERT); by calls
+// of the model, and by $queryRaw.
 // Each peer has a process of its own, 10 connections and 8 callers that wait for nothing else; they take turns, round by round, on a
 // durable cluster of the bench's own, whose replica Holdfast knows of, as when it ships. In the end the rows are counted.
 // CPU is user and system time of the whole process, its compiler and collector included, per boundary; not the server's, which is why the
@@ -16,7 +17,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { startCluster } from '../src/database/embedded/cluster.ts';
 import { runPrisma } from '../src/database/embedded/prisma-cli.ts';
-import { type Answer, type Measured, type Order, type PeerName, peerNames, type WorkName } from './boundaries-peer.mts';
+import {
+  type Answer,
+  type Measured,
+  type Order,
+  type PeerName,
+  peerNames,
+  type WorkName,
+  workNames,
+} from './boundaries-peer.mts';
 
 const rounds = 5;
 const secondsEach = 1;
@@ -24,7 +33,12 @@ const warmUpSeconds = 2;
 const callers = 8;
 const seedsEach = 512;
 const counted = 10;
-const works: Record<WorkName, string> = { one: 'one statement', four: 'four statements' };
+const works: Record<WorkName, string> = {
+  one: 'one statement',
+  four: 'four statements',
+  raw: 'one raw',
+  fourRaw: 'four raw',
+};
 
 interface Peer {
   readonly name: PeerName;
@@ -40,7 +54,7 @@ try {
   const seeds = await fill();
   const trips = await countTrips(seeds);
   const peers = await Promise.all(peerNames.map((name) => start(name, cluster.url('app'), seeds)));
-  for (const work of ['one', 'four'] as const) show(work, trips, await measure(peers, work));
+  for (const work of workNames) show(work, trips, await measure(peers, work));
   await Promise.all(peers.map(stop));
   await verify();
 } finally {
@@ -87,7 +101,7 @@ async function countTrips(seeds: Record<string, string[]>): Promise<Record<strin
   const trips: Record<string, number> = {};
   for (const name of peerNames) {
     const peer = await start(name, proxy.url, seeds);
-    for (const work of ['one', 'four'] as const) {
+    for (const work of workNames) {
       await ask(peer, { work, callers: 1, times: 3 });
       const before = proxy.turns();
       await ask(peer, { work, callers: 1, times: counted });
