@@ -23,7 +23,8 @@ import type * as Modules from '../src/transactions/transactions.module.ts';
 
 export const peerNames = ['holdfast', 'nestjs-cls', '$transaction', 'pg', 'pg, named'] as const;
 export type PeerName = (typeof peerNames)[number];
-export type WorkName = 'one' | 'four';
+export const workNames = ['one', 'four', 'raw', 'fourRaw'] as const;
+export type WorkName = (typeof workNames)[number];
 
 /** First the ids of rows to read and update; then work, for a number of times or of seconds. */
 export interface Order {
@@ -53,7 +54,7 @@ interface Task {
   readonly other: string;
 }
 type Boundaries = Record<WorkName, (task: Task) => Promise<unknown>>;
-type Client = Pick<Clients.PrismaClient, 'product'>;
+type Client = Pick<Clients.PrismaClient, 'product' | '$queryRaw'>;
 interface StockHost {
   readonly tx: Client;
 }
@@ -83,7 +84,23 @@ const works: Record<WorkName, (client: Client, task: Task) => Promise<unknown>> 
     await product.update({ where: { id: mine }, data: { version: { increment: 1 } } });
     return product.create({ data: { id, slug, name: slug } });
   },
+  raw: (client, { id, slug }) => insertRaw(client, id, slug),
+  fourRaw: async (client, { id, slug, mine, other }) => {
+    await readRaw(client, mine);
+    await readRaw(client, other);
+    await client.$queryRaw`
+      UPDATE product SET version = version + 1, updated_at = ${new Date()} WHERE id = ${mine}::uuid
+      RETURNING id, slug, name, description, version, created_at, updated_at`;
+    return insertRaw(client, id, slug);
+  },
 };
+
+const readRaw = (client: Client, id: string) =>
+  client.$queryRaw`SELECT id, slug, name, description, version, created_at, updated_at FROM product WHERE id = ${id}::uuid`;
+const insertRaw = (client: Client, id: string, slug: string) =>
+  client.$queryRaw`
+    INSERT INTO product (id, slug, name) VALUES (${id}::uuid, ${slug}, ${slug})
+    RETURNING id, slug, name, description, version, created_at, updated_at`;
 
 const peers: Record<PeerName, () => Promise<Boundaries>> = {
   holdfast: async () => {
@@ -102,6 +119,12 @@ const peers: Record<PeerName, () => Promise<Boundaries>> = {
       }
       four(task: Task) {
         return works.four(this.db, task);
+      }
+      raw(task: Task) {
+        return works.raw(this.db, task);
+      }
+      fourRaw(task: Task) {
+        return works.fourRaw(this.db, task);
       }
     }
     Injectable()(Service);
@@ -129,6 +152,12 @@ const peers: Record<PeerName, () => Promise<Boundaries>> = {
       four(task: Task) {
         return works.four(this.host.tx, task);
       }
+      raw(task: Task) {
+        return works.raw(this.host.tx, task);
+      }
+      fourRaw(task: Task) {
+        return works.fourRaw(this.host.tx, task);
+      }
     }
     Injectable()(Service);
     Inject(TransactionHost)(Service, undefined, 0);
@@ -145,6 +174,8 @@ const peers: Record<PeerName, () => Promise<Boundaries>> = {
     return {
       one: (task) => prisma.$transaction((tx) => works.one(tx, task)),
       four: (task) => prisma.$transaction((tx) => works.four(tx, task)),
+      raw: (task) => prisma.$transaction((tx) => works.raw(tx, task)),
+      fourRaw: (task) => prisma.$transaction((tx) => works.fourRaw(tx, task)),
     };
   },
   pg: async () => byHand((text, values) => ({ text, values })),
@@ -173,16 +204,16 @@ function byHand(statement: (text: string, values: unknown[]) => pg.QueryConfig):
       throw error;
     }
   }
-  return {
-    one: ({ id, slug }) => transaction((client) => client.query(statement(insert, [id, slug, slug]))),
-    four: ({ id, slug, mine, other }) =>
-      transaction(async (client) => {
-        await client.query(statement(read, [mine]));
-        await client.query(statement(read, [other]));
-        await client.query(statement(update, [mine, new Date()]));
-        return client.query(statement(insert, [id, slug, slug]));
-      }),
-  };
+  const one: Boundaries['one'] = ({ id, slug }) =>
+    transaction((client) => client.query(statement(insert, [id, slug, slug])));
+  const four: Boundaries['four'] = ({ id, slug, mine, other }) =>
+    transaction(async (client) => {
+      await client.query(statement(read, [mine]));
+      await client.query(statement(read, [other]));
+      await client.query(statement(update, [mine, new Date()]));
+      return client.query(statement(insert, [id, slug, slug]));
+    });
+  return { one, four, raw: one, fourRaw: four };
 }
 
 async function newClient(): Promise<Clients.PrismaClient> {
@@ -190,9 +221,9 @@ async function newClient(): Promise<Clients.PrismaClient> {
   return new PrismaClient({ adapter: new PrismaPg({ connectionString: url, max: poolSize }) });
 }
 
-/** `@decorator` on both methods. */
+/** `@decorator` on every method. */
 function decorate(prototype: object, decorator: unknown): void {
-  for (const key of ['one', 'four']) {
+  for (const key of workNames) {
     const descriptor = Object.getOwnPropertyDescriptor(prototype, key) ?? {};
     (decorator as MethodDecorator)(prototype, key, descriptor as TypedPropertyDescriptor<never>);
     Object.defineProperty(prototype, key, descriptor);

@@ -1,6 +1,7 @@
 // npm run bench:boundaries: what a transaction boundary costs in Node, beside three others that do the same: the stock stack of
 // nestjs-cls and its Prisma adapter, Prisma's own $transaction, and pg by hand (also with named statements).
-// Two works on the table product: one statement (INSERT of a row, which is read back), and four (two reads by id, UPDATE by id, INSERT).
+// Works on the table product: one statement (INSERT of a row, which is read back), and four (two reads by id, UPDATE by id, INSERT); by calls
+// of the model, and by $queryRaw.
 // Each peer has a process of its own, 10 connections and 8 callers that wait for nothing else; they take turns, round by round, on a
 // durable cluster of the bench's own, whose replica Holdfast knows of, as when it ships. In the end the rows are counted.
 // CPU is user and system time of the whole process, its compiler and collector included, per boundary; not the server's, which is why the
@@ -17,7 +18,15 @@ import { query } from './query.mts';
 import { median } from './figures.mts';
 import { startCluster } from '../src/database/embedded/cluster.ts';
 import { runPrisma } from '../src/database/embedded/prisma-cli.ts';
-import { type Answer, type Measured, type Order, type PeerName, peerNames, type WorkName } from './boundaries-peer.mts';
+import {
+  type Answer,
+  type Measured,
+  type Order,
+  type PeerName,
+  peerNames,
+  type WorkName,
+  workNames,
+} from './boundaries-peer.mts';
 
 const rounds = 5;
 const secondsEach = 1;
@@ -25,7 +34,12 @@ const warmUpSeconds = 2;
 const callers = 8;
 const seedsEach = 512;
 const counted = 10;
-const works: Record<WorkName, string> = { one: 'one statement', four: 'four statements' };
+const works: Record<WorkName, string> = {
+  one: 'one statement',
+  four: 'four statements',
+  raw: 'one raw',
+  fourRaw: 'four raw',
+};
 
 interface Peer {
   readonly name: PeerName;
@@ -35,13 +49,14 @@ interface Peer {
 const home = mkdtempSync(join(tmpdir(), 'holdfast-bench-'));
 chmodSync(home, 0o755); // as root, PostgreSQL's own user must be able to enter it
 const cluster = await startCluster({ home, durable: true });
+const none: Readonly<Record<WorkName, number>> = { one: 0, four: 0, raw: 0, fourRaw: 0 };
 const done: Record<string, Record<WorkName, number>> = {};
 try {
   await runPrisma(['migrate', 'deploy'], { databaseUrl: cluster.url('owner'), quiet: true });
   const seeds = await fill();
   const trips = await countTrips(seeds);
   const peers = await Promise.all(peerNames.map((name) => start(name, cluster.url('app'), seeds)));
-  for (const work of ['one', 'four'] as const) show(work, trips, await measure(peers, work));
+  for (const work of workNames) show(work, trips, await measure(peers, work));
   await Promise.all(peers.map(stop));
   await verify();
 } finally {
@@ -88,7 +103,7 @@ async function countTrips(seeds: Record<string, string[]>): Promise<Record<strin
   const trips: Record<string, number> = {};
   for (const name of peerNames) {
     const peer = await start(name, proxy.url, seeds);
-    for (const work of ['one', 'four'] as const) {
+    for (const work of workNames) {
       await ask(peer, { work, callers: 1, times: 3 });
       const before = proxy.turns();
       await ask(peer, { work, callers: 1, times: counted });
@@ -141,15 +156,16 @@ async function fill(): Promise<Record<string, string[]>> {
 /** Throws unless each peer has stored what its boundaries wrote. */
 async function verify(): Promise<void> {
   for (const name of peerNames) {
-    const { one, four } = done[name] ?? { one: 0, four: 0 };
+    const { one, four, raw, fourRaw } = done[name] ?? none;
+    const [inserted, updates] = [one + four + raw + fourRaw, four + fourRaw];
     const [stored] = await query<{ inserted: number; updates: number }>(
       cluster.url('owner'),
       `SELECT (count(*) FILTER (WHERE slug LIKE $1 || ' made %'))::int AS inserted, sum(version - 1)::int AS updates
          FROM product WHERE slug LIKE $1 || ' made %' OR slug LIKE $1 || ' seed %'`,
       [name],
     );
-    if (stored?.inserted !== one + four || stored.updates !== four)
-      throw new Error(`${name} says it ran ${one} and ${four} boundaries, but stored ${JSON.stringify(stored)}`);
+    if (stored?.inserted !== inserted || stored.updates !== updates)
+      throw new Error(`${name} says it made ${inserted} and ${updates}, but stored ${JSON.stringify(stored)}`);
   }
 }
 
@@ -172,7 +188,7 @@ async function ask(peer: Peer, order: Order): Promise<Measured> {
   const [{ boundaries, ...measured }] = await Promise.race([answered, ended]);
   over.abort();
   ended.catch(() => undefined);
-  if (order.work !== undefined) (done[peer.name] ??= { one: 0, four: 0 })[order.work] += boundaries;
+  if (order.work !== undefined) (done[peer.name] ??= { ...none })[order.work] += boundaries;
   return measured;
 }
 

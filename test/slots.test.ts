@@ -101,7 +101,8 @@ it('one that failed, was torn by the database or ran out of time leaves nothing 
       .catch(ignore);
     await bare.run({}, async () => {
       await bare.write(good);
-      expect(await bare.show('statement_timeout')).toBe('10s');
+      // A little less where the machine is slow; far less were it that of the one before.
+      expect(await bare.show('statement_timeout')).toMatch(/^(10s|9\d{3}ms)$/);
     });
   });
   expect(await stored(database, lost)).toEqual([]);

@@ -1,4 +1,5 @@
 import { PrismaPg } from '@prisma/adapter-pg';
+import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils';
 import type { Config } from '../config/config.ts';
 import { PrismaClient } from './generated/client.ts';
 import { Pool } from './pool.ts';
@@ -8,6 +9,8 @@ export interface Client {
   /** What it is called in metrics, logs and probes: `primary`, `replica`, or the replica's own name. */
   readonly name: string;
   readonly prisma: PrismaClient;
+  /** What Prisma sends its statements by. */
+  readonly driver: Promise<SqlDriverAdapter>;
   readonly pool: Pool;
 }
 
@@ -40,7 +43,7 @@ export function openClient(
     { size: settings.poolSize, waitMs: settings.poolWaitMs, limits },
   );
   const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames(), disposeExternalPool: true });
-  return { name, pool, prisma: new PrismaClient({ adapter, errorFormat: 'minimal' }) };
+  return { name, pool, prisma: new PrismaClient({ adapter, errorFormat: 'minimal' }), driver: adapter.connect() };
 }
 
 function statementNames(): (query: { sql: string }) => string {

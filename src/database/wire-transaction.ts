@@ -103,7 +103,9 @@ export class WireTransaction {
     this.underWay++;
     if (this.underWay === 1 && this.quietSince > 0) this.idleMs += performance.now() - this.quietSince;
     try {
-      const answer = await this.send(query, this.connection.client ?? (await this.begin()));
+      // The connection may be there already while who asked for it first has not gone on: it begins before anybody else.
+      const client = this.state === 'unsent' ? null : this.connection.client;
+      const answer = await this.send(query, client ?? (await this.begin()));
       if (answer.command !== 'SELECT') this.changedRows += answer.rowCount ?? 0;
       if (endings.has(answer.command)) throw new TransactionControlError();
       return answer;

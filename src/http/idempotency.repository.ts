@@ -1,6 +1,5 @@
-import { setImmediate as nextTurn } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Sql, type Tables } from '../database/tables.ts';
+import { InjectDatabase, type Sql } from '../database/tables.ts';
 import type { OnceOnly, StoredAnswer } from './idempotency.ts';
 
 /** What is known of a key. */
@@ -10,8 +9,8 @@ export interface KnownAnswer extends StoredAnswer {
 
 @Injectable()
 export class IdempotencyRepository {
-  // Sql: advisory locks, and an upsert that takes over what has expired.
-  constructor(@InjectDatabase() private readonly db: Tables<'idempotencyRecord'> & Sql) {}
+  // Sql: advisory locks, an upsert that takes over what has expired, and a look-up that leaves with the lock.
+  constructor(@InjectDatabase() private readonly db: Sql) {}
 
   /**
    * Keeps everybody else off the key until the boundary ends; false when somebody else has it now. Never waits.
@@ -25,20 +24,15 @@ export class IdempotencyRepository {
   }
 
   private async find({ principalId, route, key }: OnceOnly): Promise<KnownAnswer | null> {
-    const record = await this.db.idempotencyRecord.findFirst({
-      where: { principalId, route, key, expiresAt: { gt: new Date() } },
-      select: { fingerprint: true, status: true, headers: true, body: true },
-    });
-    return record && { ...record, headers: record.headers as StoredAnswer['headers'] };
+    const [record] = await this.db.$queryRaw<KnownAnswer[]>`
+      SELECT fingerprint, status, headers, body FROM idempotency_record
+      WHERE principal_id = ${principalId}::uuid AND route = ${route} AND key = ${key} AND expires_at > ${new Date()}`;
+    return record ?? null;
   }
 
-  /**
-   * In one flight, but two statements: the second sees what was stored by whoever had the key before. Not in one tick, as Prisma sends those
-   * of a tick one after the other (7.10.0).
-   */
+  /** In one flight, but two statements: the second sees what was stored by whoever had the key before. */
   async open(once: OnceOnly): Promise<{ isFree: boolean; known: KnownAnswer | null }> {
-    const claimed = this.claim(once);
-    const [isFree, known] = await Promise.all([claimed, nextTurn().then(() => this.find(once))]);
+    const [isFree, known] = await Promise.all([this.claim(once), this.find(once)]);
     return { isFree, known };
   }
 

@@ -2,7 +2,9 @@ import { TransactionControlError } from '../database/errors.ts';
 import { Prisma, type PrismaClient } from '../database/generated/client.ts';
 import { controlsTransaction, writesRows } from '../database/statements.ts';
 import { isReadOperation } from '../database/tables.ts';
+import { areSimple } from '../database/raw-statements.ts';
 import type { RunningBoundary } from './running-boundary.ts';
+import { rawStatementsOf } from './slots.ts';
 
 /** A call of the client: `order.create` with its arguments, or `$queryRaw`. */
 export interface Call {
@@ -80,16 +82,23 @@ function delegate(model: string, send: (call: Call) => Promise<unknown>): object
 }
 
 async function sendRaw(send: (call: Call) => Promise<unknown>, name: string, args: unknown[]): Promise<unknown> {
-  const text = textOf(args);
+  const sql = sqlOf(args);
+  const text = sql?.sql ?? (args[0] as { sql?: string } | undefined)?.sql ?? String(args[0]);
   if (controlsTransaction(text)) throw new TransactionControlError();
   const saysThatItWrites = name === '$executeRaw' || writesRows(text);
-  return send({ name, kind: 'raw', saysThatItWrites, on: (client) => callOn(client, name, args) });
+  const isSimple = sql !== null && name !== '$queryRawTyped' && areSimple(sql.values);
+  const on = (client: Prisma.TransactionClient): Promise<unknown> => {
+    const raw = isSimple ? rawStatementsOf(client) : null;
+    if (raw === null) return callOn(client, name, args);
+    return name === '$queryRaw' ? raw.query(sql as Prisma.Sql) : raw.execute(sql as Prisma.Sql);
+  };
+  return send({ name, kind: 'raw', saysThatItWrites, on });
 }
 
 // With whatever Prisma.raw and Prisma.sql put into the template.
-function textOf([first, ...values]: unknown[]): string {
-  if (Array.isArray(first)) return Prisma.sql(first as string[], ...values).sql;
-  return (first as { sql?: string })?.sql ?? String(first);
+function sqlOf([first, ...values]: unknown[]): Prisma.Sql | null {
+  if (Array.isArray(first)) return Prisma.sql(first as string[], ...values);
+  return first instanceof Prisma.Sql ? first : null;
 }
 
 function callOn(target: Members, operation: string, args: unknown[]): Promise<unknown> {

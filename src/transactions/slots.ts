@@ -1,6 +1,7 @@
 import type { Client } from '../database/client.ts';
 import type { Prisma } from '../database/generated/client.ts';
 import { SlotConnection } from '../database/prisma-connections.ts';
+import { RawStatements } from '../database/raw-statements.ts';
 import type { WireTransaction } from '../database/wire-transaction.ts';
 
 // Prisma's own clock must never end one; ours does. The longest time that a timer of Node takes, about 24 days.
@@ -14,6 +15,7 @@ const mostUses = 10_000;
 export interface Slot {
   readonly transaction: Prisma.TransactionClient;
   readonly connection: SlotConnection;
+  readonly raw: RawStatements;
   readonly openedAt: number;
   uses: number;
   /** Lets Prisma close it. */
@@ -49,18 +51,34 @@ export class Slots {
     else this.free.push(slot);
   }
 
-  private open(): Promise<Slot> {
+  private async open(): Promise<Slot> {
     const connection = new SlotConnection();
+    const { pool, prisma, driver } = this.client;
+    const adapter = await driver;
+    const raw = new RawStatements(await pool.lending(connection, () => adapter.startTransaction()));
     return new Promise((resolve, reject) => {
       const untilClosed = (transaction: Prisma.TransactionClient): Promise<void> =>
-        new Promise((close) => resolve({ transaction, connection, openedAt: performance.now(), uses: 0, close }));
-      const { pool, prisma } = this.client;
+        new Promise((close) =>
+          resolve(known({ transaction, connection, raw, openedAt: performance.now(), uses: 0, close })),
+        );
       pool
         .lending(connection, () => prisma.$transaction(untilClosed, { maxWait: maxWaitMs, timeout: longestMs }))
         .catch(reject);
     });
   }
 }
+
+// The context knows Prisma's transaction only.
+const rawStatements = new WeakMap<Prisma.TransactionClient, RawStatements>();
+
+function known(slot: Slot): Slot {
+  rawStatements.set(slot.transaction, slot.raw);
+  return slot;
+}
+
+/** What sends the raw statements of a transaction; null where Prisma itself does. */
+export const rawStatementsOf = (transaction: Prisma.TransactionClient): RawStatements | null =>
+  rawStatements.get(transaction) ?? null;
 
 /** Those of each client. */
 export class SlotsOfClients {
