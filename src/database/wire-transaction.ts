@@ -103,9 +103,7 @@ export class WireTransaction {
     this.underWay++;
     if (this.underWay === 1 && this.quietSince > 0) this.idleMs += performance.now() - this.quietSince;
     try {
-      // The connection may be there already while who asked for it first has not gone on: it begins before anybody else.
-      const client = this.state === 'unsent' ? null : this.connection.client;
-      const answer = await this.send(query, client ?? (await this.begin()));
+      const answer = await this.send(query, this.begun ?? (await this.begin()));
       if (answer.command !== 'SELECT') this.changedRows += answer.rowCount ?? 0;
       if (endings.has(answer.command)) throw new TransactionControlError();
       return answer;
@@ -146,6 +144,11 @@ export class WireTransaction {
     this.failure ??= { statement: nameOf(text), error };
     if (this.state === 'open' && isBreak(error)) this.state = 'lost';
     return error;
+  }
+
+  // The connection may be there already while who asked for it first has not gone on: it begins before anybody else.
+  private get begun(): Carrier | null {
+    return this.state === 'unsent' ? null : this.connection.client;
   }
 
   private async begin(): Promise<Carrier> {
