@@ -128,7 +128,7 @@ const ways: [way: string, read: (pair: Pair) => PromiseLike<Response>][] = [
 
 describe.each(lags)('with a replica that is behind: %s,', (how) => {
   beforeEach(() => lag(how));
-  const pairs = fullCount(1500, 20_000) / lags.length / 16;
+  const pairs = fullCount(384, 20_000) / lags.length / 16;
 
   it.each(ways)(
     'each read after a write sees it %s',

@@ -1,68 +1,7 @@
-import { spawnSync } from 'node:child_process';
-
-interface Text {
-  /** The one rule to ask; null for all that the real configuration asks. */
-  readonly rule: string | null;
-  readonly filePath: string;
-  readonly code: string;
-}
-interface Answer {
-  /** What each text was told: rules by their names, a text that does not parse or compile by its error. */
-  readonly told: string[][];
-  /** Of a file of each kind, which of our rules hold, and how severely. */
-  readonly rulesOf: Record<string, Record<string, [severity: number]>>;
-}
+import { type Answer, lint, type Text } from './support/lint.ts';
 
 const service = 'src/modules/orders/orders.service.ts';
 const core = 'src/transactions/retry.ts';
-
-// ESLint can be loaded outside Jest only. One process for all: loading the types takes longer than reading the texts.
-const linter = `
-import { ESLint, Linter } from 'eslint';
-import { text } from 'node:stream/consumers';
-import tseslint from 'typescript-eslint';
-import ts from 'typescript';
-import plugin from './tools/lint/plugin.mjs';
-
-const { texts, files } = JSON.parse(await text(process.stdin));
-const eslint = new ESLint();
-const alone = new Linter({ configType: 'flat' });
-// A case whose types are wrong would prove nothing. That a package is not installed (2307) is part of some.
-const compiles = {
-  create: ({ report, sourceCode: { ast, parserServices: { program, esTreeNodeToTSNodeMap } } }) => ({
-    Program(node) {
-      for (const { code, messageText } of program.getSemanticDiagnostics(esTreeNodeToTSNodeMap.get(ast)))
-        if (code !== 2307) report({ node, message: ts.flattenDiagnosticMessageText(messageText, ' ') });
-    },
-  }),
-};
-const configFor = (rule) => ({
-  files: ['**/*.ts'],
-  languageOptions: { parser: tseslint.parser, parserOptions: { projectService: true, tsconfigRootDir: process.cwd() } },
-  plugins: { transactions: plugin, test: { rules: { compiles } } },
-  rules: { [rule]: 'error', 'test/compiles': 'error' },
-});
-const told = [];
-for (const { rule, filePath, code } of texts) {
-  const messages = rule === null
-    ? (await eslint.lintText(code, { filePath }))[0].messages
-    : alone.verify(code, [configFor(rule)], { filename: process.cwd() + '/' + filePath });
-  told.push(messages.map(({ ruleId, message }) => ruleId === 'test/compiles' || ruleId === null ? message : ruleId));
-}
-const rulesOf = {};
-for (const file of files) {
-  const { rules } = await eslint.calculateConfigForFile(file);
-  rulesOf[file] = Object.fromEntries(Object.entries(rules).filter(([name]) => name.startsWith('transactions/')));
-}
-console.log(JSON.stringify({ told, rulesOf }));`;
-
-function lint(texts: readonly Text[], files: readonly string[]): Answer {
-  const args = ['--input-type=module', '--eval', linter];
-  const input = JSON.stringify({ texts, files });
-  const { stdout, stderr } = spawnSync(process.execPath, args, { input, encoding: 'utf8' });
-  if (stdout === '') throw new Error(stderr);
-  return JSON.parse(stdout) as Answer;
-}
 
 /** A service with a method of each kind. The imports are the real ones, so that the rules know what they look for by its real name. */
 const shop = (members: string, head = ''): string => `${head}
@@ -505,7 +444,7 @@ const serializable: Cases = {
   },
 };
 
-const byRule: [rule: string, cases: Cases, filePath?: string][] = [
+const byRule: [rule: string, cases: Cases, like?: string][] = [
   ['no-swallowed-error', swallowedError],
   ['no-outside-work', outsideWork],
   ['no-single-read-boundary', singleRead],
@@ -516,24 +455,26 @@ const byRule: [rule: string, cases: Cases, filePath?: string][] = [
   ['no-raw-client', rawClientInCore, core],
   ['serializable-needs-retry', serializable],
 ];
-const alone = byRule.flatMap(([name, { invalid, valid }, filePath = service]) => {
+const alone = byRule.flatMap(([name, { invalid, valid }, like = service]) => {
   const rule = `transactions/${name}`;
   const cases = (codes: Record<string, string>, verb: string, told: string[]) =>
     Object.entries(codes).map(([what, code]) => ({
       what: `${name} ${verb} ${what}`,
       told,
-      text: { rule, filePath, code },
+      text: { rule, like, code },
     }));
   return [...cases(invalid, 'refuses', [rule]), ...cases(valid, 'allows', [])];
 });
 // One mistake of each rule, as anybody may make it.
 const planted = [...new Map(byRule.map(([name, { invalid }]) => [name, Object.values(invalid)[0] ?? ''])).entries()];
-const inService = planted.map(([, code]): Text => ({ rule: null, filePath: service, code }));
+const inService = planted.map(([, code]): Text => ({ like: service, code }));
 const guarded = [service, core, 'src/main.ts', 'src/database/client.ts'];
 const free = ['test/orders.test.ts', 'src/kernel/ids.test.ts', 'tools/check.mts'];
 
 describe('the rules of a boundary', () => {
   let answer: Answer;
+  const ours = (file: string) =>
+    Object.fromEntries(Object.entries(answer.rulesOf[file]!).filter(([name]) => name.startsWith('transactions/')));
   beforeAll(() => {
     answer = lint([...alone.map(({ text }) => text), ...inService], [...guarded, ...free]);
   }, 120_000);
@@ -544,11 +485,11 @@ describe('the rules of a boundary', () => {
 
   it.each(guarded)('are errors in %s', (file) => {
     const all = Object.fromEntries(planted.map(([name]) => [`transactions/${name}`, [2]]));
-    expect(answer.rulesOf[file]).toEqual(all);
+    expect(ours(file)).toEqual(all);
   });
 
   it.each(free)('do not hold in %s', (file) => {
-    expect(answer.rulesOf[file]).toEqual({});
+    expect(ours(file)).toEqual({});
   });
 
   it.each(planted.map(([name], index) => ({ name, index })))(
