@@ -186,6 +186,20 @@ describe('the OpenAPI document', () => {
     expect(values.map(([place, value]) => misfit(place, value)).filter(Boolean)).toEqual([]);
   });
 
+  it('says of every member what it is, and shows an example of every thing', () => {
+    const isSaid = (schema: Schema): boolean => {
+      const referred = document.components.schemas[schema.$ref?.split('/').at(-1) ?? ''];
+      const { anyOf = [] } = schema as { anyOf?: Schema[] };
+      return ['description', 'const'].some((word) => word in schema) || [referred ?? [], anyOf].flat().some(isSaid);
+    };
+    const members = [...schemas()].filter(([place]) => /\/properties\/[^/]+$/.test(place));
+    expect(members.length).toBeGreaterThan(150);
+    expect(members.filter(([, schema]) => !isSaid(schema)).map(([place]) => place)).toEqual([]);
+    const things = Object.entries(document.components.schemas).filter(([, schema]) => 'properties' in schema);
+    expect(things.length).toBeGreaterThan(30);
+    expect(things.filter(([, { examples = [] }]) => examples.length === 0).map(([name]) => name)).toEqual([]);
+  });
+
   it('refuses as an example what it does not ask for', () => {
     expect(misfit('/components/schemas/PositiveMoney', { amount: 0, currency: 'EUR' })).toContain(
       'amount must be >= 1',

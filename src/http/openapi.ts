@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { consistencyToken } from './consistency.ts';
 import { Expansions } from './expansions.ts';
 import { idempotencyKey } from './idempotency.ts';
+import { giveExamples } from './openapi-examples.ts';
 import { describeExpansions } from './openapi-expansions.ts';
 import {
   commonHeaders,
@@ -49,6 +50,7 @@ export function describeApi(app: INestApplication): OpenAPIObject {
   const operations = Object.values(paths).flatMap((path) => Object.entries(path) as [string, Operation][]);
   const responses = new Map<string, Json>();
   describeExpansions(operations, schemas, app.get(Expansions));
+  giveExamples(schemas);
   for (const [method, operation] of operations) complete(method, operation, responses);
   const tags = new Set(operations.flatMap(([, { tags }]) => tags ?? []));
   // Ours, not those that Nest has made of them: it writes `const` and `examples` as OpenAPI 3.0 did.

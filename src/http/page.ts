@@ -26,9 +26,12 @@ export const pageQuery = {
 export const pageOf = <V extends z.ZodType>(view: V) =>
   z.object({
     object: z.literal('list').default('list'),
-    data: z.array(view),
-    hasMore: z.boolean(),
-    nextCursor: z.string().nullable().meta({ description: 'Pass it as cursor for the next page; null on the last' }),
+    data: z.array(view).meta({ description: 'The things of this page' }),
+    hasMore: z.boolean().meta({ description: 'Whether there is a next page', examples: [false] }),
+    nextCursor: z
+      .string()
+      .nullable()
+      .meta({ description: 'Pass it as cursor for the next page; null on the last', examples: [null] }),
   });
 
 /** What a repository needs for one page: where the page before ended (null: at the start) and how many rows to read, one more than are shown. */

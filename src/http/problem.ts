@@ -17,28 +17,45 @@ import { type ProblemCode, problemOf, problems, typeOf } from './problems.ts';
 export const Problem = z
   .object({
     type: z.string().meta({ description: 'Where the code is explained', examples: ['/problems#insufficient-funds'] }),
-    title: z.string(),
-    status: z.int(),
-    detail: z.string(),
-    instance: z.string().meta({ description: 'Path of the request' }),
+    title: z.string().meta({ description: 'What the code is called', examples: ['Insufficient funds'] }),
+    status: z.int().meta({ description: 'That of HTTP', examples: [422] }),
+    detail: z.string().meta({
+      description: 'What was wrong this time, for people',
+      examples: ['The account does not hold that much.'],
+    }),
+    instance: z.string().meta({ description: 'Path of the request', examples: ['/v1/transfers'] }),
     code: z.string().meta({ description: 'Stable: branch on it', examples: ['insufficient-funds'] }),
-    retryable: z.boolean().meta({ description: 'Whether the same request may succeed later, unchanged' }),
-    requestId: z.string(),
+    retryable: z
+      .boolean()
+      .meta({ description: 'Whether the same request may succeed later, unchanged', examples: [false] }),
+    requestId: z
+      .string()
+      .meta({ description: 'Finds the request in our logs', examples: ['req_01h455vb4pex5vsknk084sn02q'] }),
     errors: z
       .array(
         z.looseObject({
-          pointer: z.string().optional().meta({ description: 'JSON pointer into the body' }),
-          parameter: z.string().optional().meta({ description: 'Name of a query parameter' }),
-          code: z.string(),
-          detail: z.string().optional(),
+          pointer: z
+            .string()
+            .optional()
+            .meta({ description: 'JSON pointer into the body', examples: ['/amount/amount'] }),
+          parameter: z
+            .string()
+            .optional()
+            .meta({ description: 'Name of a query parameter', examples: ['limit'] }),
+          code: z.string().meta({ description: 'What is wrong there; stable', examples: ['too-small'] }),
+          detail: z
+            .string()
+            .optional()
+            .meta({ description: 'For people', examples: ['must be more than 0'] }),
         }),
       )
-      .optional(),
+      .optional()
+      .meta({ description: 'Each place of the input that was refused' }),
     // Not in camelCase: the name is that of draft-ietf-httpapi-ratelimit-headers-11.
     'violated-policies': z
       .array(z.string())
       .optional()
-      .meta({ description: 'With quota-exceeded: which of those in RateLimit-Policy' }),
+      .meta({ description: 'With quota-exceeded: which of those in RateLimit-Policy', examples: [['principal']] }),
   })
   .meta({ id: 'Problem' });
 export type Problem = z.infer<typeof Problem>;

@@ -17,12 +17,17 @@ export const webAddress = (most: number) =>
     .max(most)
     .refine(isText, asText);
 
+interface Said {
+  readonly description?: string;
+  readonly examples?: string[];
+}
+
 /** An id that comes in: `ord_01h…` on the wire, a UUID behind it. */
-export const idIn = (prefix: Prefix) =>
+export const idIn = (prefix: Prefix, said: Said = {}) =>
   z
     .string()
     .regex(idPattern(prefix), `must be the id of ${one(prefix)}: ${prefix}_ and 26 characters`)
-    .meta({ description: `Id of ${one(prefix)}`, examples: [exampleId(prefix)] })
+    .meta({ description: `Id of ${one(prefix)}`, examples: [exampleId(prefix)], ...said })
     .transform(readId);
 
 /** An id that goes out: a UUID in the database, `ord_01h…` on the wire. */

@@ -111,10 +111,10 @@ export const EntryView = z
   .object({
     object: z.literal('entry').default('entry'),
     accountId: idOut('acct'),
-    seq: z.int().meta({ description: 'Counts the entries of the account from 1' }),
+    seq: z.int().meta({ description: 'Counts the entries of the account from 1', examples: [1] }),
     transferId: idOut('tr'),
     amount: MoneyOut.meta({ description: 'Negative where money left the account' }),
-    balanceAfter: MoneyOut,
+    balanceAfter: MoneyOut.meta({ description: 'What it left on the account' }),
     createdAt: instant,
   })
   .meta({ id: 'Entry', description: 'One side of a transfer' });

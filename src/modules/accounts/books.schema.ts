@@ -38,7 +38,7 @@ export const TrialBalanceView = z
       description: 'When the snapshot was taken. On a replica it holds what had arrived there by then. RFC 3339, UTC',
     }),
     balanced: z.boolean().meta({ description: 'Whether every currency is', examples: [true] }),
-    currencies: z.array(CurrencyTotalsView),
+    currencies: z.array(CurrencyTotalsView).meta({ description: 'One line for each currency that has accounts' }),
   })
   .meta({ id: 'TrialBalance', description: 'The totals of the books at one moment' });
 

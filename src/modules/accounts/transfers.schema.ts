@@ -38,8 +38,14 @@ export const NewTransfer = z
       .max(30 * day)
       .default(7 * day)
       .meta({ description: 'Life of a pending transfer, in seconds: at most 30 days', examples: [3600] }),
-    fromAccountId: AccountId,
-    toAccountId: AccountId,
+    fromAccountId: idIn('acct', {
+      description: 'The own account that pays',
+      examples: ['acct_01h455vb4pex5vsknk084sn02q'],
+    }),
+    toAccountId: idIn('acct', {
+      description: 'Any account of the same currency',
+      examples: ['acct_01h455vb4pex5vsknk084sn02r'],
+    }),
     amount: MoneyIn,
     note,
     conditions: z
@@ -94,24 +100,33 @@ export const TransferView = z
   .object({
     object: z.literal('transfer').default('transfer'),
     id: idOut('tr'),
-    kind: z.enum(['deposit', 'transfer', 'payment', 'refund', 'reversal']),
-    type: z.enum(['direct', 'pending']),
-    status: status.meta({ description: 'direct transfers are posted' }),
-    fromAccountId: idOut('acct'),
-    toAccountId: idOut('acct'),
-    amount: MoneyOut,
+    kind: z
+      .enum(['deposit', 'transfer', 'payment', 'refund', 'reversal'])
+      .meta({ description: 'What it was made for', examples: ['transfer'] }),
+    type: z.enum(['direct', 'pending']).meta({ description: 'Whether it was posted at once' }),
+    status: status.meta({ description: 'direct transfers are posted', examples: ['posted'] }),
+    fromAccountId: idOut('acct').meta({
+      description: 'Where money leaves',
+      examples: ['acct_01h455vb4pex5vsknk084sn02q'],
+    }),
+    toAccountId: idOut('acct').meta({ description: 'Where it arrives', examples: ['acct_01h455vb4pex5vsknk084sn02r'] }),
+    amount: MoneyOut.meta({ description: 'What it moves, or reserves' }),
     postedAmount: MoneyOut.nullable().meta({ description: 'What has moved; null when nothing has' }),
     ...answered({ note }),
-    expiresAt: instant.nullable().meta({ description: 'Until when it may be posted; null for a direct one' }),
-    settledAt: instant.nullable().meta({ description: 'When a pending one was posted or voided; null otherwise' }),
+    expiresAt: instant
+      .nullable()
+      .meta({ description: 'Until when it may be posted; null for a direct one', examples: [null] }),
+    settledAt: instant
+      .nullable()
+      .meta({ description: 'When a pending one was posted or voided; null otherwise', examples: [null] }),
     reversal: z
       .object({
         reversesId: idOut('tr'),
-        seq: z.int().meta({ description: 'Counts the reversals of that transfer from 1' }),
+        seq: z.int().meta({ description: 'Counts the reversals of that transfer from 1', examples: [1] }),
         reversedTotal: MoneyOut.meta({ description: 'What has been reversed of it, this one included' }),
       })
       .nullable()
-      .meta({ description: 'What it reverses; null when it is no reversal' }),
+      .meta({ description: 'What it reverses; null when it is no reversal', examples: [null] }),
     createdAt: instant,
   })
   .meta({ id: 'Transfer', description: 'A movement of money between two accounts' });
@@ -122,7 +137,7 @@ export const TransferPage = pageOf(TransferView).meta({ id: 'TransferPage', desc
 export const TransferBatchView = z
   .object({
     object: z.literal('transfer_batch').default('transfer_batch'),
-    mode: z.enum(['atomic', 'partial']),
+    mode: z.enum(['atomic', 'partial']).meta({ description: 'As it was asked for' }),
     data: z
       .array(
         z.object({
@@ -130,16 +145,23 @@ export const TransferBatchView = z
           refusal: z
             .object({
               code: z.string().meta({ description: 'As of the same transfer alone', examples: ['insufficient-funds'] }),
-              message: z.string().meta({ description: 'For people' }),
-              errors: z.array(
-                z.looseObject({
-                  pointer: z.string().optional().meta({ description: 'JSON pointer into the body' }),
-                  code: z.string(),
-                }),
-              ),
+              message: z
+                .string()
+                .meta({ description: 'For people', examples: ['The account does not hold that much.'] }),
+              errors: z
+                .array(
+                  z.looseObject({
+                    pointer: z
+                      .string()
+                      .optional()
+                      .meta({ description: 'JSON pointer into the body', examples: ['/transfers/0/amount'] }),
+                    code: z.string().meta({ description: 'What is wrong there', examples: ['insufficient-funds'] }),
+                  }),
+                )
+                .meta({ description: 'Where in the body it lies' }),
             })
             .nullable()
-            .meta({ description: 'Why it was not made; null when it was' }),
+            .meta({ description: 'Why it was not made; null when it was', examples: [null] }),
         }),
       )
       .meta({ description: 'An answer for each transfer, in their order' }),

@@ -18,28 +18,38 @@ const slug = z
 
 const product = {
   slug,
-  name: text(200, 1).meta({ examples: ['Travel mug'] }),
+  name: text(200, 1).meta({ description: 'What buyers see', examples: ['Travel mug'] }),
 };
-const description = text(5000).meta({ examples: ['Keeps tea hot for six hours.'] });
+const description = text(5000).meta({ description: 'What buyers read', examples: ['Keeps tea hot for six hours.'] });
 
 const sku = {
   code: z
     .string()
     .regex(/^[A-Z0-9][A-Z0-9._-]{0,63}$/, 'must be capital letters, digits, dots, hyphens and underscores')
     .meta({ description: 'Stock keeping unit, unique', examples: ['MUG-BLUE'] }),
-  name: text(200, 1).meta({ examples: ['Blue'] }),
+  name: text(200, 1).meta({ description: 'What tells it from the others of its product', examples: ['Blue'] }),
 };
 
 const NewImage = z.strictObject({
-  url: webAddress(2000).meta({ examples: ['https://images.example.com/mug-blue.jpg'] }),
-  alt: text(500).default('').meta({ description: 'Says what is to be seen' }),
+  url: webAddress(2000).meta({
+    description: 'Where the image is; kept as it was written',
+    examples: ['https://images.example.com/mug-blue.jpg'],
+  }),
+  alt: text(500)
+    .default('')
+    .meta({ description: 'Says what is to be seen', examples: ['A blue mug'] }),
 });
 
 export const NewSku = z
   .strictObject({
     ...sku,
     price: MoneyIn,
-    onHand: z.int().min(0).max(mostUnits).default(0).meta({ description: 'Units in stock at the start' }),
+    onHand: z
+      .int()
+      .min(0)
+      .max(mostUnits)
+      .default(0)
+      .meta({ description: 'Units in stock at the start', examples: [10] }),
   })
   .meta({ id: 'NewSku' });
 export type NewSku = z.infer<typeof NewSku>;
@@ -48,8 +58,8 @@ export const NewProduct = z
   .strictObject({
     ...product,
     description: description.default(''),
-    skus: z.array(NewSku).min(1).max(mostSkus),
-    images: z.array(NewImage).max(20).default([]),
+    skus: z.array(NewSku).min(1).max(mostSkus).meta({ description: 'What is sold of it' }),
+    images: z.array(NewImage).max(20).default([]).meta({ description: 'In the order in which they are shown' }),
   })
   .meta({ id: 'NewProduct' });
 export type NewProduct = z.infer<typeof NewProduct>;
@@ -77,8 +87,8 @@ export const SkuView = z
     productId: idOut('prd'),
     ...sku,
     price: MoneyOut,
-    onHand: z.int().meta({ description: 'Units that can be sold now' }),
-    version: z.int(),
+    onHand: z.int().meta({ description: 'Units that can be sold now', examples: [10] }),
+    version: z.int().meta({ description: 'Counts the changes: the ETag', examples: [1] }),
     createdAt: instant,
     updatedAt: instant,
   })
@@ -91,9 +101,20 @@ export const ProductView = z
     id: idOut('prd'),
     ...product,
     description,
-    skus: z.array(SkuView),
-    images: z.array(z.object({ id: idOut('img'), url: z.string(), alt: z.string(), position: z.int() })),
-    version: z.int(),
+    skus: z.array(SkuView).meta({ description: 'What is sold of it' }),
+    images: z
+      .array(
+        z.object({
+          id: idOut('img'),
+          url: z
+            .string()
+            .meta({ description: 'Where the image is', examples: ['https://images.example.com/mug-blue.jpg'] }),
+          alt: z.string().meta({ description: 'Says what is to be seen', examples: ['A blue mug'] }),
+          position: z.int().meta({ description: 'Its place in the order, from 0', examples: [0] }),
+        }),
+      )
+      .meta({ description: 'In the order in which they are shown' }),
+    version: z.int().meta({ description: 'Counts the changes: the ETag', examples: [1] }),
     createdAt: instant,
     updatedAt: instant,
   })
@@ -111,7 +132,10 @@ export const NewStockAdjustment = z
       .max(mostUnits)
       .refine((quantity) => quantity !== 0, 'must not be 0')
       .meta({ description: 'Units that came (positive) or went (negative)', examples: [25] }),
-    reason: z.enum(['received', 'adjusted']).default('adjusted'),
+    reason: z
+      .enum(['received', 'adjusted'])
+      .default('adjusted')
+      .meta({ description: 'received: goods came; adjusted: a count was corrected', examples: ['received'] }),
   })
   .refine(({ quantity, reason }) => reason === 'adjusted' || quantity > 0, {
     path: ['quantity'],
@@ -124,14 +148,20 @@ export const StockMovementView = z
   .object({
     object: z.literal('stock_movement').default('stock_movement'),
     skuId: idOut('sku'),
-    seq: z.int().meta({ description: 'Counts the movements of the SKU from 1' }),
-    quantity: z.int(),
-    onHandAfter: z.int(),
-    reason: z.enum(['received', 'adjusted', 'sold', 'restocked']),
+    seq: z.int().meta({ description: 'Counts the movements of the SKU from 1', examples: [1] }),
+    quantity: z.int().meta({ description: 'Units that came (positive) or went (negative)', examples: [25] }),
+    onHandAfter: z.int().meta({ description: 'Units that there were then', examples: [35] }),
+    reason: z
+      .enum(['received', 'adjusted', 'sold', 'restocked'])
+      .meta({ description: 'sold: by an order; restocked: by its cancellation' }),
     createdAt: instant,
   })
   .meta({ id: 'StockMovement', description: 'A change of a stock; it never changes itself' });
 
 export const StockView = z
-  .object({ object: z.literal('stock').default('stock'), skuId: idOut('sku'), onHand: z.int() })
+  .object({
+    object: z.literal('stock').default('stock'),
+    skuId: idOut('sku'),
+    onHand: z.int().meta({ description: 'Units that can be sold now', examples: [10] }),
+  })
   .meta({ id: 'Stock', description: 'What can be sold of a SKU now' });

@@ -33,7 +33,13 @@ export const NewOrder = z
   .meta({ id: 'NewOrder' });
 export type NewOrder = z.infer<typeof NewOrder>;
 
-export const NewCancellation = z.strictObject({ reason: text(500).nullish() }).meta({ id: 'NewCancellation' });
+export const NewCancellation = z
+  .strictObject({
+    reason: text(500)
+      .nullish()
+      .meta({ description: 'Kept with the order', examples: ['Ordered twice'] }),
+  })
+  .meta({ id: 'NewCancellation' });
 export type NewCancellation = z.infer<typeof NewCancellation>;
 
 export const OrderView = z
@@ -41,25 +47,48 @@ export const OrderView = z
     object: z.literal('order').default('order'),
     id: idOut('ord'),
     userId: idOut('usr'),
-    status: Status,
-    paymentState: z.enum(['paid', 'refunded']),
+    status: Status.meta({ description: 'Whether it still holds' }),
+    paymentState: z.enum(['paid', 'refunded']).meta({ description: 'Whether the money has come back' }),
     ...answered(fields),
-    items: z.array(
-      z.object({ skuId: idOut('sku'), name: z.string(), quantity: z.int(), unitPrice: MoneyOut, lineTotal: MoneyOut }),
-    ),
-    total: MoneyOut,
-    payment: z.object({
-      id: idOut('pay'),
-      accountId: idOut('acct'),
-      transferId: idOut('tr'),
-      amount: MoneyOut,
-      createdAt: instant,
-    }),
-    refund: z.object({ id: idOut('rfd'), transferId: idOut('tr'), amount: MoneyOut, createdAt: instant }).nullable(),
+    items: z
+      .array(
+        z.object({
+          skuId: idOut('sku'),
+          name: z
+            .string()
+            .meta({ description: 'Of product and variant, when it was bought', examples: ['Travel mug, Blue'] }),
+          quantity: z.int().meta({ description: 'Units', examples: [2] }),
+          unitPrice: MoneyOut.meta({ description: 'Of one unit, when it was bought' }),
+          lineTotal: MoneyOut.meta({ description: 'Of all units' }),
+        }),
+      )
+      .meta({ description: 'What was bought, one item for each SKU' }),
+    total: MoneyOut.meta({ description: 'Of all items' }),
+    payment: z
+      .object({
+        id: idOut('pay'),
+        accountId: idOut('acct'),
+        transferId: idOut('tr'),
+        amount: MoneyOut,
+        createdAt: instant,
+      })
+      .meta({ description: 'How it was paid' }),
+    refund: z
+      .object({ id: idOut('rfd'), transferId: idOut('tr'), amount: MoneyOut, createdAt: instant })
+      .nullable()
+      .meta({ description: 'How the money came back; null while it has not', examples: [null] }),
     cancellation: z
-      .object({ cancelledById: idOut('usr'), reason: z.string().nullable(), createdAt: instant })
-      .nullable(),
-    version: z.int(),
+      .object({
+        cancelledById: idOut('usr'),
+        reason: z
+          .string()
+          .nullable()
+          .meta({ description: 'As it was given', examples: ['Ordered twice'] }),
+        createdAt: instant,
+      })
+      .nullable()
+      .meta({ description: 'Who cancelled it, and why; null while nobody has', examples: [null] }),
+    version: z.int().meta({ description: 'Counts the changes: the ETag', examples: [1] }),
     createdAt: instant,
     updatedAt: instant,
   })

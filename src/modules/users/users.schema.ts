@@ -10,7 +10,10 @@ const Email = z
   .pipe(z.email().max(254))
   .meta({ description: 'Kept in lower case', examples: ['ada@example.com'] });
 
-export const Password = text(200, 8).meta({ examples: ['correct horse battery staple'] });
+export const Password = text(200, 8).meta({
+  description: 'At least 8 characters',
+  examples: ['correct horse battery staple'],
+});
 
 const profile = {
   displayName: text(100, 1).meta({ description: 'How others see the person', examples: ['Ada'] }),
@@ -25,14 +28,17 @@ export const NewUser = z
   .strictObject({
     email: Email,
     password: Password,
-    profile: z.strictObject(profile),
+    profile: z.strictObject(profile).meta({ description: 'What others see' }),
     currency: CurrencyCode.default('EUR').meta({ description: 'Currency of the first account' }),
   })
   .meta({ id: 'NewUser' });
 export type NewUser = z.infer<typeof NewUser>;
 
 export const UserPatch = z
-  .strictObject({ email: Email.optional(), profile: z.strictObject(profile).partial().optional() })
+  .strictObject({
+    email: Email.optional(),
+    profile: z.strictObject(profile).partial().optional().meta({ description: 'What others see' }),
+  })
   .meta({ id: 'UserPatch' });
 export type UserPatch = z.infer<typeof UserPatch>;
 
@@ -40,11 +46,13 @@ export const UserView = z
   .object({
     object: z.literal('user').default('user'),
     id: idOut('usr'),
-    email: z.string(),
-    role: z.enum(['customer', 'operator']),
-    profile: z.object(answered(profile)),
-    accounts: z.array(z.object({ id: idOut('acct'), currency: z.string() })).meta({ description: 'At most 100' }),
-    version: z.int(),
+    email: z.string().meta({ description: 'In lower case', examples: ['ada@example.com'] }),
+    role: z.enum(['customer', 'operator']).meta({ description: 'An operator runs the shop' }),
+    profile: z.object(answered(profile)).meta({ description: 'What others see' }),
+    accounts: z
+      .array(z.object({ id: idOut('acct'), currency: z.string().pipe(CurrencyCode) }))
+      .meta({ description: 'At most 100' }),
+    version: z.int().meta({ description: 'Counts the changes: the ETag', examples: [1] }),
     createdAt: instant,
     updatedAt: instant,
   })
