@@ -1,3 +1,4 @@
+import { createSecretKey, type KeyObject } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { jwtVerify, SignJWT } from 'jose';
 import { z } from 'zod';
@@ -18,10 +19,11 @@ const Claims = z.object({
 @Injectable()
 export class AccessTokens {
   readonly lifeInSeconds: number;
-  private readonly key: Uint8Array;
+  private readonly key: KeyObject;
 
   constructor(@Inject(AuthConfig.KEY) config: Config['auth']) {
-    this.key = new TextEncoder().encode(config.secret);
+    // jose keeps what it makes of a KeyObject; bytes it would import anew for each token.
+    this.key = createSecretKey(config.secret, 'utf8');
     this.lifeInSeconds = config.accessTokenSeconds;
   }
 
