@@ -33,6 +33,8 @@ const figures = {
   'POST /v1/transfers/:id/void': [11, 7],
   'POST /v1/transfers/:id/reversals': [11, 7],
   'GET /v1/transfers': [3, 3],
+  'GET /v1/transfers, with both accounts': [7, 6],
+  'GET /v1/transfers, with both accounts and their owners': [10, 8],
   'GET /v1/transfers/:id': [1, 1],
   'GET /v1/transfers/:id, pending': [2, 2],
   'GET /v1/ledger/trial-balance': [6, 5],
@@ -49,6 +51,7 @@ const figures = {
   'POST /v1/orders, one item': [23, 17],
   'POST /v1/orders, five items': [23, 17],
   'GET /v1/orders': [5, 5],
+  'GET /v1/orders, with SKUs, transfer and its accounts': [13, 10],
   'GET /v1/orders/:id': [5, 5],
   'POST /v1/orders/:id/cancel': [26, 18],
   'GET /livez': [0, 0],
@@ -153,6 +156,10 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
     return () => bob.api.post(`/v1/transfers/${id}/reversals`);
   },
   'GET /v1/transfers': async () => () => alice.api.get('/v1/transfers'),
+  'GET /v1/transfers, with both accounts': async () => () =>
+    alice.api.get('/v1/transfers?expand=fromAccount,toAccount'),
+  'GET /v1/transfers, with both accounts and their owners': async () => () =>
+    alice.api.get('/v1/transfers?expand=fromAccount.user,toAccount.user'),
   'GET /v1/transfers/:id': async () => {
     const id = await sent();
     return () => alice.api.get(`/v1/transfers/${id}`);
@@ -179,6 +186,8 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
   'POST /v1/orders, one item': async () => () => place(1),
   'POST /v1/orders, five items': async () => () => place(5),
   'GET /v1/orders': async () => () => alice.api.get('/v1/orders'),
+  'GET /v1/orders, with SKUs, transfer and its accounts': async () => () =>
+    alice.api.get('/v1/orders?expand=items.sku,payment.transfer.fromAccount,payment.transfer.toAccount'),
   'GET /v1/orders/:id': async () => {
     const { id } = (await place(1).expect(201)).body;
     return () => alice.api.get(`/v1/orders/${id}`);
