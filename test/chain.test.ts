@@ -64,7 +64,8 @@ const untilSealable = () =>
   eventually(
     () =>
       service.database.query<{ is: boolean }>(
-        'SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > max(txid) AS is FROM transfer',
+        `SELECT pg_snapshot_xmin(pg_current_snapshot())::text::bigint > max(txid) AS is
+         FROM (SELECT txid FROM transfer UNION ALL SELECT txid FROM settlement) AS stored`,
       ),
     ([row]) => row!.is,
   );
