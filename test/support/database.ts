@@ -28,10 +28,12 @@ export async function createDatabase(): Promise<TestDatabase> {
   const cluster = clusterUrls();
   // The count begins anew in each test file, and one that failed may have left its database.
   const name = `test_${process.pid}_${++made}_${randomBytes(4).toString('hex')}`;
-  await once(cluster.superuser, `CREATE DATABASE ${name} TEMPLATE holdfast OWNER holdfast_owner`);
+  // From elsewhere: of two who clone the template at once, each would find the other one in it.
+  const elsewhere = at(cluster.superuser, 'postgres');
+  await once(elsewhere, `CREATE DATABASE ${name} TEMPLATE holdfast OWNER holdfast_owner`);
   // A clone does not take over who may use the database it was cloned from.
-  await once(cluster.superuser, `REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
-  await once(cluster.superuser, `GRANT CONNECT ON DATABASE ${name} TO holdfast_app, holdfast_reader`);
+  await once(elsewhere, `REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
+  await once(elsewhere, `GRANT CONNECT ON DATABASE ${name} TO holdfast_app, holdfast_reader`);
   const urls = {
     superuser: at(cluster.superuser, name),
     owner: at(cluster.owner, name),
@@ -41,8 +43,6 @@ export async function createDatabase(): Promise<TestDatabase> {
   await untilReplicated(urls.reader);
   const outside = AsyncLocalStorage.snapshot();
   const pool = new pg.Pool({ connectionString: urls.owner, max: 2 });
-  // DROP … FORCE may reach a connection that is about to close by itself.
-  pool.on('error', () => undefined);
   // DROP DATABASE may meet a connection that is still saying goodbye.
   pool.on('error', () => undefined);
   return {
@@ -51,7 +51,7 @@ export async function createDatabase(): Promise<TestDatabase> {
     query: (sql, values) => outside(async () => (await pool.query(sql, values)).rows as never),
     drop: async () => {
       await pool.end();
-      await once(cluster.superuser, `DROP DATABASE ${name} WITH (FORCE)`);
+      await once(elsewhere, `DROP DATABASE ${name} WITH (FORCE)`);
     },
   };
 }
