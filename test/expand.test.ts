@@ -180,6 +180,15 @@ describe('what is expanded', () => {
     await ada.api.patch(path, { name: 'Renamed' }).set('if-match', expanded!).expect(200);
   });
 
+  it('is answered to HEAD as to GET, without the body', async () => {
+    const path = `${service.url}/v1/accounts?expand=user`;
+    const answers = await Promise.all(
+      ['GET', 'HEAD'].map((method) => fetch(path, { method, headers: { authorization: `Bearer ${ada.token}` } })),
+    );
+    expect(answers.map(({ status }) => status)).toEqual([200, 200]);
+    expect(await answers[1]!.text()).toBe('');
+  });
+
   it('is there on the next page of a list, whose cursor is as good without', async () => {
     await send(ada, bob, 1);
     const first = await ada.api.get('/v1/transfers?limit=1&expand=fromAccount').expect(200);

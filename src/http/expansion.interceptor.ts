@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
 import type { z } from 'zod';
-import { scopeOf } from '../kernel/principal.ts';
+import { nobody, scopeOf } from '../kernel/principal.ts';
 import { Transactions } from '../transactions/transactions.ts';
 import { relationsOf } from './expandable.ts';
 import { type Asked, Expansions, type Wanted } from './expansions.ts';
@@ -13,8 +13,7 @@ import { SHOWN } from './returns.ts';
 type Request = FastifyRequest & Signed;
 type Shown = Asked['thing'];
 
-// Whose rows somebody sees who is not signed in: nobody's.
-const nobody = { userId: '00000000-0000-0000-0000-000000000000' };
+const reads: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
 /** `?expand=` on a GET whose view is `expandable`: the answer and what is expanded in it are of one snapshot. */
 @Injectable()
@@ -39,7 +38,7 @@ export class ExpansionInterceptor implements NestInterceptor {
     return this.transactions.run({ name, readOnly: true, isolation: 'repeatable-read' }, async () => {
       const body = (await lastValueFrom(next.handle())) as Shown;
       const things = body['object'] === 'list' ? (body['data'] as Shown[]) : [body];
-      const scope = request.principal === undefined ? nobody : scopeOf(request.principal);
+      const scope = request.principal === undefined ? { userId: nobody } : scopeOf(request.principal);
       await this.expansions.expand(
         things.map((thing) => ({ thing, wanted })),
         scope,
@@ -52,7 +51,7 @@ export class ExpansionInterceptor implements NestInterceptor {
 /** Takes `expand` out of the query, which is otherwise the route's own; null where nothing can be or is to be expanded. */
 function takeNames(request: Request, shown: z.ZodType): string[] | null {
   const { expand, ...rest } = request.query as Record<string, string | string[] | undefined>;
-  if (expand === undefined || request.method !== 'GET' || relationsOf(shown).length === 0) return null;
+  if (expand === undefined || !reads.has(request.method) || relationsOf(shown).length === 0) return null;
   request.query = rest;
   return [expand].flat().flatMap((names) => names.split(','));
 }

@@ -3,6 +3,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
 import { AuthConfig, type Config } from '../config/config.ts';
+import { nobody } from '../kernel/principal.ts';
 import {
   Fingerprints,
   IDEMPOTENCY,
@@ -18,7 +19,6 @@ import { answerFor, bodyOf } from './problem.ts';
 
 type Request = FastifyRequest & Signed;
 
-const nobody = '00000000-0000-0000-0000-000000000000';
 /** Headers by which the route itself says something; the rest belong to the request that is answered now. */
 export const kept = ['etag', 'location', 'preference-applied'] as const;
 // The input was refused before anything was done, so the same key is good for the request as it was meant.

@@ -1,7 +1,6 @@
 interface Schema {
   readonly $ref?: string;
   readonly type?: string;
-  readonly description?: string;
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly default?: unknown;
@@ -12,8 +11,8 @@ interface Schema {
 }
 
 /**
- * Gives each schema of an object an example, put together of those of its members, unless it has one of its own. Members that `expand` adds
- * are left out, as they are where nobody asks. Throws where a member has nothing to show.
+ * Gives each schema of an object an example, put together of those of its members, unless it has one of its own. Throws where a
+ * member has nothing to show.
  */
 export function giveExamples(schemas: ReadonlyMap<string, Schema>): void {
   for (const [name, schema] of schemas)
@@ -32,15 +31,13 @@ function exampleOf(schema: Schema, place: string, schemas: ReadonlyMap<string, S
 }
 
 function referred({ $ref, anyOf = [] }: Schema, place: string, schemas: ReadonlyMap<string, Schema>): Schema {
-  // What `expand` puts in the place of something short comes first; the short form is shown.
-  const next = anyOf.findLast(({ type }) => type !== 'null') ?? schemas.get($ref?.split('/').at(-1) ?? '');
+  const next = anyOf.find(({ type }) => type !== 'null') ?? schemas.get($ref?.split('/').at(-1) ?? '');
   if (next === undefined) throw new Error(`${place} has no example for the OpenAPI document: give it one.`);
   return next;
 }
 
 function membersOf({ properties = {} }: Schema, place: string, schemas: ReadonlyMap<string, Schema>): object {
-  const shown = Object.entries(properties).filter(([, { description }]) => !isAdded(description));
-  return Object.fromEntries(shown.map(([name, member]) => [name, exampleOf(member, `${place}.${name}`, schemas)]));
+  return Object.fromEntries(
+    Object.entries(properties).map(([name, member]) => [name, exampleOf(member, `${place}.${name}`, schemas)]),
+  );
 }
-
-const isAdded = (description = ''): boolean => description.startsWith('With `expand=');

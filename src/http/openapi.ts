@@ -49,8 +49,9 @@ export function describeApi(app: INestApplication): OpenAPIObject {
   convert(Problem, 'output', schemas);
   const operations = Object.values(paths).flatMap((path) => Object.entries(path) as [string, Operation][]);
   const responses = new Map<string, Json>();
-  describeExpansions(operations, schemas, app.get(Expansions));
+  // Examples first: they show what is answered to whoever asks for no more.
   giveExamples(schemas);
+  describeExpansions(operations, schemas, app.get(Expansions));
   for (const [method, operation] of operations) complete(method, operation, responses);
   const tags = new Set(operations.flatMap(([, { tags }]) => tags ?? []));
   // Ours, not those that Nest has made of them: it writes `const` and `examples` as OpenAPI 3.0 did.

@@ -12,6 +12,7 @@ import {
 } from '../transactions/errors.ts';
 import type { KnownProblem } from './known-problem.ts';
 import { type ProblemCode, problemOf, problems, typeOf } from './problems.ts';
+import { RefusedPlace } from './wire.ts';
 
 /** RFC 9457, with a stable `code`, whether a retry makes sense, and the places of the input that were refused. */
 export const Problem = z
@@ -31,26 +32,7 @@ export const Problem = z
     requestId: z
       .string()
       .meta({ description: 'Finds the request in our logs', examples: ['req_01h455vb4pex5vsknk084sn02q'] }),
-    errors: z
-      .array(
-        z.looseObject({
-          pointer: z
-            .string()
-            .optional()
-            .meta({ description: 'JSON pointer into the body', examples: ['/amount/amount'] }),
-          parameter: z
-            .string()
-            .optional()
-            .meta({ description: 'Name of a query parameter', examples: ['limit'] }),
-          code: z.string().meta({ description: 'What is wrong there; stable', examples: ['too-small'] }),
-          detail: z
-            .string()
-            .optional()
-            .meta({ description: 'For people', examples: ['must be more than 0'] }),
-        }),
-      )
-      .optional()
-      .meta({ description: 'Each place of the input that was refused' }),
+    errors: z.array(RefusedPlace).optional().meta({ description: 'Each place of the input that was refused' }),
     // Not in camelCase: the name is that of draft-ietf-httpapi-ratelimit-headers-11.
     'violated-policies': z
       .array(z.string())

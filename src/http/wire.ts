@@ -85,3 +85,22 @@ export const instant = z
 
 /** Members that may be left out on the way in, as they go out: always there, null when nothing was said. */
 export const answered = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape).required().shape;
+
+/** A place of the input that was refused. A code may bring members of its own: how much there is, what was asked for. */
+export const RefusedPlace = z
+  .looseObject({
+    pointer: z
+      .string()
+      .optional()
+      .meta({ description: 'JSON pointer into the body', examples: ['/amount/amount'] }),
+    parameter: z
+      .string()
+      .optional()
+      .meta({ description: 'Name of a query parameter', examples: ['limit'] }),
+    code: z.string().meta({ description: 'What is wrong there; stable', examples: ['too-small'] }),
+    detail: z
+      .string()
+      .optional()
+      .meta({ description: 'For people', examples: ['must be more than 0'] }),
+  })
+  .meta({ id: 'RefusedPlace', description: 'A place of the input that was refused' });

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { expandable } from '../../http/expandable.ts';
 import { pageOf, pageQuery } from '../../http/page.ts';
-import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
+import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, RefusedPlace, text } from '../../http/wire.ts';
 import { AccountId, AccountView, MoneyFromZero } from './accounts.schema.ts';
 
 export const TransferId = idIn('tr');
@@ -148,17 +148,7 @@ export const TransferBatchView = z
               message: z
                 .string()
                 .meta({ description: 'For people', examples: ['The account does not hold that much.'] }),
-              errors: z
-                .array(
-                  z.looseObject({
-                    pointer: z
-                      .string()
-                      .optional()
-                      .meta({ description: 'JSON pointer into the body', examples: ['/transfers/0/amount'] }),
-                    code: z.string().meta({ description: 'What is wrong there', examples: ['insufficient-funds'] }),
-                  }),
-                )
-                .meta({ description: 'Where in the body it lies' }),
+              errors: z.array(RefusedPlace).meta({ description: 'Where in the body it lies' }),
             })
             .nullable()
             .meta({ description: 'Why it was not made; null when it was', examples: [null] }),
