@@ -1,29 +1,41 @@
+import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { hash } from '@node-rs/argon2';
 import { AccessTokens } from '../../src/http/access-tokens.ts';
 import { newId, showId } from '../../src/kernel/ids.ts';
+import { SessionsRepository } from '../../src/modules/users/sessions.repository.ts';
 import { UsersRepository } from '../../src/modules/users/users.repository.ts';
 import type { Response } from 'supertest';
 import type { TestApp } from './app.ts';
 import { fullCount } from './counts.ts';
 import { makers, type Person } from './make.ts';
 
-/** Many customers at once, without the work of hashing a password for each. */
+const password = 'correct horse battery';
+// As weak as it can be: one for all, and quick to check.
+const passwordHash = hash(password, { memoryCost: 8, timeCost: 1, parallelism: 1 });
+
+/** Many customers at once, signed in, without the work of hashing a password for each. */
 export async function crowd(service: TestApp, size: number, { balance = 0, currency = 'EUR' } = {}): Promise<Person[]> {
   const make = makers(service);
   return inFlight(16, size, async () => {
     const email = `${newId()}@example.com`;
-    const row = { email, passwordHash: 'none', role: 'customer' as const, profile: { displayName: 'Racer' } };
+    const role = 'customer';
+    const row = { email, passwordHash: await passwordHash, role, profile: { displayName: 'Racer' } } as const;
     const user = await service.app.get(UsersRepository).create(row, currency);
-    const principal = { userId: user.id, sessionId: newId(), role: 'customer' as const };
+    const session = { id: newId(), userId: user.id, expiresAt: new Date(Date.now() + 86_400_000) };
+    const refreshToken = newId();
+    const tokenHash = new Uint8Array(createHash('sha256').update(refreshToken).digest());
+    await service.app.get(SessionsRepository).create(session, tokenHash);
+    const principal = { userId: user.id, sessionId: session.id, role } as const;
     const token = await service.app.get(AccessTokens).sign(principal, new Date());
     const accountId = showId('acct', user.accounts[0]?.id ?? '');
     if (balance > 0) await make.deposit(accountId, balance, currency);
     return {
       id: showId('usr', user.id),
       email,
-      password: '',
+      password,
       token,
-      refreshToken: '',
+      refreshToken,
       accountId,
       api: service.as(token),
     };
