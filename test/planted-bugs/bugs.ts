@@ -401,6 +401,22 @@ export const bugs: readonly PlantedBug[] = [
     saying: /-\s+"stored-\d+-inner"|\+\s+"work committed"/,
   },
   {
+    name: 'a transaction has begun when its connection is there',
+    harm: 'A statement that comes while another one begins the transaction is told that it has ended.',
+    changes: [
+      {
+        file: `${database}/wire-transaction.ts`,
+        text: "this.state === 'unsent' ? null : this.connection.client",
+        replacement: 'this.connection.client',
+      },
+    ],
+    caughtBy: {
+      file: 'test/raw-statements.test.ts',
+      tests: ['may come at any moment while the one before it makes the transaction begin'],
+    },
+    saying: /TransactionEndedError/,
+  },
+  {
     name: 'an error that the work has swallowed is forgotten',
     harm: 'The caller is told that it is done, and nothing is stored.',
     changes: [
