@@ -20,6 +20,7 @@ const tests = spawn(
   ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', 'test.mts'), '--runInBand', ...files],
   { stdio: 'inherit', env: { ...process.env, PROVE: 'true' } },
 );
+process.on('SIGTERM', () => tests.kill('SIGTERM'));
 tests.on('close', (code) => {
   process.exitCode = code ?? 1;
 });

@@ -54,6 +54,8 @@ function jest(outputFile: string): Promise<number> {
   });
   // Ctrl-C reaches Jest too: we wait for it to stop its database.
   process.on('SIGINT', () => undefined);
+  // This one does not. The next run stops the database that is left.
+  process.on('SIGTERM', () => child.kill('SIGTERM'));
   return new Promise((resolve, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
