@@ -163,7 +163,7 @@ const marksOf = async (slug: string): Promise<string[]> =>
   ).map((row) => row.slug);
 
 describe('a connection that breaks around COMMIT', () => {
-  const times = fullCount(60, 500);
+  const times = fullCount(30, 500);
 
   it(`gives the caller the answer that the database gives, ${times} times`, async () => {
     const before = proxy.cuts;

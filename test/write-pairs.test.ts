@@ -7,7 +7,7 @@ import { makers, type Person, uuidOf } from './support/make.ts';
 
 // Every write of users and accounts beside every other, and beside itself, on the same rows: what comes of it is what comes of doing them
 // one after the other, in one order or the other.
-const rounds = fullCount(2, 50);
+const rounds = fullCount(1, 50);
 
 let service: TestApp;
 let operator: Person;
@@ -158,18 +158,20 @@ async function inOrder(first: Write, second: Write): Promise<[outcome: string, t
 }
 
 const names = Object.keys(writes);
-const pairs = names.flatMap((one, n) => names.slice(n).map((other) => [one, other] as const));
+const pairs = names
+  .flatMap((one, n) => names.slice(n).map((other) => [one, other] as const))
+  .map(([one, other], n) => [one, other, n] as const);
 
 it.each(pairs)(
   '%s beside %s',
-  async (one, other) => {
+  async (one, other, n) => {
     const [first, second] = [writes[one]!, writes[other]!];
     const outcomes = new Set<string>();
     for (let round = 0; round < rounds; round++) {
       const world = await makeWorld();
       // Whoever is asked first is not always the first to arrive.
       const answers =
-        round % 2 === 0
+        (n + round) % 2 === 0
           ? await Promise.all([first(world), second(world)])
           : (await Promise.all([second(world), first(world)])).toReversed();
       outcomes.add(await outcomeOf(world, answers));
