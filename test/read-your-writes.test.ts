@@ -53,9 +53,9 @@ async function rowsRead(url: string): Promise<number> {
 }
 
 describe('a read after a write on the same instance, with DATABASE_READ_CONSISTENCY=instance', () => {
-  it('sees the write, 500 times over with 16 in flight', async () => {
+  it('sees the write, 200 times over with 16 in flight', async () => {
     const stale: string[] = [];
-    await inFlight(16, 500, async (n) => {
+    await inFlight(16, 200, async (n) => {
       const person = crowded[n % 16]!;
       const account = (await person.api.post('/v1/accounts', { currency: 'EUR', name: `A${n}` }).expect(201)).body.id;
       const { status, body } = await person.api.get(`/v1/accounts/${account}`);
