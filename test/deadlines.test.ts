@@ -158,8 +158,8 @@ describe('a boundary of 300 ms is over for the server within 50 ms of that', () 
 
   it('and tells what ended it as the cause', async () => {
     const error = await errorOf(core.run({ timeout: '200ms', name: 'Late' }, () => sleeping(3)));
-    expect(error).toMatchObject({ name: 'TransactionExpiredError', message: 'The time of Late is over.' });
     expect(databaseFailure(error.cause)?.sqlState).toBe('57014');
+    expect(error).toMatchObject({ name: 'TransactionExpiredError', message: 'The time of Late is over.' });
   });
 });
 

@@ -17,9 +17,11 @@ interface Counts {
   skipped: number;
 }
 
-// What Jest says of suites that pass, and its own sum, which our last line replaces.
-const needless =
-  /^(PASS .*|Test Suites: .*|Tests: .*|Snapshots: .*|Time: .*|Ran all test suites.*|Test results written to: .*)$/;
+// What Jest says of suites that pass, and its own sum, which our last line replaces. A proof takes long: each file is named when it is done.
+const ofSuites =
+  /^(Test Suites: .*|Tests: .*|Snapshots: .*|Time: .*|Ran all test suites.*|Test results written to: .*)$/;
+const isNeedless = (line: string): boolean =>
+  ofSuites.test(line) || (process.env.PROVE !== 'true' && line.startsWith('PASS '));
 
 const built = await build();
 if (built.code !== 0) {
@@ -48,7 +50,7 @@ function jest(outputFile: string): Promise<number> {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
   let isAfterGap = true;
   createInterface({ input: child.stderr }).on('line', (line) => {
-    if (needless.test(line) || (line === '' && isAfterGap)) return;
+    if (isNeedless(line) || (line === '' && isAfterGap)) return;
     isAfterGap = line === '';
     process.stderr.write(`${line}\n`);
   });
