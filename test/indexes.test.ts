@@ -33,7 +33,7 @@ beforeAll(async () => {
   await fill();
   const sign = async (role: 'customer' | 'operator') => {
     const principal = { userId: ids['user'] as string, sessionId: ids['session'] as string, role };
-    return service.as(await service.app.get(AccessTokens).sign(principal, new Date()));
+    return service.as(service.app.get(AccessTokens).sign(principal, new Date()));
   };
   [alice, operator] = [await sign('customer'), await sign('operator')];
   // The replica has all of it.

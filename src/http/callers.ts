@@ -23,7 +23,8 @@ export class Callers {
   }
 
   private async read({ headers }: FastifyRequest): Promise<Principal> {
-    const token = /^Bearer ([\w.-]{1,4096})$/i.exec(headers.authorization ?? '')?.[1];
+    // RFC 9110, section 11.4: one blank or more.
+    const token = /^Bearer +([\w.-]{1,4096})$/i.exec(headers.authorization ?? '')?.[1];
     if (token === undefined) throw unauthorized('token-missing', 'Send an access token: Authorization: Bearer …');
     return this.tokens.read(token, this.clock.now());
   }

@@ -27,7 +27,7 @@ export async function crowd(service: TestApp, size: number, { balance = 0, curre
     const tokenHash = new Uint8Array(createHash('sha256').update(refreshToken).digest());
     await service.app.get(SessionsRepository).create(session, tokenHash);
     const principal = { userId: user.id, sessionId: session.id, role } as const;
-    const token = await service.app.get(AccessTokens).sign(principal, new Date());
+    const token = service.app.get(AccessTokens).sign(principal, new Date());
     const accountId = showId('acct', user.accounts[0]?.id ?? '');
     if (balance > 0) await make.deposit(accountId, balance, currency);
     return {

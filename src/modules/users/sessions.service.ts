@@ -70,11 +70,11 @@ export class SessionsService {
 
   private expiry = (): Date => later(this.clock.now(), this.config.refreshTokenSeconds);
 
-  private async answer(principal: Principal, refreshToken: string) {
+  private answer(principal: Principal, refreshToken: string) {
     return {
       id: principal.sessionId,
       userId: principal.userId,
-      accessToken: await this.tokens.sign(principal, this.clock.now()),
+      accessToken: this.tokens.sign(principal, this.clock.now()),
       expiresInSeconds: this.tokens.lifeInSeconds,
       refreshToken,
     };
