@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { endAll } from '../src/database/embedded/server.ts';
 import pg from 'pg';
 import { Pool } from '../src/database/pool.ts';
-import { askOutcome } from '../src/transactions/outcome.ts';
+import { askOutcome, outcomeGraceMs } from '../src/transactions/outcome.ts';
 import type { TransactionOptions } from '../src/transactions/boundary.ts';
 import { CommitOutcomeUnknownError, ConnectionLostError } from '../src/transactions/errors.ts';
 import { afterCommit, afterRollback } from '../src/transactions/hooks.ts';
@@ -320,8 +320,8 @@ describe('the outcome of a COMMIT', () => {
       await far.write(slug);
       proxy.goSilent();
     });
-    // Its own time, the patience for COMMIT and that for the question; far less than the eleven seconds of a statement.
-    expect(performance.now() - from).toBeLessThan(6000);
+    // Its own time and that for the question; the rest is for a busy machine.
+    expect(performance.now() - from).toBeLessThan(400 + outcomeGraceMs + 1000);
     expect(seen.error).toBeInstanceOf(CommitOutcomeUnknownError);
     expect(seen).toMatchObject({ committed: 0, rolledBack: 0 });
     proxy.heal();

@@ -20,8 +20,12 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
   }
 
   get hasReplica(): boolean {
-    // On the one connection of a test there is none.
-    return this.replicas.length > 0 && this.write.pool.pin === null;
+    return this.replicas.length > 0 && this.hasPositions;
+  }
+
+  /** Whether a write has a position in the WAL that a replica could reach: not on the one connection of a test, which commits nothing. */
+  get hasPositions(): boolean {
+    return this.write.pool.pin === null;
   }
 
   async onModuleInit(): Promise<void> {

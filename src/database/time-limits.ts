@@ -7,6 +7,7 @@ import type { WireTerms } from './wire-terms.ts';
 const staleMs = 25;
 const staleShare = 0.05;
 const silenceMs = 1000;
+const shortestCommitMs = 50;
 
 /** The limits of a transaction and of the boundaries in it: the server is told, in front of the statement that they hold for. */
 export class TimeLimits {
@@ -45,6 +46,16 @@ export class TimeLimits {
   /** How long the client waits for an answer. The server's own limit comes first; this one is for a server that has gone silent. */
   patienceMs(): number {
     return this.statementMs() + silenceMs;
+  }
+
+  /**
+   * How long the client waits for the answer to COMMIT. What became of it is asked elsewhere, so that the time for asking is kept back: of
+   * what is left half, and at most a second.
+   */
+  commitPatienceMs(): number {
+    const left = this.endsAt - performance.now();
+    if (left === Infinity) return this.patienceMs();
+    return Math.max(shortestCommitMs, Math.ceil(left - Math.min(silenceMs, left / 2)));
   }
 
   private statementMs(): number {

@@ -198,7 +198,7 @@ export class WireTransaction {
   }
 
   private async sendCommit(client: Carrier): Promise<void> {
-    const query = commitQuery(this.terms.asksPosition && this.id !== null, this.limits.patienceMs());
+    const query = commitQuery(this.terms.asksPosition && this.id !== null, this.limits.commitPatienceMs());
     const answer = await (this.planted('commit', client, query.text) ?? client.query(query));
     await this.planted('answer', client, query.text);
     this.position = readCommit(answer);

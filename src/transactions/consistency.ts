@@ -54,9 +54,12 @@ export class Consistency {
     });
   }
 
-  /** To be called after a write ended, however it ended; null for one outside any boundary. */
+  /**
+   * To be called after a write ended, however it ended; null for one outside any boundary. Without a replica, too: the caller may read on
+   * an instance that has one.
+   */
   wrote(wire: WireTransaction | null): void {
-    if (!this.databases.hasReplica) return;
+    if (!this.databases.hasPositions) return;
     const watermark = this.watermarkOf(wire);
     if (isLowest(watermark)) return;
     const follower = this.current();

@@ -1,13 +1,15 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type pg from 'pg';
+import { waitForStandby } from '../database/durability.ts';
 import { databaseFailure } from '../database/failures.ts';
 import type { Pool } from '../database/pool.ts';
 
 /** `stored` · `not stored` · `unknown`: nobody could tell in time. */
 export type CommitOutcome = 'stored' | 'not stored' | 'unknown';
 
-// However short the boundary's time was, the question is asked a few times, and the server has had the time to end a session without a client.
-const graceMs = 1000;
+// Beyond the time of the boundary: however short that was, the question is asked a few times, and the server has had the time to end a
+// session without a client. Nothing else of a boundary lasts longer than its time.
+export const outcomeGraceMs = 500;
 // A connection that has gone silent is given up for another one.
 const longestAnswerMs = 1000;
 const firstPauseMs = 5;
@@ -15,13 +17,15 @@ const longestPauseMs = 200;
 
 /**
  * Asks the database on another connection what became of a transaction whose COMMIT was not answered, until it is known or `endsAt`
- * (`performance.now()`) and a grace of one second have passed. Source: PostgreSQL 18, 9.28.8, pg_xact_status.
+ * (`performance.now()`) and {@link outcomeGraceMs} have passed. What is said to be stored is as durable as after an answered COMMIT: where
+ * the server waits for a synchronous standby, so does this. Source: PostgreSQL 18, 9.28.8, pg_xact_status.
  */
 export async function askOutcome(pool: Pool, transactionId: string, endsAt: number): Promise<CommitOutcome> {
-  const deadline = Math.max(endsAt, performance.now()) + graceMs;
+  const deadline = Math.max(endsAt, performance.now()) + outcomeGraceMs;
   for (let pause = firstPauseMs; performance.now() < deadline; pause = Math.min(2 * pause, longestPauseMs)) {
     const status = await within(deadline, answered(pool, transactionId));
-    if (status === 'committed') return 'stored';
+    if (status === 'committed')
+      return (await within(deadline, replicated(pool, deadline))) === 'replicated' ? 'stored' : 'unknown';
     if (status === 'aborted') return 'not stored';
     if (status === null) return 'unknown';
     await sleep(pause);
@@ -40,6 +44,20 @@ async function answered(pool: Pool, transactionId: string): Promise<string | nul
     // An id that was not yet given to anybody: a crash took it back with the rest of what was not on the disk.
     return databaseFailure(error)?.sqlState === '22023' ? 'aborted' : 'in progress';
   }
+}
+
+// One question for all the time there is: each one that is given up keeps a session waiting on the server.
+async function replicated(pool: Pool, deadline: number): Promise<string> {
+  while (performance.now() < deadline) {
+    const query_timeout = Math.max(1, Math.ceil(deadline - performance.now()));
+    const isThere = await pool.query({ text: `SELECT ${waitForStandby}`, query_timeout } as pg.QueryConfig).then(
+      () => true,
+      () => false,
+    );
+    if (isThere) return 'replicated';
+    await sleep(longestPauseMs);
+  }
+  return 'in progress';
 }
 
 interface Answer {

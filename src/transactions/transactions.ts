@@ -197,7 +197,7 @@ export class Transactions {
       endsAt: terms.endsAt,
       hasOwnTime,
       lockTimeoutMs: options.lockTimeout === undefined ? null : milliseconds(options.lockTimeout),
-      asksPosition: !terms.readOnly && this.databases.hasReplica,
+      asksPosition: !terms.readOnly && this.databases.hasPositions,
       measuresIdle: boundaryEnded.hasSubscribers,
       ...(this.faults !== null && {
         fault: (moment, statement) => this.faults?.(terms.name, attempt, moment, statement) ?? null,

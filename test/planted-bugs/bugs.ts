@@ -1,3 +1,5 @@
+import { bugsOfConnections } from './bugs-of-connections.ts';
+
 /** A text of a file, and what stands in its place. */
 export interface Change {
   readonly file: string;
@@ -659,4 +661,5 @@ export const bugs: readonly PlantedBug[] = [
     },
     saying: /Expected: 400\s+Received: 200/,
   },
+  ...bugsOfConnections,
 ];
