@@ -137,7 +137,10 @@ export default tseslint.config(
   },
   { files: ['src/**/*.ts'], ignores: tests, plugins: { transactions }, rules: transactions.all },
   { files: ['src/transactions/**'], rules: { 'no-restricted-imports': 'off', ...refuse('unsafeSql', 'ownLock') } },
-  { files: ['src/transactions/locks.ts'], rules: refuse('unsafeSql', 'ownTransaction') },
+  {
+    files: ['src/transactions/locks.ts', 'src/database/expired-rows.ts'],
+    rules: refuse('unsafeSql', 'ownTransaction'),
+  },
   {
     files: ['src/modules/**'],
     rules: {

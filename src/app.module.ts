@@ -7,6 +7,7 @@ import { OrdersModule } from './modules/orders/orders.module.ts';
 import { UsersModule } from './modules/users/users.module.ts';
 import { OperationsModule } from './operations/operations.module.ts';
 import { logModule } from './operations/log.ts';
+import { RetentionModule } from './retention/retention.module.ts';
 import { TransactionsModule } from './transactions/transactions.module.ts';
 
 @Module({})
@@ -20,6 +21,7 @@ export class AppModule {
         TransactionsModule,
         HttpModule,
         OperationsModule,
+        RetentionModule,
         UsersModule,
         AccountsModule,
         CatalogModule,

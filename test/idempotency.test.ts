@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type { Response } from 'supertest';
-import { IdempotencyService } from '../src/http/idempotency.service.ts';
+import { Sweeper } from '../src/retention/sweeper.ts';
 import { serve, startApp, type TestApp, api } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { fullCount } from './support/counts.ts';
@@ -209,7 +209,7 @@ describe('a request with an Idempotency-Key', () => {
     );
     const again = await send(key).expect(201);
     expect(again.body.id).not.toBe(first.body.id);
-    expect(await service.app.get(IdempotencyService).sweep()).toBe(1);
+    await service.app.get(Sweeper).sweep();
     expect(await query('SELECT 1 FROM idempotency_record WHERE key = $1', [other])).toEqual([]);
     expect(kept(await send(key))).toEqual(kept(again));
   });

@@ -6,6 +6,7 @@ import type { Principal } from '../src/kernel/principal.ts';
 import { ChainService } from '../src/modules/accounts/chain.service.ts';
 import { TransfersService } from '../src/modules/accounts/transfers.service.ts';
 import { StockService } from '../src/modules/catalog/stock.service.ts';
+import { SessionsService } from '../src/modules/users/sessions.service.ts';
 import { TransactionRequiredError } from '../src/transactions/errors.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { allRows, findMistakes } from './support/books.ts';
@@ -70,6 +71,24 @@ const boundaries: Record<string, Case> = {
     prepare: async () => {
       const { refreshToken } = await make.user();
       return () => service.as().post('/v1/sessions/refresh', { refreshToken });
+    },
+  },
+  'SessionsService.removeEnded': {
+    last: 'DELETE session',
+    // The sweeper asks for it.
+    prepare: async () => {
+      const { api } = await make.user();
+      await api.delete('/v1/sessions/current').expect(204);
+      const failed = { status: 500, body: { code: 'internal-error' } };
+      const removed = { status: 200, body: {} };
+      return () =>
+        service.app
+          .get(SessionsService)
+          .removeEnded(10)
+          .then(
+            () => removed,
+            () => failed,
+          );
     },
   },
   'TransfersService.transfer': {

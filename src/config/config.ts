@@ -28,6 +28,7 @@ export function makeConfig(e: Settled) {
       refreshTokenSeconds: e.AUTH_REFRESH_TOKEN_SECONDS,
     },
     ledger: { sealIntervalMs: e.LEDGER_SEAL_INTERVAL_MS },
+    retention: { sweepIntervalMs: e.RETENTION_SWEEP_INTERVAL_MS },
     shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
   });
 }
@@ -64,6 +65,7 @@ export const TransactionsConfig = slice('transactions');
 export const RateLimitsConfig = slice('rateLimits');
 export const AuthConfig = slice('auth');
 export const LedgerConfig = slice('ledger');
+export const RetentionConfig = slice('retention');
 
 /** The global @nestjs/config module that serves the slices of this config. */
 export const configModule = (config: Config) =>

@@ -128,6 +128,11 @@ export const variables = {
     .describe(
       'How long after one turn the next transfers are sealed into the hash chain; 0 leaves that to other instances',
     ),
+  RETENTION_SWEEP_INTERVAL_MS: whole(0, 3_600_000)
+    .default(5000)
+    .describe(
+      'How long after one round all that is over (keys, sessions) is removed again; 0 leaves that to other instances',
+    ),
   SHUTDOWN_DRAIN_MS: whole(0, 120_000)
     .default(5000)
     .describe('After SIGTERM: how long requests are still served while /readyz answers 503'),

@@ -5,7 +5,6 @@ import { AccessTokens } from './access-tokens.ts';
 import { IdempotencyInterceptor } from './idempotency.interceptor.ts';
 import { IdempotencyRepository } from './idempotency.repository.ts';
 import { IdempotencyService } from './idempotency.service.ts';
-import { IdempotencySweep } from './idempotency.sweep.ts';
 import { Callers } from './callers.ts';
 import { Cursors } from './cursors.ts';
 import { ExpansionInterceptor } from './expansion.interceptor.ts';
@@ -28,7 +27,6 @@ import { RateLimits } from './rate-limits.ts';
     Expansions,
     IdempotencyRepository,
     IdempotencyService,
-    IdempotencySweep,
     RateLimits,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: PrincipalGuard },

@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDatabase, type Sql } from '../database/tables.ts';
+import { Expiring } from '../retention/expiring.ts';
 import type { OnceOnly, StoredAnswer } from './idempotency.ts';
 
 /** What is known of a key. */
@@ -8,6 +9,7 @@ export interface KnownAnswer extends StoredAnswer {
 }
 
 @Injectable()
+@Expiring({ table: 'idempotency_record', end: 'expires_at' })
 export class IdempotencyRepository {
   // Sql: advisory locks, an upsert that takes over what has expired, and a look-up that leaves with the lock.
   constructor(@InjectDatabase() private readonly db: Sql) {}
@@ -26,7 +28,7 @@ export class IdempotencyRepository {
   private async find({ principalId, route, key }: OnceOnly): Promise<KnownAnswer | null> {
     const [record] = await this.db.$queryRaw<KnownAnswer[]>`
       SELECT fingerprint, status, headers, body FROM idempotency_record
-      WHERE principal_id = ${principalId}::uuid AND route = ${route} AND key = ${key} AND expires_at > ${new Date()}`;
+      WHERE principal_id = ${principalId}::uuid AND route = ${route} AND key = ${key} AND expires_at > statement_timestamp()`;
     return record ?? null;
   }
 
@@ -40,21 +42,13 @@ export class IdempotencyRepository {
   async store(once: OnceOnly, { status, headers, body }: StoredAnswer, keepSeconds: number): Promise<boolean> {
     const { principalId, route, key, fingerprint } = once;
     const stored = await this.db.$executeRaw`
-      INSERT INTO idempotency_record (principal_id, route, key, fingerprint, status, headers, body, expires_at)
+      INSERT INTO idempotency_record (principal_id, route, key, fingerprint, status, headers, body, created_at, expires_at)
       VALUES (${principalId}::uuid, ${route}, ${key}, ${fingerprint}, ${status}, ${JSON.stringify(headers)}::jsonb, ${body},
-              now() + make_interval(secs => ${keepSeconds}))
+              statement_timestamp(), statement_timestamp() + make_interval(secs => ${keepSeconds}))
       ON CONFLICT (principal_id, route, key) DO UPDATE
       SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers, body = excluded.body,
-          created_at = now(), expires_at = excluded.expires_at
-      WHERE idempotency_record.expires_at <= now()`;
+          created_at = excluded.created_at, expires_at = excluded.expires_at
+      WHERE idempotency_record.expires_at <= statement_timestamp()`;
     return stored === 1;
-  }
-
-  /** Removes what has expired, the oldest first and not more than so many; gives how many. */
-  removeExpired(most: number): Promise<number> {
-    return this.db.$executeRaw`
-      DELETE FROM idempotency_record WHERE (principal_id, route, key) IN (
-        SELECT principal_id, route, key FROM idempotency_record WHERE expires_at <= now()
-        ORDER BY expires_at LIMIT ${most})`;
   }
 }

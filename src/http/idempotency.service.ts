@@ -19,8 +19,6 @@ interface OnceOnlyWork {
   readonly refusal: (error: unknown) => StoredAnswer | null;
 }
 
-const mostRemoved = 1000;
-
 /** Does what has an Idempotency-Key once. The answer is stored in one commit with the work, or neither is. */
 @Injectable()
 export class IdempotencyService {
@@ -59,11 +57,6 @@ export class IdempotencyService {
       if (answer === null) throw error;
       return answer;
     }
-  }
-
-  /** Removes what has expired, at most a thousand. Gives how many. */
-  async sweep(): Promise<number> {
-    return this.records.removeExpired(mostRemoved);
   }
 }
 

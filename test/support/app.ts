@@ -58,6 +58,7 @@ export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Var
     AUTH_ACCESS_TOKEN_SECONDS: '86400',
     // Nothing is written but what the test asks for.
     LEDGER_SEAL_INTERVAL_MS: '0',
+    RETENTION_SWEEP_INTERVAL_MS: '0',
     ...variables,
   });
   const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]));

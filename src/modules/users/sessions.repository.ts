@@ -1,11 +1,13 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Tables } from '../../database/tables.ts';
+import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
+import { lockRows } from '../../transactions/locks.ts';
 
 type Ending = 'logged_out' | 'token_reused';
 
 @Injectable()
 export class SessionsRepository {
-  constructor(@InjectDatabase() private readonly db: Tables<'session' | 'refreshToken'>) {}
+  // Sql: Prisma does not delete in an order, nor so many.
+  constructor(@InjectDatabase() private readonly db: Tables<'session' | 'refreshToken'> & Sql) {}
 
   create(session: { id: string; userId: string; expiresAt: Date }, tokenHash: Uint8Array<ArrayBuffer>) {
     return this.db.session.create({ data: { ...session, refreshTokens: { create: { hash: tokenHash } } } });
@@ -39,5 +41,21 @@ export class SessionsRepository {
 
   async end(where: { id: string; userId: string }, endReason: Ending, now: Date): Promise<void> {
     await this.db.session.updateMany({ where: { ...where, endedAt: null }, data: { endedAt: now, endReason } });
+  }
+
+  /**
+   * Removes tokens of sessions that are over, and the sessions that have none left, oldest first; those that somebody holds stay. At most so many
+   * rows of each, as a session has as many tokens as it was refreshed. Gives how many of the more.
+   */
+  async removeEnded(most: number): Promise<number> {
+    const over = await this.db.$queryRaw<{ id: string }[]>`
+      SELECT id FROM session WHERE LEAST(expires_at, ended_at) <= statement_timestamp() ORDER BY LEAST(expires_at, ended_at) LIMIT ${most}`;
+    const { session } = await lockRows(this.db, { session: over.map(({ id }) => id) }, { skipLocked: true });
+    const tokens = await this.db.$executeRaw`
+      DELETE FROM refresh_token WHERE hash IN (SELECT hash FROM refresh_token WHERE session_id = ANY(${[...session]}::uuid[]) LIMIT ${most})`;
+    const sessions = await this.db.$executeRaw`
+      DELETE FROM session AS s WHERE id = ANY(${[...session]}::uuid[])
+        AND NOT EXISTS (SELECT FROM refresh_token AS t WHERE t.session_id = s.id)`;
+    return Math.max(tokens, sessions);
   }
 }

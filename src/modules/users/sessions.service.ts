@@ -6,6 +6,7 @@ import { Clock, later } from '../../kernel/clock.ts';
 import { unauthorized } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Principal } from '../../kernel/principal.ts';
+import { RemovesExpired } from '../../retention/expiring.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { isPassword } from './passwords.ts';
 import { SessionsRepository } from './sessions.repository.ts';
@@ -66,6 +67,13 @@ export class SessionsService {
   /** Ends the caller's session: no more refreshing. Doing it twice is the same. */
   async logOut({ sessionId, userId }: Principal): Promise<void> {
     await this.sessions.end({ id: sessionId, userId }, 'logged_out', this.clock.now());
+  }
+
+  /** Removes sessions that are over, with their tokens: at most so many rows of each. Gives how many of the more. */
+  @RemovesExpired({ table: 'session', end: 'LEAST(expires_at, ended_at)' })
+  @Transactional({ timeout: '5s', retry: 0 })
+  async removeEnded(most: number): Promise<number> {
+    return this.sessions.removeEnded(most);
   }
 
   private expiry = (): Date => later(this.clock.now(), this.config.refreshTokenSeconds);
