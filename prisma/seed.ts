@@ -4,7 +4,7 @@ import type { Principal } from '../src/kernel/principal.ts';
 import { TransfersService } from '../src/modules/accounts/transfers.service.ts';
 import { CatalogService } from '../src/modules/catalog/catalog.service.ts';
 import type { NewProduct } from '../src/modules/catalog/catalog.schema.ts';
-import { hashPassword } from '../src/modules/users/passwords.ts';
+import { hashNewPassword } from '../src/modules/users/passwords.ts';
 import { UsersService } from '../src/modules/users/users.service.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 
@@ -58,7 +58,7 @@ async function addAll(app: INestApplicationContext): Promise<void> {
   const { id } = await users.addOperator(demo.operator);
   const operator: Principal = { userId: id, sessionId: newId(), role: 'operator' };
   for (const person of [demo.alice, demo.bob]) {
-    const { accounts } = await users.signUp({ ...person, currency: 'EUR' }, await hashPassword(person.password));
+    const { accounts } = await users.signUp({ ...person, currency: 'EUR' }, await hashNewPassword(person.password, { email: person.email, ...person.profile }));
     const accountId = accounts[0]?.id ?? '';
     await app.get(TransfersService).deposit(operator, { accountId, amount: eur(10_000n), note: 'Demo' });
   }

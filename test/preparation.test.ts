@@ -11,9 +11,9 @@ jest.mock('../src/modules/users/passwords.ts', () => {
   const actual = jest.requireActual<typeof Passwords>('../src/modules/users/passwords.ts');
   return {
     ...actual,
-    hashPassword: async (password: string) => {
+    hashNewPassword: async (...given: Parameters<typeof Passwords.hashNewPassword>) => {
       await mockBeforeHash();
-      return actual.hashPassword(password);
+      return actual.hashNewPassword(...given);
     },
   };
 });

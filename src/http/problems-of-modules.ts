@@ -12,6 +12,11 @@ export const problemsOfModules = {
     'Refresh token not valid',
     'The refresh token is unknown, has expired, or was used before, which ends its session. Log in again.',
   ),
+  'weak-password': final(
+    422,
+    'Password too weak',
+    'The password is one of those that are used most, or is made of the name, the address or the name of this service. Choose another.',
+  ),
   'user-not-found': missing('user'),
   'account-not-found': missing('account'),
   'house-account-not-found': final(

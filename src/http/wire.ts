@@ -10,6 +10,50 @@ const asText = { error: 'must be well-formed text without NUL', abort: true } as
 /** Text of up to so many UTF-16 code units. */
 export const text = (most: number, least = 0) => z.string().min(least).max(most).refine(isText, asText);
 
+// Nobody sees them: what is left of a name without them may be another's, or nothing. Joiners, marks of direction and selectors of a variant
+// belong to some scripts and to emoji.
+const hidden =
+  /(?!\p{Variation_Selector}|[\u061c\u200c-\u200f])[\p{Default_Ignorable_Code_Point}\u2800]|[\p{Cc}\p{Zl}\p{Zp}\p{Noncharacter_Code_Point}\ufff9-\ufffb]/u;
+const seen = /[\p{L}\p{N}\p{P}\p{S}]/u;
+const bidi = /[\u202a-\u202e\u2066-\u2069]/u;
+const isName = (value: string): boolean => seen.test(value) && !hidden.test(value) && !bidi.test(value);
+
+/**
+ * A name of one line, as others see it: composed (NFC), without blanks around it, with something to be seen, and without what cannot be seen or
+ * turns the direction of the text around it (UAX #9, UTS #39).
+ */
+export const name = (most: number) =>
+  z
+    .string()
+    .max(most)
+    .refine(isText, asText)
+    .normalize('NFC')
+    .trim()
+    .min(1)
+    .refine(isName, { error: 'must be a name of one line that can be seen, without control characters', abort: true });
+
+// Control characters but the tab and the end of a line.
+const control = /(?![\t\n\r])\p{Cc}/u;
+
+/** What somebody writes for others, in several lines where it must be: without control characters, and what turns its direction is turned back. */
+export const prose = (most: number) =>
+  text(most)
+    .refine((value) => !control.test(value), { error: 'must not hold control characters', abort: true })
+    .refine(isTurnedBack, { error: 'must end each change of direction that it begins', abort: true });
+
+/** Whether each embedding, override and isolate is closed in its paragraph (UAX #9, BD9 and BD11), and none is left over. */
+function isTurnedBack(value: string): boolean {
+  return value.split(/[\n\r\u2029]/).every((paragraph) => {
+    const open: string[] = [];
+    for (const [sign] of paragraph.matchAll(new RegExp(bidi, 'gu'))) {
+      const closes = { '\u202c': 'embedding', '\u2069': 'isolate' }[sign];
+      if (closes === undefined) open.push(sign < '\u2066' ? 'embedding' : 'isolate');
+      else if (open.pop() !== closes) return false;
+    }
+    return open.length === 0;
+  });
+}
+
 /** An address on the web, kept as it was written. */
 export const webAddress = (most: number) =>
   z

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { hash } from '@node-rs/argon2';
 import { AccessTokens } from '../../src/http/access-tokens.ts';
 import { newId, showId } from '../../src/kernel/ids.ts';
+import type { PasswordHash } from '../../src/modules/users/passwords.ts';
 import { SessionsRepository } from '../../src/modules/users/sessions.repository.ts';
 import { UsersRepository } from '../../src/modules/users/users.repository.ts';
 import type { Response } from 'supertest';
@@ -12,7 +13,7 @@ import { makers, type Person } from './make.ts';
 
 const password = 'correct horse battery';
 // As weak as it can be: one for all, and quick to check.
-const passwordHash = hash(password, { memoryCost: 8, timeCost: 1, parallelism: 1 });
+const passwordHash = hash(password, { memoryCost: 8, timeCost: 1, parallelism: 1 }) as Promise<PasswordHash>;
 
 /** Many customers at once, signed in, without the work of hashing a password for each. */
 export async function crowd(service: TestApp, size: number, { balance = 0, currency = 'EUR' } = {}): Promise<Person[]> {

@@ -1,11 +1,11 @@
 import { z } from 'zod';
 import { expandable } from '../../http/expandable.ts';
 import { pageOf, pageQuery } from '../../http/page.ts';
-import { CurrencyCode, idIn, idOut, instant, MoneyOut, text } from '../../http/wire.ts';
+import { CurrencyCode, idIn, idOut, instant, MoneyOut, name } from '../../http/wire.ts';
 import { largestAmount } from '../../kernel/money.ts';
 
 export const AccountId = idIn('acct');
-const name = text(100, 1);
+const accountName = name(100);
 
 /** Money that comes in and may be nothing: a limit. */
 export const MoneyFromZero = z
@@ -26,7 +26,7 @@ export const MoneyFromZero = z
 
 export const NewAccount = z
   .strictObject({
-    name: name.default('Main').meta({ description: 'What its owner calls it', examples: ['Savings'] }),
+    name: accountName.default('Main').meta({ description: 'What its owner calls it', examples: ['Savings'] }),
     currency: CurrencyCode,
   })
   .meta({ id: 'NewAccount' });
@@ -64,7 +64,7 @@ expandable(AccountView, { user: 'usr' });
 
 export const AccountPatch = z
   .strictObject({
-    name: name.optional().meta({ description: 'What its owner calls it', examples: ['Savings'] }),
+    name: accountName.optional().meta({ description: 'What its owner calls it', examples: ['Savings'] }),
     overdraftLimit: MoneyFromZero.optional().meta({ description: 'How far below zero it may go; by operators' }),
     maxBalance: MoneyFromZero.nullable()
       .optional()
@@ -73,7 +73,7 @@ export const AccountPatch = z
       .boolean()
       .optional()
       .meta({ description: 'While it is frozen, nothing is posted from it or to it; by operators', examples: [true] }),
-    reason: text(200, 1)
+    reason: name(200)
       .optional()
       .meta({ description: 'Kept with the change; needed to freeze', examples: ['Under investigation'] }),
   })
@@ -86,7 +86,7 @@ export type AccountPatch = z.infer<typeof AccountPatch>;
 
 export const Closing = z
   .strictObject({
-    reason: text(200, 1)
+    reason: name(200)
       .nullish()
       .meta({ description: 'Kept with the change', examples: ['Moved away'] }),
   })

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { expandable } from '../../http/expandable.ts';
 import { pageOf, pageQuery } from '../../http/page.ts';
-import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, RefusedPlace, text } from '../../http/wire.ts';
+import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, prose, RefusedPlace } from '../../http/wire.ts';
 import { AccountId, AccountView, MoneyFromZero } from './accounts.schema.ts';
 
 export const TransferId = idIn('tr');
 
-const note = text(200)
+const note = prose(200)
   .nullish()
   .meta({ description: 'For people; not interpreted', examples: ['Lunch'] });
 

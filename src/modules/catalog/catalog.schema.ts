@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { expandable } from '../../http/expandable.ts';
 import { pageOf, pageQuery } from '../../http/page.ts';
-import { idIn, idOut, instant, MoneyIn, MoneyOut, text, webAddress } from '../../http/wire.ts';
+import { idIn, idOut, instant, MoneyIn, MoneyOut, name, prose, webAddress } from '../../http/wire.ts';
 
 export const ProductId = idIn('prd');
 export const SkuId = idIn('sku');
@@ -18,16 +18,16 @@ const slug = z
 
 const product = {
   slug,
-  name: text(200, 1).meta({ description: 'What buyers see', examples: ['Travel mug'] }),
+  name: name(200).meta({ description: 'What buyers see', examples: ['Travel mug'] }),
 };
-const description = text(5000).meta({ description: 'What buyers read', examples: ['Keeps tea hot for six hours.'] });
+const description = prose(5000).meta({ description: 'What buyers read', examples: ['Keeps tea hot for six hours.'] });
 
 const sku = {
   code: z
     .string()
     .regex(/^[A-Z0-9][A-Z0-9._-]{0,63}$/, 'must be capital letters, digits, dots, hyphens and underscores')
     .meta({ description: 'Stock keeping unit, unique', examples: ['MUG-BLUE'] }),
-  name: text(200, 1).meta({ description: 'What tells it from the others of its product', examples: ['Blue'] }),
+  name: name(200).meta({ description: 'What tells it from the others of its product', examples: ['Blue'] }),
 };
 
 const NewImage = z.strictObject({
@@ -35,7 +35,7 @@ const NewImage = z.strictObject({
     description: 'Where the image is; kept as it was written',
     examples: ['https://images.example.com/mug-blue.jpg'],
   }),
-  alt: text(500)
+  alt: prose(500)
     .default('')
     .meta({ description: 'Says what is to be seen', examples: ['A blue mug'] }),
 });

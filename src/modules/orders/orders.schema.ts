@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { expandable } from '../../http/expandable.ts';
 import { pageOf, pageQuery } from '../../http/page.ts';
-import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, text } from '../../http/wire.ts';
+import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, prose } from '../../http/wire.ts';
 
 export const OrderId = idIn('ord');
 
 const fields = {
-  note: text(500)
+  note: prose(500)
     .nullish()
     .meta({ description: 'For people; not interpreted', examples: ['Please ring twice'] }),
 };
@@ -35,7 +35,7 @@ export type NewOrder = z.infer<typeof NewOrder>;
 
 export const NewCancellation = z
   .strictObject({
-    reason: text(500)
+    reason: prose(500)
       .nullish()
       .meta({ description: 'Kept with the order', examples: ['Ordered twice'] }),
   })

@@ -1,16 +1,53 @@
 import { randomBytes } from 'node:crypto';
+import { availableParallelism } from 'node:os';
 import { hash, verify } from '@node-rs/argon2';
+import { HashingQueue } from './hashing-queue.ts';
+import { type Owner, refuseWeak } from './weak-passwords.ts';
+
+declare const isHash: unique symbol;
+/** A hash of a password that was looked at: {@link hashNewPassword} alone makes one. */
+export type PasswordHash = string & { readonly [isHash]: true };
 
 // OWASP Password Storage Cheat Sheet: argon2id with 19 MiB, 2 passes, 1 lane.
 const cost = { memoryCost: 19_456, timeCost: 2, parallelism: 1 } as const;
+// Two at most, of libuv's four threads, and a processor is left for everything else.
+const queue = new HashingQueue({
+  atOnce: Math.max(1, Math.min(2, availableParallelism() - 1)),
+  waiting: 64,
+  waitMs: 3000,
+});
+// So that those who sign up, which strangers do without end, leave room for those who log in.
+const shareOfNewOnes = 0.5;
 
-/** argon2id, salted. Takes tens of milliseconds of a processor: never inside a boundary. */
-export const hashPassword = (password: string): Promise<string> => hash(password, cost);
+/** NFKC (NIST SP 800-63B, section 5.1.1.2): one keyboard sends `ä` as one character, another as two. */
+const normalForm = (typed: string): string => typed.normalize('NFKC');
 
-/** Whether it is the password. Takes as long for an unknown person (`null`), so that the time tells nothing. */
-export async function isPassword(passwordHash: string | null, password: string): Promise<boolean> {
-  const matches = await verify(passwordHash ?? (await nobody), password);
-  return matches && passwordHash !== null;
+/**
+ * argon2id, salted, of a password that somebody chooses. Takes tens of milliseconds of a processor: never inside a boundary. Every way by which a
+ * password comes in ends here. `pointer` says where it stood in the body. Throws weak-password, temporary-reduced-capacity.
+ */
+export async function hashNewPassword(password: string, owner: Owner, pointer = '/password'): Promise<PasswordHash> {
+  const normal = normalForm(password);
+  refuseWeak(normal, owner, pointer);
+  return (await queue.run(() => hash(normal, cost), shareOfNewOnes)) as PasswordHash;
 }
 
-const nobody = hashPassword(randomBytes(24).toString('base64'));
+/** What came of a look at a password; `better` is a hash to be kept instead, of the form in which it is hashed today. */
+export type Checked = { readonly isRight: false } | { readonly isRight: true; readonly better: PasswordHash | null };
+
+/**
+ * Whether it is the password. Hashes from before passwords were normalised are of what was typed, so both forms are tried where they differ.
+ * All of them always, also for an unknown person (`null`): the time tells nothing but what was typed. Throws temporary-reduced-capacity.
+ */
+export function checkPassword(passwordHash: string | null, typed: string): Promise<Checked> {
+  return queue.run(async () => {
+    const stored = passwordHash ?? (await nobody);
+    const normal = normalForm(typed);
+    const isNormalRight = await verify(stored, normal);
+    const isTypedRight = typed !== normal && (await verify(stored, typed));
+    if (passwordHash === null || !(isNormalRight || isTypedRight)) return { isRight: false };
+    return { isRight: true, better: isNormalRight ? null : ((await hash(normal, cost)) as PasswordHash) };
+  });
+}
+
+const nobody = hash(randomBytes(24).toString('base64'), cost);

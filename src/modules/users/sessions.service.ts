@@ -3,12 +3,13 @@ import { Inject, Injectable } from '@nestjs/common';
 import { AuthConfig, type Config } from '../../config/config.ts';
 import { AccessTokens } from '../../http/access-tokens.ts';
 import { Clock, later } from '../../kernel/clock.ts';
+import { canonicalEmail } from '../../kernel/email.ts';
 import { unauthorized } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { RemovesExpired } from '../../retention/expiring.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import { isPassword } from './passwords.ts';
+import { checkPassword } from './passwords.ts';
 import { SessionsRepository } from './sessions.repository.ts';
 import type { NewSession, RefreshRequest } from './sessions.schema.ts';
 import { UsersRepository } from './users.repository.ts';
@@ -25,10 +26,11 @@ export class SessionsService {
 
   /** Throws wrong-credentials, the same for an unknown person and a wrong password. */
   async logIn({ email, password }: NewSession) {
-    const user = await this.users.findForLogIn(email.trim().toLowerCase());
-    const matches = await isPassword(user?.passwordHash ?? null, password);
-    if (user === null || !matches)
+    const user = await this.users.findForLogIn(canonicalEmail(email) ?? '');
+    const checked = await checkPassword(user?.passwordHash ?? null, password);
+    if (user === null || !checked.isRight)
       throw unauthorized('wrong-credentials', 'The e-mail address or the password is wrong.');
+    if (checked.better !== null) await this.users.keepBetter(user.id, user.passwordHash, checked.better);
     const principal: Principal = { userId: user.id, role: user.role, sessionId: newId() };
     const refreshToken = makeToken();
     await this.sessions.create(

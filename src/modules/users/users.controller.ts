@@ -7,7 +7,7 @@ import { Caller, Public, SignedIn } from '../../http/principal.ts';
 import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
-import { hashPassword } from './passwords.ts';
+import { hashNewPassword, type PasswordHash } from './passwords.ts';
 import { NewUser, UserId, UserPatch, UserView } from './users.schema.ts';
 import { UsersService } from './users.service.ts';
 
@@ -19,9 +19,9 @@ export class UsersController {
   @Public()
   @Idempotent('optional')
   @ReturnsCreated(UserView, '/v1/users')
-  @Refuses('email-taken')
-  @Prepares(NewUser, ({ password }) => hashPassword(password))
-  signUp(@Body(NewUser) user: NewUser, @Prepared() passwordHash: string) {
+  @Refuses('email-taken', 'weak-password')
+  @Prepares(NewUser, ({ password, email, profile }) => hashNewPassword(password, { email, ...profile }))
+  signUp(@Body(NewUser) user: NewUser, @Prepared() passwordHash: PasswordHash) {
     return this.users.signUp(user, passwordHash);
   }
 

@@ -4,9 +4,10 @@ import { InjectDatabase, type Tables } from '../../database/tables.ts';
 import type { Scope } from '../../kernel/principal.ts';
 import { defined } from '../../kernel/defined.ts';
 import { newId } from '../../kernel/ids.ts';
+import type { PasswordHash } from './passwords.ts';
 import type { NewUser, UserPatch } from './users.schema.ts';
 
-type UserRow = Omit<NewUser, 'password' | 'currency'> & { passwordHash: string; role: 'customer' | 'operator' };
+type UserRow = Omit<NewUser, 'password' | 'currency'> & { passwordHash: PasswordHash; role: 'customer' | 'operator' };
 
 const whole = { profile: true, accounts: { orderBy: { id: 'asc' }, take: 100 } } as const;
 
@@ -37,6 +38,11 @@ export class UsersRepository {
 
   findForLogIn(email: string) {
     return this.db.user.findUnique({ where: { email }, select: { id: true, passwordHash: true, role: true } });
+  }
+
+  /** Keeps another hash of the same password, unless it was changed meanwhile. */
+  async keepBetter(id: string, old: string, better: PasswordHash): Promise<void> {
+    await this.db.user.updateMany({ where: { id, passwordHash: old }, data: { passwordHash: better } });
   }
 
   /** Whether a row of this version was there to be changed. Violates `email-taken`. */

@@ -1,22 +1,35 @@
 import { z } from 'zod';
 import { expandable } from '../../http/expandable.ts';
-import { answered, CurrencyCode, idIn, idOut, instant, text } from '../../http/wire.ts';
+import { answered, CurrencyCode, idIn, idOut, instant, name, text } from '../../http/wire.ts';
+import { canonicalEmail } from '../../kernel/email.ts';
 
 const Email = z
   .string()
   .max(254)
-  .trim()
-  .toLowerCase()
-  .pipe(z.email().max(254))
-  .meta({ description: 'Kept in lower case', examples: ['ada@example.com'] });
+  .meta({ description: 'Kept in lower case and composed (NFC)', examples: ['ada@example.com'] })
+  .transform((given, { issues }) => {
+    const email = canonicalEmail(given);
+    if (email === null)
+      issues.push({ code: 'invalid_format', format: 'email', input: given, message: 'must be an e-mail address' });
+    return email ?? z.NEVER;
+  });
 
-export const Password = text(200, 8).meta({
-  description: 'At least 8 characters',
-  examples: ['correct horse battery staple'],
-});
+const fewest = 8;
+
+// A character is a code point, counted after NFKC, in which a password is hashed.
+export const Password = text(200)
+  .normalize('NFKC')
+  .min(fewest)
+  .refine((password) => Array.from(password).length >= fewest, { error: `must have at least ${fewest} characters` })
+  .max(200)
+  .meta({
+    description:
+      'At least 8 characters, counted after NFKC. Those that are used most are refused, and what is made of the name or the address',
+    examples: ['correct horse battery staple'],
+  });
 
 const profile = {
-  displayName: text(100, 1).meta({ description: 'How others see the person', examples: ['Ada'] }),
+  displayName: name(100).meta({ description: 'How others see the person', examples: ['Ada'] }),
   locale: text(35)
     .nullish()
     .meta({ description: 'Language tag, BCP 47', examples: ['en-GB'] }),

@@ -4,7 +4,7 @@ import type { ExpectedVersion } from '../../http/if-match.ts';
 import { found, stale } from '../../kernel/errors.ts';
 import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import { hashPassword } from './passwords.ts';
+import { hashNewPassword, type PasswordHash } from './passwords.ts';
 import { UsersRepository } from './users.repository.ts';
 import { type NewUser, type UserPatch, UserView } from './users.schema.ts';
 
@@ -13,13 +13,14 @@ export class UsersService {
   constructor(private readonly users: UsersRepository) {}
 
   /** A customer with a profile and a first account, or nothing. Hashing takes long, so it is done before any boundary. Throws email-taken. */
-  async signUp({ password: _, currency, ...user }: NewUser, passwordHash: string) {
+  async signUp({ password: _, currency, ...user }: NewUser, passwordHash: PasswordHash) {
     return this.users.create({ ...user, role: 'customer', passwordHash }, currency);
   }
 
-  /** An operator: runs the shop. Begins without an account. Throws email-taken. */
+  /** An operator: runs the shop. Begins without an account. Throws email-taken, weak-password. */
   async addOperator({ password, ...user }: Omit<NewUser, 'currency'>) {
-    return this.users.create({ ...user, role: 'operator', passwordHash: await hashPassword(password) }, null);
+    const passwordHash = await hashNewPassword(password, { email: user.email, ...user.profile });
+    return this.users.create({ ...user, role: 'operator', passwordHash }, null);
   }
 
   async isEmailTaken(email: string): Promise<boolean> {

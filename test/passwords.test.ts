@@ -1,0 +1,193 @@
+import { randomUUID } from 'node:crypto';
+import type * as Argon from '@node-rs/argon2';
+import { UsersService } from '../src/modules/users/users.service.ts';
+import { startApp, type TestApp } from './support/app.ts';
+import { atOnce, tally } from './support/crowd.ts';
+import { makers, uuidOf } from './support/make.ts';
+import { expectProblem } from './support/problem.ts';
+
+jest.mock('@node-rs/argon2', () => {
+  const actual = jest.requireActual<typeof Argon>('@node-rs/argon2');
+  const work: string[] = [];
+  return {
+    ...actual,
+    work,
+    hash: (...given: Parameters<typeof Argon.hash>) => (work.push('hash'), actual.hash(...given)),
+    verify: (...given: Parameters<typeof Argon.verify>) => (work.push('verify'), actual.verify(...given)),
+  };
+});
+/** What was hashed and verified. */
+const { work } = jest.requireMock<{ work: string[] }>('@node-rs/argon2');
+
+const composed = 'schl\u00fcssel zum t\u00fcr';
+const decomposed = composed.normalize('NFD');
+
+let service: TestApp;
+let make: ReturnType<typeof makers>;
+beforeAll(async () => {
+  service = await startApp();
+  make = makers(service);
+});
+afterAll(() => service.close());
+beforeEach(() => void work.splice(0));
+
+const newUser = (password: string, more: { email?: string; displayName?: string } = {}) => {
+  const { email = `${randomUUID()}@example.com`, displayName = 'Ada Lovelace' } = more;
+  return { email, password, profile: { displayName } };
+};
+const signUp = (user: object) => service.as().post('/v1/users', user);
+const logIn = (email: string, password: string) => service.as().post('/v1/sessions', { email, password });
+const hashOf = async (email: string): Promise<string> => {
+  const [row] = await service.database.query<{ hash: string }>(
+    'SELECT password_hash AS hash FROM "user" WHERE email = $1',
+    [email],
+  );
+  return row?.hash ?? '';
+};
+
+describe('one password', () => {
+  it.each([
+    ['as one character and as two', composed, decomposed],
+    ['as two characters and as one', decomposed, composed],
+    ['in full width', '\uff50\uff41\uff53\uff53 \uff50\uff48\uff52\uff41\uff53\uff45', 'pass phrase'],
+    ['with a ligature', 'di\ufb03cult words', 'difficult words'],
+  ])('is the same %s', async (_, first, second) => {
+    const user = newUser(first);
+    await signUp(user).expect(201);
+    for (const typed of [first, second]) await logIn(user.email, typed).expect(201);
+    await logIn(user.email, `${second}.`).expect(401);
+  });
+
+  it('has at least eight characters, counted as it is hashed', async () => {
+    const words = ['a\u0308'.repeat(7), '\u{1f600}\u{1f511}\u{1f512}\u{1f513}', 'e\u0301'.repeat(5)];
+    for (const short of words) {
+      const { body } = await signUp(newUser(short)).expect(422);
+      expect(body.errors).toEqual([expect.objectContaining({ pointer: '/password' })]);
+    }
+    for (const enough of ['\u{1f600}\u{1f511}\u{1f512}\u{1f513}\u{1f9c0}\u{1f980}\u{1f98a}\u{1f40c}', 'a\u0308bcdefgh'])
+      await signUp(newUser(enough)).expect(201);
+  });
+
+  it('that was hashed as it was typed is taken in both forms, and is hashed anew once', async () => {
+    const argon = jest.requireActual<typeof Argon>('@node-rs/argon2');
+    const user = newUser(composed);
+    await signUp(user).expect(201);
+    const old = await argon.hash(decomposed);
+    await service.database.query('UPDATE "user" SET password_hash = $1 WHERE email = $2', [old, user.email]);
+    await logIn(user.email, decomposed).expect(201);
+    const better = await hashOf(user.email);
+    expect([better === old, await argon.verify(better, composed)]).toEqual([false, true]);
+    for (const typed of [composed, decomposed]) await logIn(user.email, typed).expect(201);
+    expect(await hashOf(user.email)).toBe(better);
+  });
+});
+
+describe('a password that is tried first', () => {
+  const person = { email: 'grace.hopper@navy.example', displayName: 'Grace Hopper' };
+
+  it.each([
+    'password',
+    'PASSWORD',
+    'Password1',
+    '12345678',
+    '11111111',
+    'qwertyui',
+    'iloveyou',
+    'trustno1',
+    '\uff50\uff41\uff53\uff53\uff57\uff4f\uff52\uff44',
+    ' iloveyou ',
+    '        ',
+    'abababab',
+    'holdfast',
+    'Holdfast2026!',
+    'grace.hopper@navy.example',
+    'GRACE.HOPPER@NAVY.EXAMPLE',
+    'grace.hopper',
+    'Grace Hopper',
+    'gracehopper1906',
+    'hoppergrace',
+    'holdfast-grace',
+  ])('is refused: %j', async (password) => {
+    const response = await signUp(newUser(password, person)).expect(422);
+    expectProblem(response, 'weak-password');
+    expect(response.body.errors).toEqual([expect.objectContaining({ pointer: '/password', code: 'weak-password' })]);
+    expect(work).toEqual([]);
+  });
+
+  it('is refused of an operator as well', async () => {
+    const operator = { email: 'an@example.com', password: 'iloveyou', profile: { displayName: 'An' } };
+    await expect(service.app.get(UsersService).addOperator(operator)).rejects.toMatchObject({ code: 'weak-password' });
+  });
+
+  it('is not one that has something of its own', async () => {
+    for (const password of ['grace-demo-1', 'correct horse battery', 'Zx9-q', 'mug on a rock'])
+      await signUp(newUser(password, { ...person, email: `${randomUUID()}@navy.example` })).expect(
+        password.length < 8 ? 422 : 201,
+      );
+  });
+});
+
+describe('what it costs', () => {
+  it('to log in is the same for a right password, a wrong one and an unknown person', async () => {
+    const { email } = await make.user();
+    for (const [right, wrong, times] of [
+      ['correct horse battery', 'another horse', 1],
+      [
+        '\uff43\uff4f\uff52\uff52\uff45\uff43\uff54 horse battery',
+        '\uff43\uff4f\uff52\uff52\uff45\uff43\uff54 donkey',
+        2,
+      ],
+    ] as const) {
+      const tries = [
+        [email, right, 201],
+        [email, wrong, 401],
+        ['nobody@example.com', wrong, 401],
+        ['no address', wrong, 401],
+      ] as const;
+      for (const [who, password, status] of tries) {
+        work.splice(0);
+        await logIn(who, password).expect(status);
+        expect([who, work]).toEqual([who, Array.from({ length: times }, () => 'verify')]);
+      }
+    }
+  });
+
+  it('to sign up is the same with an address that is taken', async () => {
+    const { email } = await make.user();
+    for (const [user, status] of [
+      [newUser('another horse'), 201],
+      [newUser('another horse', { email }), 409],
+    ] as const) {
+      work.splice(0);
+      await signUp(user).expect(status);
+      expect(work).toEqual(['hash']);
+    }
+  });
+});
+
+describe('many at once', () => {
+  it('are refused beyond those that may wait, and told when to come again', async () => {
+    const { email } = await make.user();
+    const answers = await atOnce(100, () => logIn(email, 'another horse'));
+    const counts = tally(answers);
+    expect(Object.keys(counts).sort()).toEqual(['401 wrong-credentials', '503 temporary-reduced-capacity']);
+    const refused = answers.find(({ status }) => status === 503);
+    expect(refused?.headers['retry-after']).toBe('1');
+    expect(refused?.body.retryable).toBe(true);
+    await logIn(email, 'correct horse battery').expect(201);
+  });
+
+  it('who sign up leave room for those who log in', async () => {
+    const { email, id } = await make.user();
+    const flood = atOnce(100, (n) => signUp(newUser('another horse', { email: `flood-${n}@example.com` })));
+    const answers = await atOnce(8, () => logIn(email, 'correct horse battery'));
+    expect(tally(await flood)).toMatchObject({ '503 temporary-reduced-capacity': expect.any(Number) });
+    expect(answers.map(({ status }) => status)).not.toContain(429);
+    const [row] = await service.database.query<{ n: number }>(
+      'SELECT count(*)::int AS n FROM session WHERE user_id = $1',
+      [uuidOf(id)],
+    );
+    expect(row?.n).toBe(1 + answers.filter(({ status }) => status === 201).length);
+    expect(row?.n).toBeGreaterThan(1);
+  });
+});
