@@ -34,6 +34,10 @@ const refused = {
     'The environment is read once, in src/config: inject the slice.',
     'MemberExpression[object.name="process"][property.name="env"]',
   ),
+  unnamedError: selectors(
+    'Throw a class of LoggableError, or MisuseError (src/kernel/loggable-error.ts): in production the log leaves out the message of any other.',
+    'ThrowStatement > NewExpression[callee.name=/^(Error|TypeError|RangeError)$/]',
+  ),
 };
 const refuse = (...kinds) => ({ 'no-restricted-syntax': ['error', ...kinds.flatMap((kind) => refused[kind])] });
 
@@ -132,20 +136,23 @@ export default tseslint.config(
       'max-params': ['error', 5],
       complexity: ['error', 10],
       'no-restricted-imports': ['error', { patterns: [ambient] }],
-      ...refuse('unsafeSql', 'ownTransaction', 'ownLock'),
+      ...refuse('unsafeSql', 'unnamedError', 'ownTransaction', 'ownLock'),
     },
   },
   { files: ['src/**/*.ts'], ignores: tests, plugins: { transactions }, rules: transactions.all },
-  { files: ['src/transactions/**'], rules: { 'no-restricted-imports': 'off', ...refuse('unsafeSql', 'ownLock') } },
+  {
+    files: ['src/transactions/**'],
+    rules: { 'no-restricted-imports': 'off', ...refuse('unsafeSql', 'unnamedError', 'ownLock') },
+  },
   {
     files: ['src/transactions/locks.ts', 'src/database/expired-rows.ts'],
-    rules: refuse('unsafeSql', 'ownTransaction'),
+    rules: refuse('unsafeSql', 'unnamedError', 'ownTransaction'),
   },
   {
     files: ['src/modules/**'],
     rules: {
       'no-restricted-imports': ['error', { paths: [unseen], patterns: [ambient, wholeClient] }],
-      ...refuse('unsafeSql', 'ownTransaction', 'ownLock', 'ownClock', 'ownEnvironment'),
+      ...refuse('unsafeSql', 'unnamedError', 'ownTransaction', 'ownLock', 'ownClock', 'ownEnvironment'),
     },
   },
   {

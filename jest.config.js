@@ -1,6 +1,14 @@
+// NestJS is made of modules that Jest can only load with this, and the tests need the service built.
+if (!/--experimental-vm-modules/.test(`${process.execArgv.join(' ')} ${process.env.NODE_OPTIONS ?? ''}`)) {
+  process.stderr.write(
+    'Run the tests with "npm test", or some of them with "npm test -- test/orders.test.ts -t \'a name\'".\n',
+  );
+  process.exit(1);
+}
+
 /** @type {import('jest').Config} */
 module.exports = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/test/support/environment.cjs',
   testMatch: ['<rootDir>/src/**/*.test.ts', '<rootDir>/test/**/*.test.ts'],
   transform: {
     '^.+\\.(m?ts)$': [

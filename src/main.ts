@@ -5,9 +5,11 @@ import { createApp } from './app.ts';
 import { ConfigError } from './config/environment.ts';
 import { ClusterError } from './database/embedded/cluster.ts';
 import { SchemaVersionError } from './database/schema-version.ts';
+import { explainError } from './operations/describe-error.ts';
 import { Shutdown } from './operations/shutdown.ts';
 import { type Provision, provision } from './provision.ts';
 import { BoundaryTableError } from './transactions/errors.ts';
+import { LoggableError } from './kernel/loggable-error.ts';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
@@ -58,7 +60,7 @@ async function listen(app: NestFastifyApplication, { host, port }: Provision['co
   }
 }
 
-class StartError extends Error {}
+class StartError extends LoggableError {}
 
 function banner(url: string, { isEmbedded, cluster }: Provision): string {
   const lines = [
@@ -83,7 +85,7 @@ main().catch((error: unknown) => {
   say(
     known.some((kind) => error instanceof kind)
       ? (error as Error).message
-      : `Holdfast could not start: ${(error as Error).stack}`,
+      : `Holdfast could not start: ${explainError(error)}`,
   );
   process.exit(1);
 });

@@ -116,6 +116,15 @@ describe('the configuration', () => {
   });
 });
 
+it('lets the log quote the database, but not in production', () => {
+  const messagesIn = (mode: string) => {
+    const environment = readEnvironment({ ...own, NODE_ENV: mode });
+    return makeConfig(environment as Parameters<typeof makeConfig>[0]).log.messages;
+  };
+  expect(messagesIn('production')).toBe('own');
+  expect(['development', 'test'].map(messagesIn)).toEqual(['all', 'all']);
+});
+
 describe('the table of variables', () => {
   it('has every variable with its meaning, and a default wherever one is not optional', () => {
     const table = describeVariables();

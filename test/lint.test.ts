@@ -47,6 +47,12 @@ const mistakes: [what: string, rule: string, file: string, code: string][] = [
     kernel,
     "import { Clock } from './clock.ts';\nexport type Watch = Clock;",
   ],
+  [
+    'an error whose message production leaves out',
+    syntax,
+    service,
+    "export const go = (): never => { throw new Error('There is no payment.'); };",
+  ],
   ['console', 'no-console', service, "export const go = (): void => { console.log('here'); };"],
   [
     'a case left out',

@@ -20,7 +20,7 @@ it('a line that is written inside a boundary says in which', async () => {
       done();
     },
   });
-  const { logger } = pinoHttp({ ...lines('info') }, sink);
+  const { logger } = pinoHttp({ ...lines({ level: 'info', messages: 'all' }) }, sink);
   const transactions = service.app.get(Transactions);
 
   logger.info('before');
@@ -52,7 +52,7 @@ describe('the lines of a request', () => {
         done();
       },
     });
-    const log = pinoHttp(lines('info'), sink);
+    const log = pinoHttp(lines({ level: 'info', messages: 'all' }), sink);
     const server = createServer((request, response) => {
       request.id = 'req_1';
       log(request, response);

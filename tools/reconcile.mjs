@@ -2,6 +2,7 @@
 // On the replica of DATABASE_READ_URL (the first, if there are several), else on DATABASE_WRITE_URL, else on the embedded database.
 import { replicasIn } from '../dist/src/config/replicas.js';
 import { provisionBeside } from '../dist/src/provision.js';
+import { sayFailure } from '../dist/src/operations/describe-error.js';
 import { reconcile } from '../dist/src/reconciliation/reconcile.js';
 import { describeReconciliation } from '../dist/src/reconciliation/report.js';
 
@@ -20,7 +21,6 @@ try {
     await provided.stop();
   }
 } catch (error) {
-  const { message } = /** @type {Error} */ (error);
-  say(`The books could not be checked: ${message || String(error)}`);
+  say(`The books could not be checked: ${sayFailure(error)}`);
   process.exitCode = 2;
 }

@@ -47,7 +47,10 @@ function jest(outputFile: string): Promise<number> {
     ...(process.env.CI === 'true' ? ['--ci'] : []),
     ...process.argv.slice(2),
   ];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  // There stand log lines, what a test prints, and the table of --coverage. Our own standard output is for the counts alone.
+  if (wantsOutput()) child.stdout.pipe(process.stderr, { end: false });
+  else child.stdout.resume();
   let isAfterGap = true;
   createInterface({ input: child.stderr }).on('line', (line) => {
     if (isNeedless(line) || (line === '' && isAfterGap)) return;
@@ -64,6 +67,11 @@ function jest(outputFile: string): Promise<number> {
       resolve(code ?? 1);
     });
   });
+}
+
+function wantsOutput(): boolean {
+  const asked = process.argv.some((arg) => /^--(coverage|listTests|showConfig|help)\b/.test(arg));
+  return asked || process.env.LOG_LEVEL !== undefined;
 }
 
 function judge(code: number, file: string): void {

@@ -1,5 +1,6 @@
 // For commands that need the service without its port: on the embedded database, or on the one that the environment names.
 import { createApp } from '../dist/src/app.js';
+import { sayFailure } from '../dist/src/operations/describe-error.js';
 import { provisionBeside } from '../dist/src/provision.js';
 
 /** @param {string} line */
@@ -25,7 +26,7 @@ export async function withApp(work, failure = 1) {
       await provided.stop();
     }
   } catch (error) {
-    say(/** @type {Error} */ (error).message);
+    say(sayFailure(error));
     process.exitCode = failure;
   }
 }

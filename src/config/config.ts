@@ -19,7 +19,7 @@ export function makeConfig(e: Settled) {
       trustedProxies: e.HTTP_TRUSTED_PROXIES ?? null,
     },
     rateLimits: rateLimitsSlice(e),
-    log: { level: e.LOG_LEVEL },
+    log: { level: e.LOG_LEVEL, messages: messagesIn(e.NODE_ENV) },
     database: databaseSlice(e),
     transactions: { externalWork: e.EXTERNAL_WORK ?? (e.NODE_ENV === 'production' ? 'log' : 'raise') },
     auth: {
@@ -32,6 +32,8 @@ export function makeConfig(e: Settled) {
     shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
   });
 }
+
+const messagesIn = (mode: Settled['NODE_ENV']): 'own' | 'all' => (mode === 'production' ? 'own' : 'all');
 
 const rateLimitsSlice = (e: Settled) => ({
   windowSeconds: e.RATE_LIMIT_WINDOW_SECONDS,

@@ -1,6 +1,7 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { replicasIn } from './replicas.ts';
+import { LoggableError } from '../kernel/loggable-error.ts';
 
 const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 const postgresUrl = z.url({
@@ -20,7 +21,7 @@ export const variables = {
   NODE_ENV: z
     .enum(['development', 'test', 'production'])
     .default('development')
-    .describe('With `production`, EXTERNAL_WORK is `log` unless it is set'),
+    .describe('With `production`, EXTERNAL_WORK is `log` unless it is set, and the log holds no message of PostgreSQL'),
   HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 in a container'),
   PORT: whole(0, 65_535).default(3000).describe('Port to listen on; 0 takes a free one'),
   LOG_LEVEL: z
@@ -157,7 +158,7 @@ export const Environment = z.object(variables).superRefine((environment, context
 export type Environment = z.infer<typeof Environment>;
 
 /** Every reason why the environment cannot be used, at once. */
-export class ConfigError extends Error {
+export class ConfigError extends LoggableError {
   constructor(reasons: readonly string[]) {
     super(
       `The configuration has ${reasons.length === 1 ? 'an error' : `${reasons.length} errors`}:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`,

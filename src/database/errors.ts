@@ -1,5 +1,7 @@
+import { LoggableError } from '../kernel/loggable-error.ts';
+
 /** What this room itself has to say, as opposed to PostgreSQL. */
-export abstract class DatabaseError extends Error {}
+export abstract class DatabaseError extends LoggableError {}
 
 /** COMMIT was answered ROLLBACK: a statement had failed before, its error was swallowed, and nothing is stored. */
 export class TransactionRolledBackError extends DatabaseError {

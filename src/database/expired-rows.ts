@@ -1,5 +1,6 @@
 import { Prisma } from './generated/client.ts';
 import type { Sql } from './tables.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 /** A table whose rows have an end. */
 export interface ExpiringTable {
@@ -31,7 +32,7 @@ const expression = /^[a-z_]+(\([a-z_, ]+\))?$/;
 
 // The names come from the code, never from a caller.
 function namesOf({ table, end }: ExpiringTable) {
-  if (!/^[a-z_]+$/.test(table) || !expression.test(end)) throw new TypeError(`${table}.${end} is not a column.`);
+  if (!/^[a-z_]+$/.test(table) || !expression.test(end)) throw new MisuseError(`${table}.${end} is not a column.`);
   return { from: Prisma.raw(`"${table}"`), end: Prisma.raw(end) };
 }
 

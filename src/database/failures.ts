@@ -11,6 +11,9 @@ interface DriverCause {
   originalCode?: string;
   originalMessage?: string;
   constraint?: { index?: string };
+  message?: string;
+  detail?: string;
+  hint?: string;
 }
 
 interface Wrapping {
@@ -18,6 +21,8 @@ interface Wrapping {
   cause?: DriverCause;
   code?: string;
   message?: string;
+  detail?: string;
+  hint?: string;
   /** Only what PostgreSQL itself has said has one. */
   severity?: string;
 }
@@ -32,11 +37,25 @@ export function databaseFailure(error: unknown): DatabaseFailure | null {
   return { sqlState, constraint: named ?? null };
 }
 
+/** What PostgreSQL has said in words: its message, and the detail and the hint that it gave. They may quote values of a row. */
+export function databaseWords(error: unknown): string | null {
+  const cause = driverCause(error);
+  if (cause?.originalCode === undefined) return null;
+  const { originalMessage, message = originalMessage, detail, hint } = cause;
+  return [originalMessage ?? message, detail, hint].filter(Boolean).join(' · ') || null;
+}
+
 function driverCause(error: unknown): DriverCause | undefined {
-  const { meta, cause, code = '', message = '', severity } = (error ?? {}) as Wrapping;
+  const { meta, cause } = (error ?? {}) as Wrapping;
   if (meta?.driverAdapterError?.cause) return meta.driverAdapterError.cause;
   if (cause?.originalCode !== undefined) return cause;
-  return isSqlState(code, severity) ? { originalCode: code, originalMessage: message } : undefined;
+  return causeOfPg(error ?? {});
+}
+
+// The server's own answer, as pg gives it.
+function causeOfPg({ code = '', message = '', severity, detail, hint }: Wrapping): DriverCause | undefined {
+  if (!isSqlState(code, severity)) return undefined;
+  return { originalCode: code, originalMessage: message, ...(detail && { detail }), ...(hint && { hint }) };
 }
 
 // Prisma's own codes have the form of a SQLSTATE, P2002, and so has a code of the socket, EPIPE; but every SQLSTATE has a digit.

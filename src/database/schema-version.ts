@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { LoggableError } from '../kernel/loggable-error.ts';
 
 /** Something that can run a statement: a pool or a client of pg. */
 interface Queryable {
@@ -13,7 +14,7 @@ interface Applied {
   finished: boolean;
 }
 
-export class SchemaVersionError extends Error {
+export class SchemaVersionError extends LoggableError {
   override readonly name = 'SchemaVersionError';
 }
 

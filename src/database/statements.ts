@@ -45,9 +45,12 @@ function endOfComment(text: string): number {
   return text.length;
 }
 
+// What stands in quotes, by either kind of them, may be a value.
+const literals = /'(?:[^']|'')*'|(\$\w*\$)[^]*?\1/g;
+
 /** Verb and table: `INSERT product`. Enough to find it, and nothing of what was in it. */
 export function nameOf(text: string): string {
   const [verb = ''] = /\w+/.exec(withoutFirstComments(text)) ?? [];
-  const [, table] = /\b(?:FROM|INTO|UPDATE)\s+(?:"?public"?\.)?"?(\w+)/i.exec(text) ?? [];
+  const [, table] = /\b(?:FROM|INTO|UPDATE)\s+(?:"?public"?\.)?"?(\w+)/i.exec(text.replace(literals, "''")) ?? [];
   return table === undefined ? verb.toUpperCase() : `${verb.toUpperCase()} ${table}`;
 }

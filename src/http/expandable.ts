@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import type { Prefix } from '../kernel/ids.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 /** What of a view a reader may have expanded, and the kind of thing that is shown there. */
 export type Relations = Readonly<Record<string, Prefix>>;
@@ -47,7 +48,7 @@ function placeOf(view: z.ZodObject, name: string, prefix: Prefix): Relation {
   const holder = memberAt(view, path.slice(0, -1));
   if (has(holder, `${last}Id`)) return { name, prefix, path: path.slice(0, -1), member: last, id: `${last}Id` };
   if (has(memberAt(view, path), 'id')) return { name, prefix, path, member: null, id: 'id' };
-  throw new Error(`${view.meta()?.id ?? 'A view'} has no ${name}Id to expand, and no ${name} with an id.`);
+  throw new MisuseError(`${view.meta()?.id ?? 'A view'} has no ${name}Id to expand, and no ${name} with an id.`);
 }
 
 const has = (view: z.ZodType, member: string): boolean => view instanceof z.ZodObject && member in view.shape;

@@ -5,6 +5,7 @@ import { invalid } from '../kernel/errors.ts';
 import { type Prefix, readId, showId } from '../kernel/ids.ts';
 import type { Scope } from '../kernel/principal.ts';
 import { expandables, type Relation, relationsOf } from './expandable.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 type Shown = Record<string, unknown>;
 /** Finds those of the things that whoever has the scope may see, by as many statements as one takes. */
@@ -118,7 +119,7 @@ export class Expansions implements OnModuleInit {
   private sourceOf(prefix: Prefix): Source {
     const source = (this.known ??= this.collect()).get(prefix);
     if (source === undefined)
-      throw new Error(`A view has ids of ${prefix} to expand, but no service has an @Expands('${prefix}').`);
+      throw new MisuseError(`A view has ids of ${prefix} to expand, but no service has an @Expands('${prefix}').`);
     return source;
   }
 
@@ -128,7 +129,7 @@ export class Expansions implements OnModuleInit {
       drawnOn(instance).map(({ prefix, view, find }) => [prefix, { view, find: find.bind(instance) }] as const),
     );
     const byPrefix = new Map<Prefix, Source>(sources);
-    if (byPrefix.size < sources.length) throw new Error('Two services have an @Expands() for ids of one kind.');
+    if (byPrefix.size < sources.length) throw new MisuseError('Two services have an @Expands() for ids of one kind.');
     return byPrefix;
   }
 }

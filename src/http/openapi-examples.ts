@@ -1,3 +1,4 @@
+import { MisuseError } from '../kernel/loggable-error.ts';
 interface Schema {
   readonly $ref?: string;
   readonly type?: string;
@@ -32,7 +33,7 @@ function exampleOf(schema: Schema, place: string, schemas: ReadonlyMap<string, S
 
 function referred({ $ref, anyOf = [] }: Schema, place: string, schemas: ReadonlyMap<string, Schema>): Schema {
   const next = anyOf.find(({ type }) => type !== 'null') ?? schemas.get($ref?.split('/').at(-1) ?? '');
-  if (next === undefined) throw new Error(`${place} has no example for the OpenAPI document: give it one.`);
+  if (next === undefined) throw new MisuseError(`${place} has no example for the OpenAPI document: give it one.`);
   return next;
 }
 

@@ -23,6 +23,7 @@ import { exampleProblems, Problem } from './problem.ts';
 import type { ProblemCode } from './problems.ts';
 import { describeRefusals, impliedCodes } from './refusals.ts';
 import { refusedWith } from './refuses.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 type Json = Record<string, unknown>;
 
@@ -168,7 +169,7 @@ function convert(schema: z.ZodType, io: 'input' | 'output', schemas: Map<string,
 function keep(schemas: Map<string, Json>, id: string, definition: Json): void {
   const known = schemas.get(id);
   if (known !== undefined && !isDeepStrictEqual(known, definition))
-    throw new Error(`Two different schemas have the id ${id}: give one of them another.`);
+    throw new MisuseError(`Two different schemas have the id ${id}: give one of them another.`);
   schemas.set(id, definition);
 }
 

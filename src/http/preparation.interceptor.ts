@@ -10,6 +10,7 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { defer, mergeMap, type Observable } from 'rxjs';
 import type { z } from 'zod';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 const PREPARATION = Symbol('preparation');
 
@@ -32,7 +33,7 @@ const prepared = new WeakMap<FastifyRequest, unknown>();
 /** Parameter: what {@link Prepares} has made of the body. */
 export const Prepared = createParamDecorator((_: unknown, context: ExecutionContext): unknown => {
   const request = context.switchToHttp().getRequest<FastifyRequest>();
-  if (!prepared.has(request)) throw new Error('@Prepared() stands on a route that prepares nothing.');
+  if (!prepared.has(request)) throw new MisuseError('@Prepared() stands on a route that prepares nothing.');
   return prepared.get(request);
 });
 

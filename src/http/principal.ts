@@ -1,6 +1,7 @@
 import { applyDecorators, createParamDecorator, type ExecutionContext, SetMetadata } from '@nestjs/common';
 import { ApiSecurity } from '@nestjs/swagger';
 import type { Principal } from '../kernel/principal.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 /** What the OpenAPI document calls our access tokens. */
 export const scheme = 'bearer';
@@ -26,6 +27,6 @@ export const OperatorsOnly = (): MethodDecorator =>
 /** Parameter: who asks. */
 export const Caller = createParamDecorator((_: unknown, context: ExecutionContext): Principal => {
   const { principal } = context.switchToHttp().getRequest<Signed>();
-  if (principal === undefined) throw new Error('@Caller() stands on a @Public() route.');
+  if (principal === undefined) throw new MisuseError('@Caller() stands on a @Public() route.');
   return principal;
 });

@@ -1,3 +1,4 @@
+import { MisuseError } from './loggable-error.ts';
 import fc from 'fast-check';
 import { largestAmount, money, showMoney, split } from './money.ts';
 
@@ -30,7 +31,7 @@ describe('a split', () => {
   });
 
   it.each([[[]], [[0n, 0n]], [[1n, -1n]], [[5n, -1n]]])('by %s is none', (weights) => {
-    expect(() => split(1n, weights)).toThrow(RangeError);
+    expect(() => split(1n, weights)).toThrow(MisuseError);
   });
 
   it('sums to the whole, each part within a unit of its share, whatever the amount and the weights', () => {

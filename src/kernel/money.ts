@@ -1,3 +1,5 @@
+import { MisuseError } from './loggable-error.ts';
+
 /** The currencies that accounts and prices may have, with their minor-unit exponent (ISO 4217): 1 EUR = 10² cents. */
 export const currencies = {
   BHD: 3,
@@ -34,12 +36,12 @@ export function showMoney({ amount, currency }: Money): string {
 /**
  * Splits an amount in proportion to the weights, exactly: the parts sum to it, and each is less than one minor unit from its exact share. What
  * rounding down leaves goes, one unit each, to the largest remainders (Hamilton's method), the first of equal ones first. A part of weight 0
- * is 0. Throws RangeError unless there is a weight above 0 and none below.
+ * is 0. Throws MisuseError unless there is a weight above 0 and none below.
  */
 export function split(amount: bigint, weights: readonly bigint[]): bigint[] {
   const whole = weights.reduce((sum, weight) => sum + weight, 0n);
   if (whole <= 0n || weights.some((weight) => weight < 0n))
-    throw new RangeError('To split needs a weight above 0, and none below.');
+    throw new MisuseError('To split needs a weight above 0, and none below.');
   if (amount < 0n) return split(-amount, weights).map((part) => -part);
   const parts = weights.map((weight) => (amount * weight) / whole);
   const left = amount - parts.reduce((sum, part) => sum + part, 0n);

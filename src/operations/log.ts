@@ -1,18 +1,20 @@
 import { RequestMethod, type DynamicModule } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LoggerModule } from 'nestjs-pino';
+import type { LogFn } from 'pino';
 import type { Options } from 'pino-http';
 import type { Config } from '../config/config.ts';
 import { isProbe } from '../http/probes.ts';
 import { traceIdOf } from '../http/trace.ts';
 import { boundaryOfContext } from '../transactions/current.ts';
+import { describeError } from './describe-error.ts';
 
-/** Structured lines, one for each request, each with the request's id and trace. No body, header, query or message of a database is ever written. */
-export const logModule = ({ level }: Config['log']): DynamicModule =>
-  LoggerModule.forRoot({ forRoutes: [{ path: '*path', method: RequestMethod.ALL }], pinoHttp: lines(level) });
+/** Structured lines, one for each request, each with the request's id and trace. No body, header or query is ever written, and in production no message but our own. */
+export const logModule = (config: Config['log']): DynamicModule =>
+  LoggerModule.forRoot({ forRoutes: [{ path: '*path', method: RequestMethod.ALL }], pinoHttp: lines(config) });
 
 /** What a line holds, and which lines are written. */
-export const lines = (level: Config['log']['level']): Options => ({
+export const lines = ({ level, messages }: Config['log']): Options => ({
   level,
   base: null,
   mixin: nameOfBoundary,
@@ -28,10 +30,14 @@ export const lines = (level: Config['log']['level']): Options => ({
     // Nest tells of every module and route at each start: forty lines that nobody asked for.
     logMethod(line, write, severity) {
       const { context } = (line[0] ?? {}) as { context?: string };
-      if (severity > informative || !startUpContexts.has(context ?? '')) write.apply(this, line);
+      if (severity > informative || !startUpContexts.has(context ?? '')) write.apply(this, worded(line));
     },
   },
-  serializers: { req: () => undefined, res: () => undefined, err: describeError },
+  serializers: {
+    req: () => undefined,
+    res: () => undefined,
+    err: (thrown: unknown) => describeError(thrown, messages),
+  },
 });
 
 // In each line of a request: what it is called here, and by whoever traces it through several services.
@@ -61,15 +67,11 @@ const summary = (request: IncomingMessage, response: ServerResponse) => ({
   status: response.statusCode,
 });
 
-/** What of an error goes into the log. A database's message may quote the values of a row, so messages stay out. */
-export function describeError(thrown: unknown): { type: string; code?: string; stack: string; cause?: object } {
-  const error = thrown instanceof Error ? thrown : new Error();
-  const { code } = error as { code?: unknown };
-  const frames = (error.stack ?? '').split('\n').filter((line) => /^\s+at /.test(line));
-  return {
-    type: error.name,
-    ...(typeof code === 'string' && { code }),
-    stack: frames.slice(0, 12).join('\n'),
-    ...(error.cause instanceof Error && { cause: describeError(error.cause) }),
-  };
+type Line = Parameters<LogFn>;
+
+// Without words of its own a line of pino takes those of its error, which are for the serializer to tell or not.
+function worded(line: Line): Line {
+  const [first, words] = line as [unknown, unknown];
+  const hasError = first instanceof Error || (first as { err?: unknown } | null)?.err !== undefined;
+  return hasError && words === undefined ? ([first, 'an error was told'] as unknown as Line) : line;
 }

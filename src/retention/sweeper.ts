@@ -14,6 +14,7 @@ import { Consistency } from '../transactions/consistency.ts';
 import { Transactions } from '../transactions/transactions.ts';
 import { expiredRemoved } from './events.ts';
 import { type Declared, declaredOn, type Remove } from './expiring.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 /** Rows that one statement removes at most: some milliseconds, during which it holds their locks. */
 export const batchSize = 1000;
@@ -60,7 +61,7 @@ export class Sweeper implements OnModuleInit, OnApplicationBootstrap, BeforeAppl
       declaredOn(instance).map((declared) => this.sweptBy(declared, instance)),
     );
     const names = this.swept.map(({ table }) => table);
-    if (new Set(names).size < names.length) throw new Error(`A table is swept twice, of ${names.join(', ')}.`);
+    if (new Set(names).size < names.length) throw new MisuseError(`A table is swept twice, of ${names.join(', ')}.`);
   }
 
   onApplicationBootstrap(): void {

@@ -1,5 +1,6 @@
 import type { Prisma } from '../database/generated/client.ts';
 import type { Reads, Table } from '../database/tables.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 /** PostgreSQL's levels, from the weakest to the strictest. READ UNCOMMITTED is READ COMMITTED there and is left out. */
 export const isolationLevels = ['read-committed', 'repeatable-read', 'serializable'] as const;
@@ -85,6 +86,6 @@ export type ClientOf<ReadOnly extends boolean> = [ReadOnly] extends [true] ? Rea
 export function milliseconds(duration: Duration): number {
   const [, number = '', unit = 'ms'] = /^([\d.]+)(ms|s)?$/.exec(String(duration)) ?? [];
   const value = Number(number) * (unit === 's' ? 1000 : 1);
-  if (!(value > 0)) throw new TypeError(`"${duration}" is not a duration: write 250, '250ms' or '2s'.`);
+  if (!(value > 0)) throw new MisuseError(`"${duration}" is not a duration: write 250, '250ms' or '2s'.`);
   return value;
 }

@@ -3,8 +3,10 @@ import { Prisma, type PrismaClient } from '../database/generated/client.ts';
 import { controlsTransaction, writesRows } from '../database/statements.ts';
 import { isReadOperation } from '../database/tables.ts';
 import { areSimple } from '../database/raw-statements.ts';
+import { CallSite } from './call-site.ts';
 import type { RunningBoundary } from './running-boundary.ts';
 import { rawStatementsOf } from './slots.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 /** A call of the client: `order.create` with its arguments, or `$queryRaw`. */
 export interface Call {
@@ -14,6 +16,7 @@ export interface Call {
   readonly kind: 'read' | 'write' | 'raw';
   /** Whether it says that it writes, where nobody but us would refuse that. */
   readonly saysThatItWrites: boolean;
+  readonly site: CallSite;
   on(client: Prisma.TransactionClient): Promise<unknown>;
 }
 
@@ -39,7 +42,8 @@ export function routingClient(route: Route): PrismaClient {
     if (running === null) return route.plain(call);
     // Where the transaction itself is READ ONLY, the database says it of a raw statement; where it is only joined, nobody else would.
     const writes = call.kind === 'write' || (call.saysThatItWrites && running.onlyReadsByJoining);
-    return running.statement(call.name, writes, () => call.on(route.transaction()));
+    const statement = { what: call.name, writes, site: call.site };
+    return running.statement(statement, () => call.on(route.transaction()));
   };
   const models = new Map<string, object>();
   const raw =
@@ -66,7 +70,11 @@ function delegate(model: string, send: (call: Call) => Promise<unknown>): object
     const saysThatItWrites = kind === 'write';
     const on = (client: Prisma.TransactionClient, args: unknown): Promise<unknown> =>
       callOn(client[model as 'user'] as unknown as Members, operation, [args]);
-    return async (args) => send({ name, kind, saysThatItWrites, on: (client) => on(client, args) });
+    const called: Operation = async (args) => {
+      const site = new CallSite(called);
+      return send({ name, kind, saysThatItWrites, site, on: (client) => on(client, args) });
+    };
+    return called;
   };
   return new Proxy(
     {},
@@ -82,6 +90,7 @@ function delegate(model: string, send: (call: Call) => Promise<unknown>): object
 }
 
 async function sendRaw(send: (call: Call) => Promise<unknown>, name: string, args: unknown[]): Promise<unknown> {
+  const site = new CallSite(sendRaw);
   const sql = sqlOf(args);
   const text = sql?.sql ?? (args[0] as { sql?: string } | undefined)?.sql ?? String(args[0]);
   if (controlsTransaction(text)) throw new TransactionControlError();
@@ -92,7 +101,7 @@ async function sendRaw(send: (call: Call) => Promise<unknown>, name: string, arg
     if (raw === null) return callOn(client, name, args);
     return name === '$queryRaw' ? raw.query(sql as Prisma.Sql) : raw.execute(sql as Prisma.Sql);
   };
-  return send({ name, kind: 'raw', saysThatItWrites, on });
+  return send({ name, kind: 'raw', saysThatItWrites, site, on });
 }
 
 // With whatever Prisma.raw and Prisma.sql put into the template.
@@ -103,6 +112,6 @@ function sqlOf([first, ...values]: unknown[]): Prisma.Sql | null {
 
 function callOn(target: Members, operation: string, args: unknown[]): Promise<unknown> {
   const method = target[operation];
-  if (typeof method !== 'function') throw new TypeError(`There is no operation ${operation}.`);
+  if (typeof method !== 'function') throw new MisuseError(`There is no operation ${operation}.`);
   return method.apply(target, args) as Promise<unknown>;
 }

@@ -1,17 +1,18 @@
 import type { StatementFailure } from '../database/wire-state.ts';
+import { LoggableError } from '../kernel/loggable-error.ts';
 
 /** The boundary cannot give what was asked of it: a write where it only reads, a stricter level, more time than is left. */
-export class TransactionJoinError extends Error {
+export class TransactionJoinError extends LoggableError {
   override readonly name = 'TransactionJoinError';
 }
 
 /** `mandatory` or `lockRows` without a boundary, or `never` inside one. */
-export class TransactionRequiredError extends Error {
+export class TransactionRequiredError extends LoggableError {
   override readonly name = 'TransactionRequiredError';
 }
 
 /** A statement failed, its error was caught, and the work went on as if nothing had happened. Nothing is stored. */
-export class UnexpectedRollbackError extends Error {
+export class UnexpectedRollbackError extends LoggableError {
   override readonly name = 'UnexpectedRollbackError';
   /** Verb and table of the statement that failed. */
   readonly statement: string;
@@ -33,7 +34,7 @@ export class UnexpectedRollbackError extends Error {
 }
 
 /** Two nested boundaries at the same moment, or a statement beside a nested one: which of them a rollback would take is left to chance. */
-export class ParallelNestingError extends Error {
+export class ParallelNestingError extends LoggableError {
   override readonly name = 'ParallelNestingError';
   constructor(what: string, running: string) {
     super(`${what} was started while ${running} was running beside it. Await one before the other.`);
@@ -41,12 +42,12 @@ export class ParallelNestingError extends Error {
 }
 
 /** Work that was started in a boundary and not awaited. What it had not done when the boundary ended is refused: it would be done outside. */
-export class DetachedTransactionError extends Error {
+export class DetachedTransactionError extends LoggableError {
   override readonly name = 'DetachedTransactionError';
 }
 
 /** The connection was lost before COMMIT was sent. Nothing is stored; the same call may succeed now. */
-export class ConnectionLostError extends Error {
+export class ConnectionLostError extends LoggableError {
   override readonly name = 'ConnectionLostError';
   constructor(boundary: string, cause: unknown) {
     super(`The connection of ${boundary} was lost. Nothing is stored.`, { cause });
@@ -54,7 +55,7 @@ export class ConnectionLostError extends Error {
 }
 
 /** The connection was lost while COMMIT was under way, and the database did not tell in time whether the work is stored. */
-export class CommitOutcomeUnknownError extends Error {
+export class CommitOutcomeUnknownError extends LoggableError {
   override readonly name = 'CommitOutcomeUnknownError';
   constructor(boundary: string, cause: unknown) {
     super(`The connection was lost during the COMMIT of ${boundary}, and its outcome could not be asked for in time.`, {
@@ -64,7 +65,7 @@ export class CommitOutcomeUnknownError extends Error {
 }
 
 /** Somebody else keeps a row that lockRows asked for: at once with `wait: false`, else after `lockTimeout`. */
-export class LockUnavailableError extends Error {
+export class LockUnavailableError extends LoggableError {
   override readonly name = 'LockUnavailableError';
   constructor(
     /** The table, by its name in the database. */
@@ -76,7 +77,7 @@ export class LockUnavailableError extends Error {
 }
 
 /** Boundaries that contradict themselves, or the place where they stand. All of them at once; the service does not start. */
-export class BoundaryTableError extends Error {
+export class BoundaryTableError extends LoggableError {
   override readonly name = 'BoundaryTableError';
   /** Each says what, where and what to do. */
   constructor(readonly contradictions: readonly string[]) {
@@ -87,7 +88,7 @@ export class BoundaryTableError extends Error {
 }
 
 /** The boundary met a conflict at every attempt, or had no time for another. Nothing is stored; the same call may succeed later. */
-export class TransactionConflictError extends Error {
+export class TransactionConflictError extends LoggableError {
   override readonly name = 'TransactionConflictError';
   constructor(
     boundary: string,
@@ -100,7 +101,7 @@ export class TransactionConflictError extends Error {
 }
 
 /** A hook failed after the work was stored. It is logged and counted, and never thrown at the caller, whose work is stored. */
-export class AfterCommitError extends Error {
+export class AfterCommitError extends LoggableError {
   override readonly name = 'AfterCommitError';
   readonly committed = true;
   constructor(boundary: string, cause: unknown) {
@@ -109,7 +110,7 @@ export class AfterCommitError extends Error {
 }
 
 /** A hook failed after the work was rolled back. Logged and counted, never thrown at the caller, who has the error of the work. */
-export class AfterRollbackError extends Error {
+export class AfterRollbackError extends LoggableError {
   override readonly name = 'AfterRollbackError';
   readonly committed = false;
   constructor(boundary: string, cause: unknown) {
@@ -121,7 +122,7 @@ export class AfterRollbackError extends Error {
 export type ExternalWorkKind = 'fetch' | 'http' | 'http2' | 'socket' | 'udp' | 'process' | 'worker';
 
 /** A request, a socket, a process or a thread was started inside a boundary, which keeps its locks meanwhile. Nothing is stored. */
-export class ExternalWorkInTransactionError extends Error {
+export class ExternalWorkInTransactionError extends LoggableError {
   override readonly name = 'ExternalWorkInTransactionError';
   constructor(
     readonly boundary: string,

@@ -6,8 +6,10 @@ import { openBoundary } from './current.ts';
 import { ExternalWorkInTransactionError } from './errors.ts';
 import { externalWorkFound } from './events.ts';
 import { type ExternalWork, stops, watches } from './external-work-channels.ts';
-import { framesOf, type RunningBoundary, type RunningTransaction } from './running-boundary.ts';
+import { framesOf } from './call-site.ts';
+import type { RunningBoundary, RunningTransaction } from './running-boundary.ts';
 import { Transactions } from './transactions.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 type Heard = (message: unknown) => void;
 
@@ -18,7 +20,7 @@ const reasons = new AsyncLocalStorage<string>();
  * and cannot take them back. `reason` says to whoever reads the code why. Throws TypeError when it is empty.
  */
 export function allowExternalWork<T>(reason: string, work: () => T): T {
-  if (reason.trim() === '') throw new TypeError('allowExternalWork needs a reason.');
+  if (reason.trim() === '') throw new MisuseError('allowExternalWork needs a reason.');
   return reasons.run(reason, work);
 }
 

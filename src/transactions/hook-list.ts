@@ -1,10 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LoggableError } from '../kernel/loggable-error.ts';
 
 export type CommitHook = () => unknown;
 export type RollbackHook = (error: unknown) => unknown;
 
 /** A hook is awaited, so it must not be able to hold its caller for ever. Milliseconds. */
 export const hookLimitMs = 10_000;
+
+/** A hook was not done in time. It may still be at work. */
+export class HookTimeoutError extends LoggableError {
+  override readonly name = 'HookTimeoutError';
+  constructor() {
+    super(`It was not done after ${hookLimitMs} ms and is no longer waited for.`);
+  }
+}
 
 /** The hooks of a transaction, or of a savepoint in it until that is released. */
 export class HookList {
@@ -60,5 +69,5 @@ async function runHook(hook: CommitHook): Promise<void> {
 
 async function expiry(signal: AbortSignal): Promise<void> {
   const isOver = await sleep(hookLimitMs, true, { ref: false, signal }).catch(() => false);
-  if (isOver) throw new Error(`It was not done after ${hookLimitMs} ms and is no longer waited for.`);
+  if (isOver) throw new HookTimeoutError();
 }

@@ -5,6 +5,7 @@ import { runningBoundary } from './current.ts';
 import { LockUnavailableError, TransactionJoinError, TransactionRequiredError } from './errors.ts';
 import { callerFrames, lockOrder } from './lock-order.ts';
 import type { RunningBoundary } from './running-boundary.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 /**
  * The tables whose rows may be locked, by their name in the database, with their keys. They are locked in this order, which is the one in
@@ -43,7 +44,8 @@ export async function lockRows<T extends Lockable>(
   options: LockOptions = {},
 ): Promise<LockedRows<T>> {
   const running = demandBoundary();
-  for (const table of Object.keys(rows)) if (!Object.hasOwn(keys, table)) throw new TypeError(`${table} has no locks.`);
+  for (const table of Object.keys(rows))
+    if (!Object.hasOwn(keys, table)) throw new MisuseError(`${table} has no locks.`);
   const found: Partial<Record<Lockable, ReadonlySet<string>>> = {};
   for (const table of inOrder.filter((one) => one in rows)) {
     const request = { table, ids: (rows as Record<Lockable, readonly string[]>)[table], columns: {}, options };
@@ -103,7 +105,7 @@ const identifier = /^[a-zA-Z_]+$/;
 
 async function select(db: Sql, { table, ids, columns, options }: LockRequest): Promise<Locked[]> {
   const named = Object.entries(columns);
-  if (!named.flat().every((name) => identifier.test(name))) throw new TypeError('A column has another name.');
+  if (!named.flat().every((name) => identifier.test(name))) throw new MisuseError('A column has another name.');
   const loaded = named.map(([name, column]) => `, "${column}" AS "${name}"`).join('');
   // Prisma has no row locks (prisma/orm #8580); the names come from the code, never from a caller.
   const [key, from, rest, otherwise] = [`"${keys[table]}"`, `"${table}"`, loaded, whenHeld(options)].map((text) =>

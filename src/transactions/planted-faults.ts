@@ -1,6 +1,7 @@
 import type { Fault, Moment } from '../database/faults.ts';
 import { nameOf } from '../database/statements.ts';
 import type { FaultPlan } from './transactions.ts';
+import { LoggableError, MisuseError } from '../kernel/loggable-error.ts';
 
 interface Target {
   /** The boundary that begins the transaction, as errors and logs name it: `OrdersService.place`. Default: any. */
@@ -40,7 +41,7 @@ export interface MetFault {
 }
 
 /** A fault that was planted and never met: the test has not tested what it says. */
-export class FaultNotMetError extends Error {
+export class FaultNotMetError extends LoggableError {
   override readonly name = 'FaultNotMetError';
 }
 
@@ -86,12 +87,12 @@ export class PlantedFaults {
   add(fault: PlantedFault): void {
     const { attempt = 1, times = 1 } = fault;
     if ('sqlState' in fault && !/^(?!00)[0-9A-Z]{5}$/.test(fault.sqlState))
-      throw new TypeError(
+      throw new MisuseError(
         `"${fault.sqlState}" is not the SQLSTATE of an error: it has five digits or capitals, as 40001.`,
       );
     const isCount = (number: number): boolean => Number.isSafeInteger(number) && number > 0;
     if (!isCount(attempt) || !(isCount(times) || times === Infinity))
-      throw new TypeError('Attempts and times are counted from 1.');
+      throw new MisuseError('Attempts and times are counted from 1.');
     this.planted.push({ fault, left: times, met: 0 });
   }
 

@@ -8,6 +8,7 @@ import type { WireTransaction } from '../database/wire-transaction.ts';
 import type { Call } from './client.ts';
 import { Consistency } from './consistency.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
+import { noteOrigin } from './error-origins.ts';
 import { type ReplicaRead, replicaRead, type Trouble } from './events.ts';
 import { Replica } from './replica.ts';
 import { isConflict } from './retry.ts';
@@ -99,7 +100,7 @@ export class ReadRouter {
     try {
       return await call.on(client.prisma);
     } catch (error) {
-      if (!this.passesOn(client, error)) throw error;
+      if (!this.passesOn(client, error)) throw arisenIn(call, error);
       return call.on(this.databases.write.prisma);
     }
   }
@@ -108,13 +109,15 @@ export class ReadRouter {
     try {
       return await call.on(this.databases.write.prisma);
     } catch (error) {
-      if (isOutcomeUnknown(error)) throw new CommitOutcomeUnknownError(call.name, error);
-      throw error;
+      throw arisenIn(call, isOutcomeUnknown(error) ? new CommitOutcomeUnknownError(call.name, error) : error);
     } finally {
       this.wrote(null);
     }
   }
 }
+
+const arisenIn = (call: Call, error: unknown): unknown =>
+  noteOrigin(error, { call: call.name, calledAt: call.site.framesWith(new Error()) });
 
 /** Null when `over` comes first, or all are lost. */
 function firstToReach(lsn: Lsn, replicas: readonly Replica[], over: Promise<null>): Promise<Replica | null> {

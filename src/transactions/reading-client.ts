@@ -1,5 +1,6 @@
 import type { PrismaClient } from '../database/generated/client.ts';
 import { isReadOperation, type ReadOperation, type Reads, type Table } from '../database/tables.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 /**
  * The client without what writes: the types leave that out, and a caller that got round them meets a TypeError before any statement.
@@ -27,7 +28,9 @@ const readingDelegate = (model: string, delegate: Operations): object =>
         if (typeof operation !== 'string') return undefined;
         if (isReadOperation(operation)) return delegate[operation];
         return async () => {
-          throw new TypeError(`${model}.${operation} writes, and this repository only reads: it uses @InjectReads().`);
+          throw new MisuseError(
+            `${model}.${operation} writes, and this repository only reads: it uses @InjectReads().`,
+          );
         };
       },
     },

@@ -5,6 +5,7 @@ import type { Client } from '../database/client.ts';
 import { hadNoPlace } from '../database/failures.ts';
 import type { Pool } from '../database/pool.ts';
 import { type Lsn, parseLsn } from './watermark.ts';
+import { LoggableError } from '../kernel/loggable-error.ts';
 
 // A server that is no standby has no such position, and nobody knows what it holds: it may be one that was promoted and left alone since.
 const replayed = {
@@ -88,7 +89,7 @@ export class Replica {
   }
 }
 
-class NoStandbyError extends Error {
+class NoStandbyError extends LoggableError {
   override readonly name = 'NoStandbyError';
 }
 

@@ -1,6 +1,7 @@
 import type { Beginning } from '../database/beginning.ts';
 import { DatabaseError } from '../database/errors.ts';
 import type { Isolation } from './boundary.ts';
+import type { CallSite } from './call-site.ts';
 import {
   DetachedTransactionError,
   type ExternalWorkInTransactionError,
@@ -8,6 +9,7 @@ import {
   TransactionJoinError,
   UnexpectedRollbackError,
 } from './errors.ts';
+import { noteOrigin } from './error-origins.ts';
 import { HookList } from './hook-list.ts';
 import { lockOrder } from './lock-order.ts';
 import { isConflict } from './retry.ts';
@@ -52,6 +54,21 @@ class Level {
   end(): void {
     this.hasEnded = true;
   }
+}
+
+/** A statement of the work, as its caller names it. */
+interface Statement {
+  /** `order.create` */
+  readonly what: string;
+  readonly writes: boolean;
+  readonly site: CallSite;
+}
+
+interface Failed {
+  readonly error: unknown;
+  /** How many rows the transaction had changed before. */
+  readonly changedRows: number;
+  readonly calledAt: string;
 }
 
 /** A boundary that is running: what the asynchronous context of its work holds of it. */
@@ -136,7 +153,7 @@ export class RunningBoundary implements Terms {
   }
 
   /** Runs one statement of the work; `what` is `order.create`. */
-  async statement<T>(what: string, writes: boolean, send: () => Promise<T>): Promise<T> {
+  async statement<T>({ what, writes, site }: Statement, send: () => Promise<T>): Promise<T> {
     if (writes && this.readOnly)
       throw new TransactionJoinError(`${what} writes, and ${this.name} is a boundary that only reads.`);
     const { nested, underWay } = this.level;
@@ -148,19 +165,21 @@ export class RunningBoundary implements Terms {
       return await send();
     } catch (error) {
       this.transaction.beginning.hasFailed = true;
-      this.noteFailure(what, error, changedRows);
-      throw this.isOver ? this.detached(what, error) : (this.ownFailure ?? error);
+      const calledAt = site.framesWith(new Error());
+      this.noteFailure(what, { error, changedRows, calledAt });
+      const { attempt } = this.transaction;
+      const told = this.isOver ? this.detached(what, error) : (this.ownFailure ?? error);
+      throw noteOrigin(told, { boundary: this.name, attempt, call: what, calledAt });
     } finally {
       underWay.splice(underWay.lastIndexOf(what), 1);
       this.transaction.beginning.underWay--;
     }
   }
 
-  private noteFailure(what: string, error: unknown, changedRows: number): void {
+  private noteFailure(what: string, { error, changedRows, calledAt }: Failed): void {
     // Prisma itself has refused it, halfway: a part of a nested write is done, and nobody would take it back.
     if (this.wire !== null && this.wire.changedRows > changedRows) this.wire.failure ??= { statement: what, error };
-    // Here those who wait for the statement are still on the stack.
-    if (this.failure !== null) this.transaction.calledAt ??= framesOf(new Error());
+    if (this.failure !== null) this.transaction.calledAt ??= calledAt;
   }
 
   /** A boundary that joined this one has returned. When a statement had failed by then, that is where its error was lost. */
@@ -215,10 +234,3 @@ export class RunningBoundary implements Terms {
     return new DetachedTransactionError(`${what} was under way when ${this.name} ended. Await it inside.`, { cause });
   }
 }
-
-// Our own frames and those of the packages say nothing to whoever looks for a mistake.
-export const framesOf = (error: Error): string =>
-  (error.stack ?? '')
-    .split('\n')
-    .filter((line) => /^\s+at /.test(line) && !/node:|node_modules|src\/transactions/.test(line))
-    .join('\n');

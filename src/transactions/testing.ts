@@ -6,6 +6,7 @@ import { Pin } from '../database/pin.ts';
 import type { Pool } from '../database/pool.ts';
 import { isBreak, type PlantedFault, PlantedFaults } from './planted-faults.ts';
 import { Transactions } from './transactions.ts';
+import { LoggableError, MisuseError } from '../kernel/loggable-error.ts';
 
 // For tests only: nothing of the service imports this. docs/testing.md says how it is used.
 
@@ -24,7 +25,7 @@ export interface Runner {
 }
 
 /** A fault that cannot be planted: one that breaks the connection which the whole test stands on. */
-export class ImpossibleFaultError extends Error {
+export class ImpossibleFaultError extends LoggableError {
   override readonly name = 'ImpossibleFaultError';
   constructor(at: string) {
     super(
@@ -61,7 +62,7 @@ export class TransactionKit {
    * in it, run one at a time, and know no difference: what they write is checked and their hooks run when they end.
    */
   async begin(): Promise<void> {
-    if (this.pinned !== null) throw new Error('The test before has not been rolled back.');
+    if (this.pinned !== null) throw new MisuseError('The test before has not been rolled back.');
     if (this.faults.hasBreak) throw new ImpossibleFaultError('begin() after a fault that breaks a connection');
     const { write, replicas } = this.app().get(Databases);
     const client = (await write.pool.takeConnection(null)) as PooledConnection;
@@ -99,7 +100,7 @@ export class TransactionKit {
   }
 
   private async unpin(): Promise<void> {
-    if (this.pinned === null) throw new Error('There is no test to roll back: begin() comes first.');
+    if (this.pinned === null) throw new MisuseError('There is no test to roll back: begin() comes first.');
     const { pin, client, pools } = this.pinned;
     this.pinned = null;
     let isWhole = false;

@@ -1,6 +1,7 @@
 import { Inject } from '@nestjs/common';
 import type { AnyOptions, TransactionOptions } from './boundary.ts';
 import { Transactions } from './transactions.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 
 const TRANSACTIONS = Symbol('transactions');
 const BOUNDARIES = Symbol('boundaries');
@@ -55,7 +56,9 @@ function methodOf<M extends Method>(
   descriptor: TypedPropertyDescriptor<M> | undefined,
 ): M {
   const refuse = (where: string, what: string): never => {
-    throw new TypeError(`@Transactional() stands on ${where}, which is ${what}. It draws a boundary around a method.`);
+    throw new MisuseError(
+      `@Transactional() stands on ${where}, which is ${what}. It draws a boundary around a method.`,
+    );
   };
   if (key === undefined) return refuse((target as { name?: string }).name ?? 'a class', 'a class');
   if (typeof target === 'function')

@@ -11,6 +11,7 @@ import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions }
 import { routingClient } from './client.ts';
 import { boundaryOfContext, openBoundary, RUNNING, SET_ASIDE } from './current.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
+import { noteOrigin } from './error-origins.ts';
 import { boundaryEnded, type Outcome } from './events.ts';
 import { expired } from './expiry.ts';
 import { fire } from './hooks.ts';
@@ -158,7 +159,7 @@ export class Transactions {
     } catch (error) {
       const outcome = error instanceof CommitOutcomeUnknownError ? 'unknown' : 'rolled-back';
       await this.ended(beginner, begunAt, outcome, error);
-      throw error;
+      throw noteOrigin(error, { boundary: terms.name, attempt: beginner.attempts });
     }
   }
 

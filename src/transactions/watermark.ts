@@ -1,3 +1,4 @@
+import { MisuseError } from '../kernel/loggable-error.ts';
 /** A position in the write-ahead log, in bytes since its beginning: what PostgreSQL prints as `16/B374D848` (PostgreSQL 18, 8.20). */
 export type Lsn = bigint;
 
@@ -39,6 +40,6 @@ const printed = /^([0-9A-F]{1,8})\/([0-9A-F]{1,8})$/i;
 /** Reads what PostgreSQL has printed. Two 32-bit halves: compared as text or halves, 9/0 would come after 10/0. Throws TypeError. */
 export function parseLsn(text: string): Lsn {
   const [, high, low] = printed.exec(text) ?? [];
-  if (high === undefined || low === undefined) throw new TypeError('This is no position in the write-ahead log.');
+  if (high === undefined || low === undefined) throw new MisuseError('This is no position in the write-ahead log.');
   return (BigInt(`0x${high}`) << 32n) | BigInt(`0x${low}`);
 }

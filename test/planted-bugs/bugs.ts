@@ -1,4 +1,5 @@
 import { bugsOfConnections } from './bugs-of-connections.ts';
+import { bugsOfDiagnostics } from './bugs-of-diagnostics.ts';
 
 /** A text of a file, and what stands in its place. */
 export interface Change {
@@ -662,4 +663,5 @@ export const bugs: readonly PlantedBug[] = [
     saying: /Expected: 400\s+Received: 200/,
   },
   ...bugsOfConnections,
+  ...bugsOfDiagnostics,
 ];

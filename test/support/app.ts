@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { Logger } from 'nestjs-pino';
 import request from 'supertest';
 import { createApp } from '../../src/app.ts';
 import { makeConfig } from '../../src/config/config.ts';
 import { readEnvironment } from '../../src/config/environment.ts';
 import { demandDeclared } from './contract.ts';
+import { keepingErrors } from './service-errors.ts';
 import { unlimited } from './unlimited.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 
@@ -52,7 +54,8 @@ export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Var
     // Most tests let one person write and another read at once, without handing over a token.
     DATABASE_READ_CONSISTENCY: 'instance',
     AUTH_SECRET: 'a secret of the tests, which is long enough',
-    LOG_LEVEL: 'silent',
+    // A failed test shows what the service told; `LOG_LEVEL=warn npm test` shows all lines as they come.
+    LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
     ...unlimited,
     // Longer than any proof takes.
     AUTH_ACCESS_TOKEN_SECONDS: '86400',
@@ -62,6 +65,7 @@ export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Var
     ...variables,
   });
   const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]));
+  app.useLogger(keepingErrors(app.get(Logger)));
   await app.listen({ host: '127.0.0.1', port: 0 });
   return { app, url: await app.getUrl() };
 }

@@ -6,6 +6,7 @@ import { Transactions } from '../../src/transactions/transactions.ts';
 import { TransactionsModule } from '../../src/transactions/transactions.module.ts';
 import type { Variables } from './app.ts';
 import type { TestDatabase } from './database.ts';
+import { keepingErrors } from './service-errors.ts';
 
 /** The core and what a test puts on it, without HTTP and without the modules. */
 export interface Core {
@@ -38,7 +39,10 @@ export async function startCore(
   const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);
   @Module({ imports: [configModule(config), TransactionsModule], providers })
   class TestModule {}
-  const app = await NestFactory.createApplicationContext(TestModule, { logger: logger ?? false, abortOnError: false });
+  const app = await NestFactory.createApplicationContext(TestModule, {
+    logger: logger ?? keepingErrors(),
+    abortOnError: false,
+  });
   const transactions = app.get(Transactions);
   return {
     app,

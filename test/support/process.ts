@@ -3,8 +3,10 @@ import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdirSync, rmdirSync, statSync } from 'node:fs';
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { tmpdir } from 'node:os';
+import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { keepLine } from './service-errors.ts';
 import { unlimited } from './unlimited.ts';
 
 /** The built service in a process of its own. */
@@ -54,10 +56,11 @@ function taken(lock: string): boolean {
 export function startService(variables: Record<string, string>): ServiceProcess {
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, [join('dist', 'src', 'main.js')], {
-    env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'silent', ...unlimited, ...variables },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn', ...unlimited, ...variables },
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
+  createInterface({ input: child.stdout }).on('line', keepLine);
   let said = '';
   const exit = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => {

@@ -1,7 +1,8 @@
 import { readOrNull } from './processes.ts';
+import { LoggableError } from '../../kernel/loggable-error.ts';
 
 /** Its message is one sentence for the person at the terminal: what is wrong and what to do. */
-export class ClusterError extends Error {
+export class ClusterError extends LoggableError {
   override name = 'ClusterError';
 }
 

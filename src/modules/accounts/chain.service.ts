@@ -13,6 +13,7 @@ import {
   type Place,
 } from './chain.ts';
 import { ChainRepository } from './chain.repository.ts';
+import { InvariantError, LoggableError } from '../../kernel/loggable-error.ts';
 
 /** How many items are sealed by one boundary, and read at once by whoever verifies. */
 export const batchSize = 500;
@@ -42,7 +43,7 @@ export interface Verification {
 }
 
 /** This server gives out transaction ids again that the chain has seen: it was filled from a dump. docs/ledger.md says what to do. */
-export class ChainAheadError extends Error {
+export class ChainAheadError extends LoggableError {
   override readonly name = 'ChainAheadError';
   constructor(last: bigint, horizon: bigint) {
     super(
@@ -169,5 +170,5 @@ const unlike = (noted: Noted | null, { seq, hash }: Link): string | null =>
 
 // Between two statements of one boundary: nobody may remove either.
 function vanished({ item, transferId }: Place): ChainItem {
-  throw new Error(`The ${item} ${transferId} is gone.`);
+  throw new InvariantError(`The ${item} ${transferId} is gone.`);
 }

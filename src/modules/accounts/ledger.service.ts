@@ -5,6 +5,7 @@ import type { AccountState } from './account.ts';
 import { type Decision, decide, type Moved, type Movement, wantsRoom } from './ledger.ts';
 import { LedgerRepository } from './ledger.repository.ts';
 import type { Change, EntryRow, ReservationRow } from './ledger-rows.ts';
+import { InvariantError } from '../../kernel/loggable-error.ts';
 
 /** A movement that was written. */
 export interface Booked {
@@ -140,7 +141,8 @@ export const changesOf = ({ locked, accounts }: OpenBooks): Change[] =>
     .filter(({ before, after }) => before !== after);
 
 function changeOf(before?: AccountState, after?: AccountState): Change {
-  if (before === undefined || after === undefined) throw new Error('An account that was not locked is to be changed.');
+  if (before === undefined || after === undefined)
+    throw new InvariantError('An account that was not locked is to be changed.');
   return { before, after };
 }
 

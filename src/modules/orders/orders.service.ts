@@ -12,6 +12,7 @@ import { StockService } from '../catalog/stock.service.ts';
 import { mergeItems, priceItems, refuseCancellation, refuseTotal, totalOf } from './order.ts';
 import { OrdersRepository } from './orders.repository.ts';
 import type { NewCancellation, NewOrder, OrderQuery } from './orders.schema.ts';
+import { InvariantError } from '../../kernel/loggable-error.ts';
 
 @Injectable()
 export class OrdersService {
@@ -88,7 +89,7 @@ type OrderRow = NonNullable<Awaited<ReturnType<OrdersRepository['find']>>>;
 
 // The books do not let an order be stored without one.
 function paymentOf<P>(payment: P | null): P {
-  if (payment === null) throw new Error('The order has no payment.');
+  if (payment === null) throw new InvariantError('The order has no payment.');
   return payment;
 }
 
