@@ -1,4 +1,4 @@
-import { type DynamicModule, Module } from '@nestjs/common';
+import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { type Config, configModule } from './config/config.ts';
 import { HttpModule } from './http/http.module.ts';
 import { AccountsModule } from './modules/accounts/accounts.module.ts';
@@ -12,7 +12,8 @@ import { TransactionsModule } from './transactions/transactions.module.ts';
 
 @Module({})
 export class AppModule {
-  static with(config: Config): DynamicModule {
+  /** The service; `more` are modules of a team's own beside it. */
+  static with(config: Config, more: readonly Type[] = []): DynamicModule {
     return {
       module: AppModule,
       imports: [
@@ -26,6 +27,7 @@ export class AppModule {
         AccountsModule,
         CatalogModule,
         OrdersModule,
+        ...more,
       ],
     };
   }

@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { SwaggerModule } from '@nestjs/swagger';
@@ -20,8 +21,8 @@ import { newId, showId } from './kernel/ids.ts';
 import { Drain } from './operations/drain.ts';
 import { Consistency } from './transactions/consistency.ts';
 
-/** The whole service, ready to listen: main and the tests both call it. */
-export async function createApp(config: Config): Promise<NestFastifyApplication> {
+/** The whole service, ready to listen: main and the tests both call it. `more` are modules of a team's own beside it. */
+export async function createApp(config: Config, more: readonly Type[] = []): Promise<NestFastifyApplication> {
   const adapter = new FastifyAdapter({
     bodyLimit: config.http.bodyLimitBytes,
     requestTimeout: config.http.requestTimeoutMs,
@@ -32,7 +33,7 @@ export async function createApp(config: Config): Promise<NestFastifyApplication>
     frameworkErrors: (error: FastifyError, request: FastifyRequest, reply: FastifyReply) =>
       new ProblemFilter().send(error, request, reply),
   });
-  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config), adapter, {
+  const app = await NestFactory.create<NestFastifyApplication>(AppModule.with(config, more), adapter, {
     bufferLogs: true,
     bodyParser: false,
     abortOnError: false,

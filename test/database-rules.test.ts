@@ -378,6 +378,12 @@ const rules: Record<string, Rule | Rule[]> = {
     { broken: () => [record({ status: '500' })] },
     { broken: () => [record({ status: '103' })] },
   ],
+  idempotency_answer_is_whole: [
+    { broken: () => [record({ status: 'NULL' })] },
+    { broken: () => [record({ headers: 'NULL' })] },
+    { broken: () => [record({ body: 'NULL' })] },
+  ],
+  idempotency_result_until_answered: { broken: () => [record({ result: `'\\x00'` })] },
   idempotency_record_expires_later: { broken: () => [record({ expires_at: 'now()' })] },
   chain_link_seq_counts_from_one: { broken: () => [link('0', `sha256('')`)] },
   chain_link_hash_is_sha256: { broken: () => [link('1000001', `'\\x00'`)] },

@@ -61,7 +61,7 @@ describe('a sign-up with an Idempotency-Key', () => {
 
   it('hashes it once, also when its boundary runs again', async () => {
     const kit = transactionKit(service.app);
-    kit.failAt({ at: 'commit', sqlState: '40001', boundary: 'POST /v1/users' });
+    kit.failAt({ at: 'commit', sqlState: '40001', boundary: 'UsersService.signUp' });
     await signUp(person()).expect(201);
     await kit.end();
     expect(mockBeforeHash).toHaveBeenCalledTimes(1);

@@ -35,6 +35,7 @@ interface Case {
 }
 
 const eur = (amount: number) => ({ amount, currency: 'EUR' });
+let made = 0;
 
 /** A transfer that waits to be posted. */
 async function pending() {
@@ -58,6 +59,15 @@ async function cancelling(): Promise<Act> {
 
 /** One for each method that draws a boundary or joins one. */
 const boundaries: Record<string, Case> = {
+  'UsersService.signUp': {
+    last: 'INSERT account',
+    prepare: async () => () =>
+      service.as().post('/v1/users', {
+        email: `nested-${++made}@example.com`,
+        password: 'correct horse battery',
+        profile: { displayName: 'Nested' },
+      }),
+  },
   'UsersService.edit': {
     last: 'UPDATE profile',
     prepare: async () => {
@@ -104,6 +114,13 @@ const boundaries: Record<string, Case> = {
     prepare: async () => {
       const [{ api }, { accountId }] = [await make.operator(), await make.user()];
       return () => api.post('/v1/deposits', { accountId, amount: eur(60) });
+    },
+  },
+  'AccountsService.open': {
+    last: 'INSERT account',
+    prepare: async () => {
+      const { api } = await make.user();
+      return () => api.post('/v1/accounts', { currency: 'EUR' });
     },
   },
   'AccountsService.edit': {
@@ -177,6 +194,15 @@ const boundaries: Record<string, Case> = {
   },
   'TransfersService.pay': { last: 'INSERT entry', prepare: placing },
   'TransfersService.refund': { last: 'INSERT entry', prepare: cancelling },
+  'CatalogService.add': {
+    last: 'INSERT image',
+    prepare: async () => {
+      const { api } = await make.operator();
+      const skus = [{ code: `NESTED-${++made}`, name: 'Nested', price: eur(1), onHand: 5 }];
+      const images = [{ url: 'https://images.example.com/1.jpg' }];
+      return () => api.post('/v1/products', { slug: `nested-${made}`, name: 'Nested', skus, images });
+    },
+  },
   'CatalogService.addSku': {
     last: 'INSERT stock_movement',
     prepare: async () => {
@@ -217,29 +243,11 @@ const boundaries: Record<string, Case> = {
 
 /** What is stored by one nested write, which is a boundary of its own. */
 const nestedWrites: Record<string, Case> = {
-  'UsersService.signUp': {
-    last: 'INSERT account',
-    prepare: async () => () =>
-      service.as().post('/v1/users', {
-        email: 'nested@example.com',
-        password: 'correct horse battery',
-        profile: { displayName: 'Nested' },
-      }),
-  },
   'SessionsService.logIn': {
     last: 'INSERT refresh_token',
     prepare: async () => {
       const { email, password } = await make.user();
       return () => service.as().post('/v1/sessions', { email, password });
-    },
-  },
-  'CatalogService.add': {
-    last: 'INSERT image',
-    prepare: async () => {
-      const { api } = await make.operator();
-      const skus = [{ code: 'NESTED', name: 'Nested', price: eur(1), onHand: 5 }];
-      const images = [{ url: 'https://images.example.com/1.jpg' }];
-      return () => api.post('/v1/products', { slug: 'nested', name: 'Nested', skus, images });
     },
   },
 };

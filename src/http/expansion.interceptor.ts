@@ -1,5 +1,4 @@
 import { type CallHandler, type ExecutionContext, Injectable, type NestInterceptor } from '@nestjs/common';
-import { Reflector } from '@nestjs/core';
 import type { FastifyRequest } from 'fastify';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
 import type { z } from 'zod';
@@ -8,7 +7,7 @@ import { Transactions } from '../transactions/transactions.ts';
 import { relationsOf } from './expandable.ts';
 import { type Asked, Expansions, type Wanted } from './expansions.ts';
 import type { Signed } from './principal.ts';
-import { SHOWN } from './returns.ts';
+import { viewOf } from './returns.ts';
 
 type Request = FastifyRequest & Signed;
 type Shown = Asked['thing'];
@@ -19,14 +18,13 @@ const reads: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 @Injectable()
 export class ExpansionInterceptor implements NestInterceptor {
   constructor(
-    private readonly reflector: Reflector,
     private readonly expansions: Expansions,
     private readonly transactions: Transactions,
   ) {}
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const request = context.switchToHttp().getRequest<Request>();
-    const shown = this.reflector.get<z.ZodType | undefined>(SHOWN, context.getHandler());
+    const shown = viewOf(context.getHandler());
     const names = shown === undefined ? null : takeNames(request, shown);
     if (shown === undefined || names === null) return next.handle();
     const wanted = this.expansions.read(shown, names);

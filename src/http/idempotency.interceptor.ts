@@ -8,14 +8,17 @@ import {
   Fingerprints,
   IDEMPOTENCY,
   idempotentReplayed,
+  type KeyedRequest,
   type KeyNeed,
   keyIn,
-  type OnceOnly,
-  type StoredAnswer,
+  type StoredResponse,
 } from './idempotency.ts';
-import { type Given, IdempotencyService } from './idempotency.service.ts';
+import { type Handled, IdempotencyService } from './idempotency.service.ts';
+import { RepeatedRequest } from './idempotent-request.ts';
+import { minimal, prefersMinimal } from './preference.interceptor.ts';
 import type { Signed } from './principal.ts';
 import { answerFor, bodyOf } from './problem.ts';
+import { type Shown, shownAs } from './returns.ts';
 
 type Request = FastifyRequest & Signed;
 
@@ -24,7 +27,10 @@ export const kept = ['etag', 'location', 'preference-applied'] as const;
 // The input was refused before anything was done, so the same key is good for the request as it was meant.
 const notDone = 'validation-failed';
 
-/** Answers a request that has been answered before as it was then; see {@link IdempotencyService}. Outside the others but the preparation, so that it sees the body as it leaves. */
+/**
+ * Answers a request that has been answered before as it was then; see {@link IdempotencyService}. Outside the others but the preparation,
+ * so that it sees the body as it leaves.
+ */
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
   private readonly fingerprints: Fingerprints;
@@ -43,16 +49,22 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const key = need === undefined ? null : keyIn(request, need);
     if (key === null) return next.handle();
     const reply = context.switchToHttp().getResponse<FastifyReply>();
-    return defer(async () => {
-      const given = await this.idempotency.once(this.onceOnly(request, key), {
-        work: () => shownBy(next, reply),
-        refusal: (error) => refusalOf(error, request),
-      });
-      throw new Answered(given);
-    });
+    const { statusCode } = reply;
+    const responseTo = (value: unknown): StoredResponse => {
+      const shown = shownAs(context.getHandler(), statusCode, value);
+      return stored(prefersMinimal(request) ? minimal(shown) : shown);
+    };
+    return defer(() =>
+      this.idempotency.once(
+        this.keyed(request, key),
+        responseTo,
+        () => handled(next, request, reply),
+        (response) => repeated(response, reply),
+      ),
+    );
   }
 
-  private onceOnly(request: Request, key: string): OnceOnly {
+  private keyed(request: Request, key: string): KeyedRequest {
     return {
       principalId: request.principal?.userId ?? nobody,
       route: `${request.method} ${request.routeOptions.url}`,
@@ -62,34 +74,54 @@ export class IdempotencyInterceptor implements NestInterceptor {
   }
 }
 
-/** Thrown, but no error: an answer with a status of its own, which only the filter can give. */
-export class Answered extends Error {
-  constructor(private readonly given: Given) {
-    super('answered');
+/** Thrown where a refusal is repeated: the request is refused as it was at first. */
+export class RepeatedRefusal extends Error {
+  constructor(private readonly response: StoredResponse) {
+    super('refused again');
   }
 
   send(reply: FastifyReply): void {
-    const { answer, isReplayed } = this.given;
-    void reply.status(answer.status).headers(answer.headers);
-    if (isReplayed) void reply.header(idempotentReplayed, 'true');
-    if (answer.body !== '')
-      void reply.type(answer.status < 400 ? 'application/json; charset=utf-8' : 'application/problem+json');
-    void reply.send(answer.body);
+    void reply.status(this.response.status).headers(this.response.headers).header(idempotentReplayed, 'true');
+    void reply.type('application/problem+json').send(this.response.body);
   }
 }
 
-async function shownBy(next: CallHandler, reply: FastifyReply): Promise<StoredAnswer> {
-  const body: unknown = await lastValueFrom(next.handle(), { defaultValue: undefined });
-  const headers = kept.flatMap((name) => (reply.hasHeader(name) ? [[name, String(reply.getHeader(name))]] : []));
-  return {
-    status: reply.statusCode,
-    headers: Object.fromEntries(headers) as Record<string, string>,
-    body: body === undefined ? '' : JSON.stringify(body),
-  };
+function repeated(response: StoredResponse, reply: FastifyReply): unknown {
+  if (response.status >= 400) throw new RepeatedRefusal(response);
+  for (const name of kept) void reply.removeHeader(name);
+  void reply.status(response.status).headers(response.headers).header(idempotentReplayed, 'true');
+  return response.body === '' ? undefined : (JSON.parse(response.body) as unknown);
 }
 
+async function handled(next: CallHandler, request: FastifyRequest, reply: FastifyReply): Promise<Handled<unknown>> {
+  try {
+    const body: unknown = await lastValueFrom(next.handle(), { defaultValue: undefined });
+    const headers = kept.flatMap((name) => (reply.hasHeader(name) ? [[name, String(reply.getHeader(name))]] : []));
+    const response = stored({
+      status: reply.statusCode,
+      headers: Object.fromEntries(headers) as Shown['headers'],
+      body,
+    });
+    return { response, pass: () => body };
+  } catch (error) {
+    return {
+      response: refusalOf(error, request),
+      pass: () => {
+        throw error;
+      },
+    };
+  }
+}
+
+const stored = ({ status, headers, body }: Shown): StoredResponse => ({
+  status,
+  headers,
+  body: body === undefined ? '' : JSON.stringify(body),
+});
+
 /** Null for what the same request may yet be granted. */
-function refusalOf(error: unknown, request: FastifyRequest): StoredAnswer | null {
+function refusalOf(error: unknown, request: FastifyRequest): StoredResponse | null {
+  if (error instanceof RepeatedRequest) return null;
   const answer = answerFor(error);
   const isFinal = answer.status >= 402 && answer.status < 500 && !answer.retryable && answer.code !== notDone;
   if (!isFinal) return null;

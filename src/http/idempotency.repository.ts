@@ -1,54 +1,69 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDatabase, type Sql } from '../database/tables.ts';
 import { Expiring } from '../retention/expiring.ts';
-import type { OnceOnly, StoredAnswer } from './idempotency.ts';
+import type { KeyedRequest, StoredResponse } from './idempotency.ts';
 
-/** What is known of a key. */
-export interface KnownAnswer extends StoredAnswer {
+/** What is stored of a key. */
+export interface IdempotencyRecord {
   readonly fingerprint: Uint8Array;
+  /** Null where the request was done and its response is not stored yet. */
+  readonly response: StoredResponse | null;
+  /** What its boundary has returned, serialized; null once there is a response. */
+  readonly result: Uint8Array | null;
 }
+
+interface Row extends StoredResponse, Pick<IdempotencyRecord, 'fingerprint' | 'result'> {}
 
 @Injectable()
 @Expiring({ table: 'idempotency_record', end: 'expires_at' })
 export class IdempotencyRepository {
-  // Sql: advisory locks, an upsert that takes over what has expired, and a look-up that leaves with the lock.
+  // Sql: advisory locks, and an upsert that takes over what has expired.
   constructor(@InjectDatabase() private readonly db: Sql) {}
 
   /**
-   * Keeps everybody else off the key until the boundary ends; false when somebody else has it now. Never waits.
-   * Two keys in 2^64 share a lock: one of them is told to come again.
+   * Inserts the record and keeps everybody else off the key until the boundary ends; false when somebody else has it now, or had it
+   * before. Never waits. Two keys in 2^64 share a lock: one of them is told to come again.
+   *
+   * An insert and not a look-up: in a serializable boundary a look-up would be a predicate read, so that all keyed requests were in
+   * conflict with each other. One of a record that is not in the boundary's snapshot yet fails as a conflict, and the boundary runs again.
    */
-  private async claim({ principalId, route, key }: OnceOnly): Promise<boolean> {
+  async claim({ principalId, route, key, fingerprint }: KeyedRequest, keepSeconds: number): Promise<boolean> {
     const name = `idempotency ${principalId} ${route} ${key}`;
-    const [row] = await this.db.$queryRaw<[{ free: boolean }]>`
-      SELECT pg_try_advisory_xact_lock(hashtextextended(${name}, 0)) AS free`;
-    return row.free;
-  }
-
-  private async find({ principalId, route, key }: OnceOnly): Promise<KnownAnswer | null> {
-    const [record] = await this.db.$queryRaw<KnownAnswer[]>`
-      SELECT fingerprint, status, headers, body FROM idempotency_record
-      WHERE principal_id = ${principalId}::uuid AND route = ${route} AND key = ${key} AND expires_at > statement_timestamp()`;
-    return record ?? null;
-  }
-
-  /** In one flight, but two statements: the second sees what was stored by whoever had the key before. */
-  async open(once: OnceOnly): Promise<{ isFree: boolean; known: KnownAnswer | null }> {
-    const [isFree, known] = await Promise.all([this.claim(once), this.find(once)]);
-    return { isFree, known };
-  }
-
-  /** Whether the answer is stored; false when one is there already. */
-  async store(once: OnceOnly, { status, headers, body }: StoredAnswer, keepSeconds: number): Promise<boolean> {
-    const { principalId, route, key, fingerprint } = once;
-    const stored = await this.db.$executeRaw`
-      INSERT INTO idempotency_record (principal_id, route, key, fingerprint, status, headers, body, created_at, expires_at)
-      VALUES (${principalId}::uuid, ${route}, ${key}, ${fingerprint}, ${status}, ${JSON.stringify(headers)}::jsonb, ${body},
-              statement_timestamp(), statement_timestamp() + make_interval(secs => ${keepSeconds}))
+    const claimed = await this.db
+      .$executeRaw`INSERT INTO idempotency_record (principal_id, route, key, fingerprint, expires_at)
+      SELECT ${principalId}::uuid, ${route}, ${key}, ${fingerprint}, statement_timestamp() + make_interval(secs => ${keepSeconds})
+      WHERE pg_try_advisory_xact_lock(hashtextextended(${name}, 0))
       ON CONFLICT (principal_id, route, key) DO UPDATE
-      SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers, body = excluded.body,
-          created_at = excluded.created_at, expires_at = excluded.expires_at
+      SET fingerprint = excluded.fingerprint, status = NULL, headers = NULL, body = NULL, result = NULL,
+          created_at = statement_timestamp(), expires_at = excluded.expires_at
       WHERE idempotency_record.expires_at <= statement_timestamp()`;
+    return claimed === 1;
+  }
+
+  async find({ principalId, route, key }: KeyedRequest): Promise<IdempotencyRecord | null> {
+    const [row] = await this.db.$queryRaw<Row[]>`
+      SELECT fingerprint, status, headers, body, result FROM idempotency_record
+      WHERE principal_id = ${principalId}::uuid AND route = ${route} AND key = ${key}
+        AND expires_at > statement_timestamp()`;
+    if (row === undefined) return null;
+    const { fingerprint, status, headers, body, result } = row;
+    return { fingerprint, result, response: status === null ? null : { status, headers, body } };
+  }
+
+  /** Stores the response of a request that has claimed its key. Whether the record was there. */
+  async respond({ principalId, route, key, fingerprint }: KeyedRequest, response: StoredResponse): Promise<boolean> {
+    const { status, headers, body } = response;
+    const stored = await this.db.$executeRaw`UPDATE idempotency_record
+      SET status = ${status}, headers = ${JSON.stringify(headers)}::jsonb, body = ${body}, result = NULL
+      WHERE principal_id = ${principalId}::uuid AND route = ${route} AND key = ${key} AND fingerprint = ${fingerprint}`;
+    return stored === 1;
+  }
+
+  /** Stores the result of the boundary of a request whose response is not known yet. Whether the record was there. */
+  async keepResult({ principalId, route, key, fingerprint }: KeyedRequest, result: Uint8Array): Promise<boolean> {
+    const stored = await this.db.$executeRaw`UPDATE idempotency_record
+      SET status = NULL, headers = NULL, body = NULL, result = ${result}
+      WHERE principal_id = ${principalId}::uuid AND route = ${route} AND key = ${key} AND fingerprint = ${fingerprint}`;
     return stored === 1;
   }
 }

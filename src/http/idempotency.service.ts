@@ -1,27 +1,23 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type Config, HttpConfig } from '../config/config.ts';
-import { invalid } from '../kernel/errors.ts';
 import { Consistency } from '../transactions/consistency.ts';
 import { Transactions } from '../transactions/transactions.ts';
-import type { OnceOnly, StoredAnswer } from './idempotency.ts';
-import { IdempotencyRepository, type KnownAnswer } from './idempotency.repository.ts';
-import { HttpProblem } from './problem.ts';
+import type { KeyedRequest, StoredResponse } from './idempotency.ts';
+import { IdempotencyRepository } from './idempotency.repository.ts';
+import { IdempotentRequest } from './idempotent-request.ts';
 
-/** What a request is answered, and whether it was answered so before. */
-export interface Given {
-  readonly answer: StoredAnswer;
-  readonly isReplayed: boolean;
+/** What a handler has come to: a body to be sent, or a refusal. Null where the request may be done again, as it failed on our side. */
+export interface Handled<T> {
+  readonly response: StoredResponse | null;
+  /** Gives what the handler has returned, or throws what it has thrown. */
+  readonly pass: () => T;
 }
 
-interface OnceOnlyWork {
-  readonly work: () => Promise<StoredAnswer>;
-  /** The answer for an error that is the last word on the request; null for one of ours, after which it may be done again. */
-  readonly refusal: (error: unknown) => StoredAnswer | null;
-}
-
-/** Does what has an Idempotency-Key once. The answer is stored in one commit with the work, or neither is. */
+/** Does what has an Idempotency-Key once. The response is stored in one commit with the work, or neither is. */
 @Injectable()
 export class IdempotencyService {
+  private readonly mappingRoutes = new Set<string>();
+
   constructor(
     private readonly transactions: Transactions,
     private readonly records: IdempotencyRepository,
@@ -29,44 +25,26 @@ export class IdempotencyService {
     @Inject(HttpConfig.KEY) private readonly config: Config['http'],
   ) {}
 
-  /** Throws idempotency-key-in-use while the first request runs, idempotency-key-reused when the key was another request's. */
-  async once(once: OnceOnly, work: OnceOnlyWork): Promise<Given> {
-    const given = await this.transactions.run({ name: once.route }, async () => {
-      const { isFree, known } = await this.records.open(once);
-      if (!isFree) throw inUse();
-      return known === null ? this.first(once, work) : { answer: again(once, known), isReplayed: true };
-    });
-    // Whoever repeats a request may have missed where its first answer stood: its reads must show that work all the same.
-    if (given.isReplayed) this.consistency.wrote(null);
-    return given;
+  /**
+   * Runs the handler, whose boundaries keep their own terms. `responseTo` tells what is sent when it returns a value. Gives what the
+   * handler has come to, or `repeat` of the response to an earlier request.
+   * Throws idempotency-key-in-use while the first request runs, idempotency-key-reused when the key was another request's.
+   */
+  async once<T>(
+    request: KeyedRequest,
+    responseTo: (value: unknown) => StoredResponse,
+    handle: () => Promise<Handled<T>>,
+    repeat: (response: StoredResponse) => T,
+  ): Promise<T> {
+    const { records, mappingRoutes } = this;
+    const context = { records, mappingRoutes, keepSeconds: this.config.idempotencyKeepSeconds };
+    const idempotent = new IdempotentRequest(request, responseTo, context);
+    const { response, pass } = await this.transactions.with(idempotent, handle);
+    if (idempotent.earlier === null && response !== null && !idempotent.hasStored(response))
+      await this.transactions.run({ name: 'IdempotencyService.once' }, () => idempotent.conclude(response));
+    if (idempotent.earlier === null) return pass();
+    // Whoever repeats a request may have missed where its first response stood: its reads must show that work all the same.
+    this.consistency.wrote(null);
+    return repeat(idempotent.earlier);
   }
-
-  private async first(once: OnceOnly, work: OnceOnlyWork): Promise<Given> {
-    const answer = await this.answered(once, work);
-    const isStored = await this.records.store(once, answer, this.config.idempotencyKeepSeconds);
-    if (!isStored) throw inUse();
-    return { answer, isReplayed: false };
-  }
-
-  // A refusal undoes the work, back to here, and is kept; an error of ours undoes everything, so that the key can be used again.
-  private async answered({ route }: OnceOnly, { work, refusal }: OnceOnlyWork): Promise<StoredAnswer> {
-    try {
-      return await this.transactions.run({ name: route, propagation: 'nested' }, work);
-    } catch (error) {
-      const answer = refusal(error);
-      if (answer === null) throw error;
-      return answer;
-    }
-  }
-}
-
-const inUse = (): HttpProblem =>
-  new HttpProblem(409, 'idempotency-key-in-use', 'The first request with this key is not done yet.', {
-    'retry-after': '1',
-  });
-
-function again({ fingerprint }: OnceOnly, { fingerprint: known, status, headers, body }: KnownAnswer): StoredAnswer {
-  if (!fingerprint.equals(known))
-    throw invalid('idempotency-key-reused', 'This key was sent with another request. Take a new one for each request.');
-  return { status, headers, body };
 }

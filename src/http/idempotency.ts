@@ -29,16 +29,16 @@ export const Idempotent = (need: KeyNeed): MethodDecorator =>
     }),
   );
 
-/** An answer as it was given: what was sent is kept, byte for byte. */
-export interface StoredAnswer {
+/** A response as it was sent, kept byte for byte. */
+export interface StoredResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   /** Empty where there is none. */
   readonly body: string;
 }
 
-/** A request that is to be done once. */
-export interface OnceOnly {
+/** A request with its Idempotency-Key. */
+export interface KeyedRequest {
   /** The nil UUID for whoever is not signed in. */
   readonly principalId: string;
   /** `POST /v1/transfers/:id/post` */

@@ -1,6 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
-import { Answered, kept } from './idempotency.interceptor.ts';
+import { kept, RepeatedRefusal } from './idempotency.interceptor.ts';
 import { answerFor, bodyOf } from './problem.ts';
 
 /** Answers everything thrown as application/problem+json, and logs what is our own fault. */
@@ -16,7 +16,7 @@ export class ProblemFilter implements ExceptionFilter {
   send(thrown: unknown, request: FastifyRequest, reply: FastifyReply): void {
     // Said of work that was not stored after all, or that was done again since.
     for (const name of kept) void reply.removeHeader(name);
-    if (thrown instanceof Answered) return thrown.send(reply);
+    if (thrown instanceof RepeatedRefusal) return thrown.send(reply);
     const answer = answerFor(thrown);
     if (answer.status === 500) this.logger.error({ err: thrown }, 'request failed');
     if (answer.status === 503) this.logger.warn({ err: thrown, code: answer.code }, 'request refused');

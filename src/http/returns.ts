@@ -9,21 +9,36 @@ import {
 } from '@nestjs/common';
 import { ApiResponse } from '@nestjs/swagger';
 import type { FastifyReply } from 'fastify';
-import { map, type Observable, tap } from 'rxjs';
+import { map, type Observable } from 'rxjs';
 import type { z } from 'zod';
 import { headerRef } from './openapi-headers.ts';
 
 type View = z.ZodObject;
 
-/** The view that a route answers with. */
-export const SHOWN = Symbol('shown');
+/** Under this key a handler has what it answers with. */
+const ANSWER = Symbol('answer');
+const OTHER_STATUS = Symbol('other status');
+
+interface Answer {
+  readonly view: View;
+  readonly location: string | null;
+}
+
+interface OtherStatus<Body> {
+  readonly status: number;
+  readonly isSo: (body: Body) => boolean;
+}
+
+/** The view that a route answers with; undefined for one that answers without. */
+export const viewOf = (handler: object): View | undefined =>
+  (Reflect.getMetadata(ANSWER, handler) as Answer | undefined)?.view;
 
 /** Answers with this status, cuts the body to the view and documents both. A view with a `version` is answered with its ETag. */
 export const Returns = (status: number, view: View, location?: string): MethodDecorator =>
   applyDecorators(
     HttpCode(status),
-    SetMetadata(SHOWN, view),
-    UseInterceptors(new Present(view, location ?? null)),
+    SetMetadata(ANSWER, { view, location: location ?? null } satisfies Answer),
+    UseInterceptors(presentation),
     ApiResponse({
       status,
       standardSchema: view,
@@ -42,49 +57,54 @@ export const AlsoReturns = <V extends View>(
   isSo: (body: z.input<V>) => boolean,
 ): MethodDecorator =>
   applyDecorators(
-    UseInterceptors(new Marked(status, isSo as (body: unknown) => boolean)),
+    SetMetadata(OTHER_STATUS, { status, isSo } satisfies OtherStatus<z.input<V>>),
     ApiResponse({ status, standardSchema: view, description: view.meta()?.description ?? 'Done' }),
   );
-
-class Marked implements NestInterceptor {
-  constructor(
-    private readonly status: number,
-    private readonly isSo: (body: unknown) => boolean,
-  ) {}
-
-  intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
-    const reply = context.switchToHttp().getResponse<FastifyReply>();
-    return next.handle().pipe(
-      tap((body: unknown) => {
-        if (this.isSo(body)) void reply.status(this.status);
-      }),
-    );
-  }
-}
 
 /** 204 without a body. */
 export const ReturnsNothing = (): MethodDecorator =>
   applyDecorators(HttpCode(204), ApiResponse({ status: 204, description: 'Done' }));
 
-/** What a body looks like outside: only what the view names, in the form it has on the wire. A body that breaks its view is our fault: 500. */
-class Present implements NestInterceptor {
-  constructor(
-    private readonly view: View,
-    private readonly location: string | null,
-  ) {}
+/** What a response is made of. */
+export interface Shown {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Undefined where there is none. */
+  readonly body: unknown;
+}
 
+/**
+ * What a route answers when its handler returns this body: only what its view names, in the form it has on the wire. A body that breaks
+ * its view is our fault: a ZodError, answered 500.
+ */
+export function shownAs(handler: object, status: number, body: unknown): Shown {
+  const answer = Reflect.getMetadata(ANSWER, handler) as Answer | undefined;
+  const other = Reflect.getMetadata(OTHER_STATUS, handler) as OtherStatus<unknown> | undefined;
+  const hasOther = other?.isSo(body) === true;
+  const shown = answer?.view.parse(body) as { id?: string; version?: number } | undefined;
+  return {
+    status: hasOther ? other.status : status,
+    headers: {
+      ...(shown?.version !== undefined && { etag: `"${shown.version}"` }),
+      ...(answer?.location != null && { location: `${answer.location}/${shown?.id}` }),
+    },
+    body: answer === undefined ? body : shown,
+  };
+}
+
+/** Shows the body of a route as its view has it. */
+const presentation: NestInterceptor = {
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     return next.handle().pipe(
-      map((body: unknown) => {
-        const shown = this.view.parse(body) as { id?: string; version?: number };
-        if (shown.version !== undefined) void reply.header('etag', `"${shown.version}"`);
-        if (this.location !== null) void reply.header('location', `${this.location}/${shown.id}`);
-        return shown;
+      map((value: unknown) => {
+        const { status, headers, body } = shownAs(context.getHandler(), reply.statusCode, value);
+        void reply.status(status).headers(headers);
+        return body;
       }),
     );
-  }
-}
+  },
+};
 
 function headersOf(view: View, location?: string) {
   return {

@@ -23,8 +23,8 @@ export interface Call {
 interface Route {
   running(): RunningBoundary | null;
   transaction(): Prisma.TransactionClient;
-  /** Outside any boundary. */
-  plain(call: Call): Promise<unknown>;
+  /** Outside any boundary; `again` sends the call once more, to whatever boundary is running then. */
+  plain(call: Call, again: () => Promise<unknown>): Promise<unknown>;
 }
 
 type Operation = (...args: unknown[]) => Promise<unknown>;
@@ -39,7 +39,7 @@ const rawOperations = new Set(['$queryRaw', '$executeRaw', '$queryRawTyped']);
 export function routingClient(route: Route): PrismaClient {
   const send = (call: Call): Promise<unknown> => {
     const running = route.running();
-    if (running === null) return route.plain(call);
+    if (running === null) return route.plain(call, () => send(call));
     // Where the transaction itself is READ ONLY, the database says it of a raw statement; where it is only joined, nobody else would.
     const writes = call.kind === 'write' || (call.saysThatItWrites && running.onlyReadsByJoining);
     const statement = { what: call.name, writes, site: call.site };

@@ -1,5 +1,6 @@
 import { type AnyOptions, isolationLevels, type Isolation, milliseconds } from './boundary.ts';
 import { TransactionJoinError, TransactionRequiredError } from './errors.ts';
+import type { RunningBoundary, Terms } from './running-boundary.ts';
 
 /** What is asked of a running boundary before another one joins it. */
 export interface Joinable {
@@ -54,3 +55,14 @@ function refuseContradiction(running: Joinable, options: AnyOptions): void {
 const rank = (isolation: Isolation): number => isolationLevels.indexOf(isolation);
 
 export const nameOf = (options: AnyOptions): string => options.name ?? 'a boundary';
+
+/** The terms of a boundary that is part of a running one. */
+export function termsIn(running: RunningBoundary, options: AnyOptions): Terms {
+  const own = options.timeout === undefined ? Infinity : performance.now() + milliseconds(options.timeout);
+  return {
+    name: nameOf(options),
+    readOnly: running.readOnly || options.readOnly === true,
+    isolation: running.isolation,
+    endsAt: Math.min(running.endsAt, own),
+  };
+}

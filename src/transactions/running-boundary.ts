@@ -234,3 +234,17 @@ export class RunningBoundary implements Terms {
     return new DetachedTransactionError(`${what} was under way when ${this.name} ended. Await it inside.`, { cause });
   }
 }
+
+/** Runs the work of a boundary to its end. Throws what forbids to store it. */
+export async function finishing<T>(boundary: RunningBoundary, work: () => Promise<T>): Promise<T> {
+  try {
+    const value = await work();
+    boundary.finish();
+    return value;
+  } catch (error) {
+    // What the work has made of a request that was stopped, or of a conflict, is not the reason.
+    throw boundary.transaction.externalWork ?? boundary.conflict ?? error;
+  } finally {
+    boundary.abandon();
+  }
+}

@@ -8,17 +8,18 @@ import { TransactionExpiredError } from '../database/errors.ts';
 import type { Fault, Moment } from '../database/faults.ts';
 import type { Adapter, BeginOptions } from './adapter.ts';
 import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions } from './boundary.ts';
-import { routingClient } from './client.ts';
+import { type Call, routingClient } from './client.ts';
 import { boundaryOfContext, openBoundary, RUNNING, SET_ASIDE } from './current.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
 import { noteOrigin } from './error-origins.ts';
 import { boundaryEnded, type Outcome } from './events.ts';
 import { expired } from './expiry.ts';
 import { fire } from './hooks.ts';
-import { nameOf, planBoundary } from './propagation.ts';
+import { enlisted, inTurn, participantOf, participating, type TransactionParticipant } from './participant.ts';
+import { nameOf, planBoundary, termsIn } from './propagation.ts';
 import { ReadRouter } from './read-router.ts';
-import { retrying } from './retry.ts';
-import { RunningBoundary, type Terms } from './running-boundary.ts';
+import { type RetryPolicy, retrying } from './retry.ts';
+import { finishing, RunningBoundary, type Terms } from './running-boundary.ts';
 import { settingsOf } from './settings.ts';
 
 export const defaultRetries = 5;
@@ -44,7 +45,7 @@ export class Transactions {
   readonly client = routingClient({
     running: () => this.running(),
     transaction: () => this.host.tx,
-    plain: (call) => this.reads.plain(call),
+    plain: (call, again) => this.plain(call, again),
   });
   /** Set by the test kit only. */
   faults: FaultPlan | null = null;
@@ -88,6 +89,17 @@ export class Transactions {
     if (running?.transaction.owner !== this) return null;
     running.refuseDetached();
     return running;
+  }
+
+  /** Runs the work; the participant takes part in its boundaries, see {@link TransactionParticipant}. Null ends that for this work. */
+  with<T>(participant: TransactionParticipant | null, work: () => Promise<T>): Promise<T> {
+    return enlisted(this, participant, work);
+  }
+
+  // A write that stands alone is a boundary of its own where somebody takes part: what is recorded is stored with it or not at all.
+  private plain(call: Call, again: () => Promise<unknown>): Promise<unknown> {
+    const writes = call.kind === 'write' || call.saysThatItWrites;
+    return writes && participantOf(this) !== null ? this.run({ name: call.name }, again) : this.reads.plain(call);
   }
 
   private async join<T>(running: RunningBoundary, options: AnyOptions, work: () => Promise<T>): Promise<T> {
@@ -147,15 +159,27 @@ export class Transactions {
   private async begin<T>(running: RunningBoundary | null, options: AnyOptions, work: () => Promise<T>): Promise<T> {
     const begunAt = performance.now();
     const terms = this.termsOf(running, options, begunAt);
+    const participant = running === null && !terms.readOnly ? participantOf(this) : null;
+    const whole = participating(participant, work);
+    const beginner = {
+      terms,
+      options,
+      hasOwnTime: hasOwnTime(running, options),
+      work: whole,
+      latest: null,
+      attempts: 0,
+    };
     // Inside another boundary a conflict is that one's to answer: it holds what this one would wait for.
-    const retries = running === null ? (options.retry ?? defaultRetries) : 0;
-    // The time that an outer one asked for is this one's as well.
-    const hasOwnTime = options.timeout !== undefined || running?.transaction.beginning.hasOwnTime === true;
-    const beginner: Beginner = { terms, options, hasOwnTime, work, latest: null, attempts: 0 };
+    const policy = { ...terms, retries: running === null ? (options.retry ?? defaultRetries) : 0 };
+    const all = () => this.allAttempts(beginner, policy, begunAt);
+    return (await (participant === null ? all() : inTurn(participant, all))) as T;
+  }
+
+  private async allAttempts(beginner: Beginner, policy: RetryPolicy, begunAt: number): Promise<unknown> {
     try {
-      const value = await retrying({ ...terms, retries }, (attempt) => this.attempt(beginner, attempt));
+      const value = await retrying(policy, (attempt) => this.attempt(beginner, attempt));
       await this.ended(beginner, begunAt, 'committed', null);
-      return value as T;
+      return value;
     } catch (error) {
       const outcome = error instanceof CommitOutcomeUnknownError ? 'unknown' : 'rolled-back';
       await this.ended(beginner, begunAt, outcome, error);
@@ -218,30 +242,12 @@ export class Transactions {
     }
     if (latest === null || outcome === 'unknown') return;
     const hooks = outcome === 'committed' ? latest.hooks.ofCommit() : latest.hooks.ofRollback(error);
-    if (hooks.length > 0) await this.outside(() => fire(hooks, terms.name, outcome === 'committed'));
+    // What a hook writes is no part of the request whose boundary has ended.
+    if (hooks.length > 0)
+      await this.outside(() => this.with(null, () => fire(hooks, terms.name, outcome === 'committed')));
   }
 }
 
-async function finishing<T>(boundary: RunningBoundary, work: () => Promise<T>): Promise<T> {
-  try {
-    const value = await work();
-    boundary.finish();
-    return value;
-  } catch (error) {
-    // What the work has made of a request that was stopped, or of a conflict, is not the reason.
-    throw boundary.transaction.externalWork ?? boundary.conflict ?? error;
-  } finally {
-    boundary.abandon();
-  }
-}
-
-/** The terms of a boundary that is part of a running one. */
-function termsIn(running: RunningBoundary, options: AnyOptions): Terms {
-  const own = options.timeout === undefined ? Infinity : performance.now() + milliseconds(options.timeout);
-  return {
-    name: nameOf(options),
-    readOnly: running.readOnly || options.readOnly === true,
-    isolation: running.isolation,
-    endsAt: Math.min(running.endsAt, own),
-  };
-}
+// The time that an outer one asked for is this one's as well.
+const hasOwnTime = (running: RunningBoundary | null, { timeout }: AnyOptions): boolean =>
+  timeout !== undefined || running?.transaction.beginning.hasOwnTime === true;

@@ -26,8 +26,8 @@ const migrations = 'prisma/migrations';
 
 const noLock: Change = {
   file: 'src/http/idempotency.repository.ts',
-  text: 'SELECT pg_try_advisory_xact_lock(hashtextextended(${name}, 0)) AS free',
-  replacement: 'SELECT hashtextextended(${name}, 0) IS NOT NULL AS free',
+  text: 'WHERE pg_try_advisory_xact_lock(hashtextextended(${name}, 0))',
+  replacement: 'WHERE hashtextextended(${name}, 0) IS NOT NULL',
 };
 
 /** In the order of the ledger, the goods, the keys, the boundaries, the replicas, the doors. */
@@ -307,9 +307,9 @@ export const bugs: readonly PlantedBug[] = [
         file: 'src/http/idempotency.repository.ts',
         text: `
       ON CONFLICT (principal_id, route, key) DO UPDATE
-      SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers, body = excluded.body,
-          created_at = now(), expires_at = excluded.expires_at
-      WHERE idempotency_record.expires_at <= now()\``,
+      SET fingerprint = excluded.fingerprint, status = NULL, headers = NULL, body = NULL, result = NULL,
+          created_at = statement_timestamp(), expires_at = excluded.expires_at
+      WHERE idempotency_record.expires_at <= statement_timestamp()\``,
         replacement: '`',
       },
       {
@@ -329,9 +329,9 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Somebody who sends 500 with the key of a transfer of 5 is told that it is done.',
     changes: [
       {
-        file: 'src/http/idempotency.service.ts',
-        text: 'if (!fingerprint.equals(known))',
-        replacement: 'if (fingerprint.length !== known.length)',
+        file: 'src/http/idempotent-request.ts',
+        text: 'if (!this.request.fingerprint.equals(known.fingerprint))',
+        replacement: 'if (this.request.fingerprint.length !== known.fingerprint.length)',
       },
     ],
     caughtBy: { file: 'test/idempotency.test.ts', tests: ['that is another one is refused'] },
@@ -342,10 +342,10 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'The work is rolled back at its COMMIT, and whoever sends it again is told that it was done.',
     changes: [
       {
-        file: 'src/http/idempotency.service.ts',
-        text: 'await this.records.store(once, answer, this.config.idempotencyKeepSeconds);',
+        file: 'src/transactions/transactions.ts',
+        text: 'const whole = participating(participant, work);',
         replacement:
-          "await this.transactions.run({ propagation: 'requires-new' }, () => this.records.store(once, answer, this.config.idempotencyKeepSeconds));",
+          'const whole = participant === null ? work : async () => { const value = await work(); await this.run({ name: "apart", propagation: "requires-new" }, async () => { await participant.begin(); await participant.beforeCommit(value); }); return value; };',
       },
     ],
     caughtBy: {
@@ -353,6 +353,55 @@ export const bugs: readonly PlantedBug[] = [
       tests: ['that %s leaves nothing behind and can be sent again'],
     },
     saying: /-\s+0,\s+\+\s+1,/,
+  },
+  {
+    name: 'a key draws a boundary of its own around that of the method',
+    harm: 'A method that is serializable, or has a time of its own, is answered 500 where a key is sent.',
+    changes: [
+      {
+        file: 'src/http/idempotency.service.ts',
+        text: 'await this.transactions.with(idempotent, handle);',
+        replacement: "await this.transactions.run({ name: 'key' }, () => this.transactions.with(idempotent, handle));",
+      },
+    ],
+    caughtBy: {
+      file: 'test/idempotent-boundaries.test.ts',
+      tests: ['is the one of the method, with its level, name and time'],
+    },
+    saying: /expected 201 .*, got 500/,
+  },
+  {
+    name: 'a write without a boundary is stored apart from its key',
+    harm: 'Copies of a request at the same moment are each done.',
+    changes: [
+      {
+        file: `${core}/transactions.ts`,
+        text: 'writes && participantOf(this) !== null',
+        replacement: 'writes && (participantOf(this) as unknown) === undefined',
+      },
+    ],
+    caughtBy: {
+      file: 'test/idempotent-boundaries.test.ts',
+      tests: ['is done once by copies at the same moment, at each level'],
+    },
+    saying: /Expected pattern/,
+  },
+  {
+    name: 'a key is looked up before it is claimed',
+    harm: 'Serializable boundaries under different keys are in conflict with each other.',
+    changes: [
+      {
+        file: 'src/http/idempotent-request.ts',
+        text: 'private claimed(): Promise<boolean> {\n    return',
+        replacement:
+          'private async claimed(): Promise<boolean> {\n    if ((await this.context.records.find(this.request)) !== null) return false;\n    return',
+      },
+    ],
+    caughtBy: {
+      file: 'test/idempotent-boundaries.test.ts',
+      tests: ['is in conflict with none of another key'],
+    },
+    saying: /-\s+Array \[\]|serialize access/,
   },
   {
     name: 'work is acknowledged before its COMMIT is answered',
@@ -386,10 +435,10 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A mail tells of an order that nobody can find, and that may never have been stored.',
     changes: [
       {
-        file: `${core}/transactions.ts`,
+        file: `${core}/running-boundary.ts`,
         text: 'const value = await work();\n    boundary.finish();',
         replacement:
-          'const value = await work();\n    boundary.finish();\n    if (!boundary.isNested) await fire(boundary.hooks.ofCommit(), boundary.name, true);',
+          'const value = await work();\n    boundary.finish();\n    if (!boundary.isNested) await (await import("./hooks.ts")).fire(boundary.hooks.ofCommit(), boundary.name, true);',
       },
       {
         file: `${core}/transactions.ts`,
@@ -508,7 +557,7 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       {
         file: `${core}/transactions.ts`,
-        text: 'await retrying({ ...terms, retries }, (attempt) => this.attempt(beginner, attempt));',
+        text: 'await retrying(policy, (attempt) => this.attempt(beginner, attempt));',
         replacement: 'await this.attempt(beginner, 1);',
       },
       {
@@ -562,7 +611,7 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       {
         file: `${core}/client.ts`,
-        text: 'if (running === null) return route.plain(call);',
+        text: 'if (running === null) return route.plain(call, () => send(call));',
         replacement: "if (running === null || call.kind === 'read') return route.plain(call);",
       },
     ],

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import type { Type } from '@nestjs/common';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { Logger } from 'nestjs-pino';
 import request from 'supertest';
@@ -31,9 +32,10 @@ export interface Api {
 /** Variables that a test sets beside the usual ones. */
 export type Variables = Record<string, string>;
 
-export async function startApp(variables: Variables = {}): Promise<TestApp> {
+/** `modules` are served beside those of the product. */
+export async function startApp(variables: Variables = {}, modules: readonly Type[] = []): Promise<TestApp> {
   const database = await createDatabase();
-  const { app, url } = await serve(database, variables);
+  const { app, url } = await serve(database, variables, modules);
   return {
     app,
     url,
@@ -47,7 +49,11 @@ export async function startApp(variables: Variables = {}): Promise<TestApp> {
 }
 
 /** One more instance on a database that is there. */
-export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Variables = {}) {
+export async function serve(
+  database: Pick<TestDatabase, 'urls'>,
+  variables: Variables = {},
+  modules: readonly Type[] = [],
+) {
   const environment = readEnvironment({
     DATABASE_WRITE_URL: database.urls.app,
     DATABASE_READ_URL: database.urls.reader,
@@ -64,7 +70,7 @@ export async function serve(database: Pick<TestDatabase, 'urls'>, variables: Var
     RETENTION_SWEEP_INTERVAL_MS: '0',
     ...variables,
   });
-  const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]));
+  const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]), modules);
   app.useLogger(keepingErrors(app.get(Logger)));
   await app.listen({ host: '127.0.0.1', port: 0 });
   return { app, url: await app.getUrl() };

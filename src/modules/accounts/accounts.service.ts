@@ -32,6 +32,7 @@ export class AccountsService {
     private readonly clock: Clock,
   ) {}
 
+  @Transactional()
   async open({ userId }: Principal, account: NewAccount) {
     return showAccount(await this.accounts.create(userId, account));
   }

@@ -24,6 +24,7 @@ export class CatalogService {
   constructor(private readonly catalog: CatalogRepository) {}
 
   /** The product with its SKUs, stocks and images, or nothing. Throws slug-taken, sku-code-taken. */
+  @Transactional()
   async add({ userId }: Principal, product: NewProduct) {
     return showProduct(await this.catalog.create(product, userId));
   }

@@ -13,6 +13,7 @@ export class UsersService {
   constructor(private readonly users: UsersRepository) {}
 
   /** A customer with a profile and a first account, or nothing. Hashing takes long, so it is done before any boundary. Throws email-taken. */
+  @Transactional()
   async signUp({ password: _, currency, ...user }: NewUser, passwordHash: PasswordHash) {
     return this.users.create({ ...user, role: 'customer', passwordHash }, currency);
   }

@@ -1,0 +1,143 @@
+import { deserialize, serialize } from 'node:v8';
+import { invalid } from '../kernel/errors.ts';
+import { Substitute, type TransactionParticipant } from '../transactions/participant.ts';
+import type { KeyedRequest, StoredResponse } from './idempotency.ts';
+import type { IdempotencyRecord, IdempotencyRepository } from './idempotency.repository.ts';
+import { HttpProblem } from './problem.ts';
+
+/** Thrown through the handler of a repeated request, whose work is not done again. Never reaches a caller. */
+export class RepeatedRequest extends Error {
+  constructor() {
+    super('This request was answered before; its handler must not answer it again.');
+  }
+}
+
+/** What is the same for all requests of an application. */
+export interface IdempotencyContext {
+  readonly records: IdempotencyRepository;
+  readonly keepSeconds: number;
+  /** Routes whose handler answers with something else than its boundary has returned. One entry at most for each route. */
+  readonly mappingRoutes: Set<string>;
+}
+
+// What a result may take up while its response is not known. A response of ours is far smaller.
+const largestResult = 1_000_000;
+
+interface Stored {
+  /** Null where only the result of the boundary is stored. */
+  readonly response: StoredResponse | null;
+}
+
+/**
+ * Does a request once for its Idempotency-Key: the key is claimed in front of the work of its boundary and the response stored behind it,
+ * by the same COMMIT.
+ */
+export class IdempotentRequest implements TransactionParticipant {
+  /** What an earlier request with this key was answered. */
+  earlier: StoredResponse | null = null;
+  private stored: Stored | null = null;
+  private latest: Stored | null = null;
+  private turn: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    private readonly request: KeyedRequest,
+    /** The response to a request whose boundary has returned this value, if its handler returns the same. Throws where that cannot be. */
+    private readonly responseTo: (value: unknown) => StoredResponse,
+    private readonly context: IdempotencyContext,
+  ) {}
+
+  /** Throws idempotency-key-in-use while the first request runs, idempotency-key-reused when the key was another request's. */
+  async begin(): Promise<Substitute | null> {
+    // What this request has stored before is its own.
+    if (this.stored !== null || (await this.claimed())) return null;
+    const { response, result } = await this.known();
+    if (response !== null) return new Substitute(() => this.refuseRepeated(response));
+    if (result === null) throw inUse();
+    this.latest = { response: null };
+    return new Substitute(() => deserialize(result) as unknown);
+  }
+
+  async beforeCommit(value: unknown): Promise<void> {
+    const response = this.context.mappingRoutes.has(this.request.route) ? null : this.triedResponse(value);
+    const { records } = this.context;
+    const isStored = await (response === null
+      ? records.keepResult(this.request, serialized(value))
+      : records.respond(this.request, response));
+    if (!isStored) throw inUse();
+    this.latest = { response };
+  }
+
+  committed(): void {
+    this.stored = this.latest;
+  }
+
+  inTurn<T>(boundary: () => Promise<T>): Promise<T> {
+    const result = this.turn.then(boundary);
+    this.turn = result.catch(() => undefined);
+    return result;
+  }
+
+  /** Whether this response is stored by now. */
+  hasStored(response: StoredResponse): boolean {
+    return this.stored?.response != null && isSame(this.stored.response, response);
+  }
+
+  /** To be called in a boundary: stores what the handler has answered in the end. Gives the response that counts, an earlier one if there is one. */
+  async conclude(response: StoredResponse): Promise<StoredResponse> {
+    if (this.stored === null && !(await this.claimed())) {
+      const { response: earlier } = await this.known();
+      if (earlier === null) throw inUse();
+      return (this.earlier = earlier);
+    }
+    if (this.stored !== null) this.context.mappingRoutes.add(this.request.route);
+    if (!(await this.context.records.respond(this.request, response))) throw inUse();
+    return response;
+  }
+
+  private claimed(): Promise<boolean> {
+    return this.context.records.claim(this.request, this.context.keepSeconds);
+  }
+
+  private async known(): Promise<IdempotencyRecord> {
+    const known = await this.context.records.find(this.request);
+    if (known === null) throw inUse();
+    if (!this.request.fingerprint.equals(known.fingerprint))
+      throw invalid(
+        'idempotency-key-reused',
+        'This key was sent with another request. Take a new one for each request.',
+      );
+    return known;
+  }
+
+  private refuseRepeated(response: StoredResponse): never {
+    this.earlier = response;
+    throw new RepeatedRequest();
+  }
+
+  private triedResponse(value: unknown): StoredResponse | null {
+    try {
+      return this.responseTo(value);
+    } catch {
+      return null; // the handler will make something else of it
+    }
+  }
+}
+
+const inUse = (): HttpProblem =>
+  new HttpProblem(409, 'idempotency-key-in-use', 'The first request with this key is not done yet.', {
+    'retry-after': '1',
+  });
+
+function serialized(value: unknown): Uint8Array {
+  const bytes = serialize(value);
+  if (bytes.length > largestResult)
+    throw new TypeError(
+      `A boundary under an Idempotency-Key returned ${bytes.length} bytes; at most ${largestResult}.`,
+    );
+  return bytes;
+}
+
+const isSame = (one: StoredResponse, other: StoredResponse): boolean =>
+  one.status === other.status &&
+  one.body === other.body &&
+  JSON.stringify(Object.entries(one.headers).sort()) === JSON.stringify(Object.entries(other.headers).sort());
