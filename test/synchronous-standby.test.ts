@@ -3,8 +3,10 @@ import pg from 'pg';
 import { CommitOutcomeUnknownError } from '../src/transactions/errors.ts';
 import { acknowledgeLookUp } from '../src/transactions/look-ups.ts';
 import { askOutcome } from '../src/transactions/outcome.ts';
+import { api, serve } from './support/app.ts';
 import { type Bare, errorOf, startBare } from './support/bare.ts';
 import { eventually } from './support/crowd.ts';
+import { expectProblem } from './support/problem.ts';
 import { ask, type OwnCluster, startOwnCluster } from './support/own-cluster.ts';
 
 // What was looked up is acknowledged when the synchronous standby has it, and no earlier.
@@ -97,6 +99,22 @@ describe('with a synchronous standby that is away', () => {
     expect(await Promise.race([waiting, sleep(300, 'waits')])).toBe('waits');
     await own.cluster.replica.start();
     expect(await waiting).toBeGreaterThanOrEqual(0);
+  }, 60_000);
+
+  it('a repeated request is answered as before when the standby has what it is told of', async () => {
+    const service = await serve({ urls: own.database.urls }, { DATABASE_TRANSACTION_TIMEOUT_MS: '1500' });
+    const person = { email: 'repeated@example.com', password: 'correct horse battery', profile: { displayName: 'R' } };
+    const ask = () => api(service.url).post('/v1/users', person).set('idempotency-key', 'repeated');
+    try {
+      const first = await ask().expect(201);
+      await loseStandby();
+      expectProblem(await ask().expect(503), 'outcome-unknown');
+      await own.cluster.replica.start();
+      const again = await eventually(ask, ({ status }) => status === 201);
+      expect([again.text, again.headers['idempotent-replayed']]).toEqual([first.text, 'true']);
+    } finally {
+      await service.app.close();
+    }
   }, 60_000);
 
   it('a boundary that only reads waits for nobody unless it asks to', async () => {

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { type Config, HttpConfig } from '../config/config.ts';
 import { Consistency } from '../transactions/consistency.ts';
+import { acknowledgeLookUp } from '../transactions/look-ups.ts';
 import { Transactions } from '../transactions/transactions.ts';
 import type { KeyedRequest, StoredResponse } from './idempotency.ts';
 import { IdempotencyRepository } from './idempotency.repository.ts';
@@ -37,7 +38,12 @@ export class IdempotencyService {
     repeat: (response: StoredResponse) => T,
   ): Promise<T> {
     const { records, mappingRoutes } = this;
-    const context = { records, mappingRoutes, keepSeconds: this.config.idempotencyKeepSeconds };
+    const context = {
+      records,
+      mappingRoutes,
+      keepSeconds: this.config.idempotencyKeepSeconds,
+      acknowledge: () => acknowledgeLookUp(this.transactions),
+    };
     const idempotent = new IdempotentRequest(request, responseTo, context);
     const { response, pass } = await this.transactions.with(idempotent, handle);
     if (idempotent.earlier === null && response !== null && !idempotent.hasStored(response))

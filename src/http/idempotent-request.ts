@@ -15,6 +15,8 @@ export class RepeatedRequest extends Error {
 /** What is the same for all requests of an application. */
 export interface IdempotencyContext {
   readonly records: IdempotencyRepository;
+  /** Has the COMMIT of the running boundary wait until what was looked up is as durable as what a COMMIT acknowledges. */
+  readonly acknowledge: () => Promise<void>;
   readonly keepSeconds: number;
   /** Routes whose handler answers with something else than its boundary has returned. One entry at most for each route. */
   readonly mappingRoutes: Set<string>;
@@ -99,7 +101,8 @@ export class IdempotentRequest implements TransactionParticipant {
   }
 
   private async known(): Promise<IdempotencyRecord> {
-    const known = await this.context.records.find(this.request);
+    const { records, acknowledge } = this.context;
+    const [known] = await Promise.all([records.find(this.request), acknowledge()]);
     if (known === null) throw inUse();
     if (!this.request.fingerprint.equals(known.fingerprint))
       throw invalid(

@@ -161,14 +161,8 @@ export class Transactions {
     const terms = this.termsOf(running, options, begunAt);
     const participant = running === null && !terms.readOnly ? participantOf(this) : null;
     const whole = participating(participant, work);
-    const beginner = {
-      terms,
-      options,
-      hasOwnTime: hasOwnTime(running, options),
-      work: whole,
-      latest: null,
-      attempts: 0,
-    };
+    const fresh = { work: whole, latest: null, attempts: 0 };
+    const beginner = { terms, options, hasOwnTime: hasOwnTime(running, options), ...fresh };
     // Inside another boundary a conflict is that one's to answer: it holds what this one would wait for.
     const policy = { ...terms, retries: running === null ? (options.retry ?? defaultRetries) : 0 };
     const all = () => this.allAttempts(beginner, policy, begunAt);
