@@ -1,5 +1,6 @@
 import { deserialize, serialize } from 'node:v8';
 import { invalid } from '../kernel/errors.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 import { Substitute, type TransactionParticipant } from '../transactions/participant.ts';
 import type { KeyedRequest, StoredResponse } from './idempotency.ts';
 import type { IdempotencyRecord, IdempotencyRepository } from './idempotency.repository.ts';
@@ -134,7 +135,7 @@ const inUse = (): HttpProblem =>
 function serialized(value: unknown): Uint8Array {
   const bytes = serialize(value);
   if (bytes.length > largestResult)
-    throw new TypeError(
+    throw new MisuseError(
       `A boundary under an Idempotency-Key returned ${bytes.length} bytes; at most ${largestResult}.`,
     );
   return bytes;

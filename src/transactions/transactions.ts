@@ -177,7 +177,7 @@ export class Transactions {
     } catch (error) {
       const outcome = error instanceof CommitOutcomeUnknownError ? 'unknown' : 'rolled-back';
       await this.ended(beginner, begunAt, outcome, error);
-      throw noteOrigin(error, { boundary: terms.name, attempt: beginner.attempts });
+      throw noteOrigin(error, { boundary: policy.name, attempt: beginner.attempts });
     }
   }
 
