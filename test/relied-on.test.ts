@@ -9,7 +9,9 @@ import { TransactionalAdapterPrisma } from '@nestjs-cls/transactional-adapter-pr
 import { PrismaPg } from '@prisma/adapter-pg';
 import { ClsModule, ClsService, ClsServiceManager } from 'nestjs-cls';
 import pg from 'pg';
+import { Connection } from '../src/database/connection.ts';
 import { databaseFailure, isOutcomeUnknown, isUnreachable } from '../src/database/failures.ts';
+import { Flight } from '../src/database/flight.ts';
 import { PrismaClient } from '../src/database/generated/client.ts';
 import { newId } from '../src/kernel/ids.ts';
 import { errorOf } from './support/bare.ts';
@@ -384,6 +386,29 @@ describe('pg', () => {
     expect(await told(`SELECT 1`)).toEqual(['SELECT', 1]);
     expect(await told(`BEGIN`)).toEqual(['BEGIN', null]);
     expect(await told(`ROLLBACK AND CHAIN`)).toEqual(['ROLLBACK', null]);
+  });
+
+  it('sends statements as one that are put in front of a Query before its Sync, and keeps their names apart', async () => {
+    const client = new Connection({ connectionString: database.urls.app, pipeline: true });
+    closing.push(() => client.end());
+    await client.connect();
+    const fly = (ahead: string[], text: string, name = 'shared') =>
+      client.fly(new Flight(ahead, { name, text, values: [1] } as pg.QueryConfig));
+    const one = 'SELECT $1::int AS one';
+    // What was skipped has not been prepared, and is when it comes again.
+    expect(databaseFailure(await errorOf(fly(['BEGIN', 'SELECT 1 / 0'], one)))?.sqlState).toBe('22012');
+    expect(client.isIdle).toBe(false);
+    await client.query('ROLLBACK');
+    expect(databaseFailure(await errorOf(fly(['SELECT nonsense', 'BEGIN'], one)))?.sqlState).toBe('42703');
+    expect(client.isIdle).toBe(true);
+    for (let times = 0; times < 2; times++) expect((await fly(['BEGIN', 'ROLLBACK'], one)).rows).toEqual([{ one: 1 }]);
+    const broken = fly(['BEGIN'], 'SELECT $1::int / 0', 'divides');
+    expect(databaseFailure(await errorOf(broken))?.sqlState).toBe('22012');
+    await client.query('ROLLBACK');
+    const asking = new Flight([], { text: '' }, { name: 'asks', text: `SELECT 'answered'` });
+    await client.fly(asking);
+    expect(asking).toMatchObject({ done: 2, command: null, answer: 'answered' });
+    expect((await client.query('SELECT 2 AS two')).rows).toEqual([{ two: 2 }]);
   });
 
   it('with queryMode `extended`, sends one statement only: a second one in the same text is refused', async () => {

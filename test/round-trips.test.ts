@@ -256,8 +256,8 @@ describe('a boundary', () => {
 describe('a beginning that fails', () => {
   it('is reported as itself by the first statement, and nothing is stored', async () => {
     const slug = 'never';
-    const settings = (): string => "SET LOCAL statement_timeout = 'nonsense'";
-    const wire = databases.write.pool.begin({ ...unnamed(), settings });
+    const opening = () => ['BEGIN', "SET LOCAL statement_timeout = 'nonsense'"];
+    const wire = databases.write.pool.begin({ ...unnamed(), opening });
     const text = 'INSERT INTO product (id, slug, name) VALUES ($1, $2, $2)';
     const error: unknown = await wire.statement({ text, values: [newId(), slug] }).catch((thrown: unknown) => thrown);
     await wire.rollback();

@@ -90,8 +90,10 @@ async function statementsOf(ask: () => PromiseLike<Response>): Promise<Statement
   return statements.take().filter(({ text }) => text.startsWith('COMMIT') || !isOfTheMoment.test(text));
 }
 // A replica that is slow today is asked again for its position, the id of a transaction where its answer is still on the way, and the server
-// is told anew what time is left when some has passed: none of it is the endpoint's.
-const isOfTheMoment = /_lsn\(|^SELECT pg_current_xact_id_if_assigned|^SET LOCAL statement_timeout = \d+$/;
+// is told anew what time is left when some has passed, and a statement that leaves before BEGIN is answered demands a transaction: none of
+// it is the endpoint's.
+const isOfTheMoment =
+  /_lsn\(|^SELECT pg_current_xact_id_if_assigned|^SET LOCAL statement_timeout = \d+$|^SAVEPOINT begun; RELEASE SAVEPOINT begun(?:; SET LOCAL statement_timeout = \d+)?$/;
 
 const place = (items: number) =>
   alice.api.post(

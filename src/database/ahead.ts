@@ -1,5 +1,4 @@
-import type pg from 'pg';
-import type { Carrier, ServerLimits } from './connection.ts';
+import type { ServerLimits } from './connection.ts';
 
 interface Savepoint {
   readonly name: string;
@@ -18,8 +17,8 @@ export class Ahead {
   /** `told` is what the server has in mind. */
   constructor(private told: ServerLimits) {}
 
-  begin(settings: string): void {
-    this.lines.unshift(settings === '' ? 'BEGIN' : `BEGIN; ${settings}`);
+  begin(opening: readonly string[]): void {
+    this.lines.unshift(...opening);
   }
 
   /** Tells the server a limit, unless what it has in mind is no further off than this. */
@@ -27,15 +26,6 @@ export class Ahead {
     if (Math.abs(wantedMs - this.told[limit]) <= toleranceMs) return;
     this.told = { ...this.told, [limit]: wantedMs };
     this.lines.push(`SET LOCAL ${limit} = ${wantedMs}`);
-  }
-
-  get isEmpty(): boolean {
-    return this.lines.length === 0;
-  }
-
-  /** A question that is answered with the rest. */
-  ask(question: string): void {
-    this.lines.push(question);
   }
 
   savepoint(name: string): void {
@@ -58,11 +48,10 @@ export class Ahead {
     return unsent === -1;
   }
 
-  /** Sends all of it as one message; null when there is nothing to send. */
-  send(client: Carrier): Promise<pg.QueryResult> | null {
-    if (this.lines.length === 0) return null;
-    const message = this.lines.join('; ');
+  /** All of it, for the flight that leaves now. */
+  take(): readonly string[] {
+    const taken = this.lines;
     this.lines = [];
-    return client.query(message);
+    return taken;
   }
 }

@@ -14,7 +14,7 @@ export interface Beginning extends WireTerms {
 /** Of whatever begins without a boundary: the writes of one Prisma call, which Prisma puts into a transaction of its own. */
 export const unnamed = (): Beginning => ({
   readOnly: false,
-  settings: () => '',
+  opening: () => ['BEGIN'],
   endsAt: Infinity,
   hasOwnTime: false,
   lockTimeoutMs: null,

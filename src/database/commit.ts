@@ -1,24 +1,31 @@
 import type pg from 'pg';
 import { TransactionRolledBackError } from './errors.ts';
 import { databaseFailure } from './failures.ts';
+import { Flight, type Question } from './flight.ts';
 
-type Answer = pg.QueryResult;
+const position: Question = {
+  name: 'position_behind_commit',
+  text: 'SELECT pg_current_wal_flush_lsn()::text AS answer',
+};
 
-const position = 'SELECT pg_current_wal_flush_lsn()::text AS answer';
+/** COMMIT, and with it the question where the WAL stands behind it. */
+export const commitFlight = (asksPosition: boolean, patienceMs: number): Flight =>
+  new Flight([], { text: 'COMMIT', query_timeout: patienceMs } as pg.QueryConfig, asksPosition ? position : null);
 
-/** COMMIT, and with it the question where the WAL stands behind it: one message, one flight. */
-export const commitQuery = (asksPosition: boolean, patienceMs: number): pg.QueryConfig =>
-  ({ text: asksPosition ? `COMMIT; ${position}` : 'COMMIT', query_timeout: patienceMs }) as pg.QueryConfig;
-
-/** The position, null when it was not asked for. Throws TransactionRolledBackError when COMMIT was answered ROLLBACK. */
-export function readCommit(answer: Answer | Answer[]): string | null {
-  const [committed, asked] = [answer].flat();
-  if (committed?.command !== 'COMMIT') throw new TransactionRolledBackError();
-  return (asked?.rows as { answer: string }[] | undefined)?.[0]?.answer ?? null;
+/**
+ * The position; null when it was not asked for, or the question has failed behind a COMMIT that had not.
+ * Throws TransactionRolledBackError when COMMIT was answered ROLLBACK.
+ */
+export async function readCommit(flight: Flight, landing: Promise<unknown>): Promise<string | null> {
+  await landing.catch((error: unknown) => {
+    if (flight.command === null) throw error;
+  });
+  if (flight.command !== 'COMMIT') throw new TransactionRolledBackError();
+  return flight.answer;
 }
 
-// Connection lost, resources, cancelled or shut down, system, internal: the question behind COMMIT may have met it, or COMMIT after it was
-// stored. All others are COMMIT's own refusals (PostgreSQL 18, appendix A).
+// Connection lost, resources, cancelled or shut down, system, internal: COMMIT may have met it after it was stored. All others are
+// COMMIT's own refusals (PostgreSQL 18, appendix A).
 const ambiguous = /^(08|53|55|57|58|XX)/;
 
 /** Whether the error leaves open what became of COMMIT. */

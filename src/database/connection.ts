@@ -1,8 +1,9 @@
 import { Socket } from 'node:net';
 import pg from 'pg';
 import type { Context } from './context.ts';
+import { type Flight, FlightQuery } from './flight.ts';
 
-/** A connection whose socket is known: what is sent together leaves in one packet, and it can be broken without a word. */
+/** A connection that takes flights, and whose socket is known: it can be broken without a word. */
 export class Connection extends pg.Client {
   private readonly socket: Socket;
 
@@ -12,14 +13,25 @@ export class Connection extends pg.Client {
     this.socket = socket;
   }
 
-  /** Runs what sends, and lets all of it leave at once. */
-  together<T>(send: () => T): T {
-    this.socket.cork();
+  /** Sends all of the flight. Gives the answer to its query, or throws what the first of its statements that failed was answered. */
+  async fly(flight: Flight): Promise<pg.QueryResult> {
     try {
-      return send();
-    } finally {
-      this.socket.uncork();
+      return await new Promise((resolve, reject) => {
+        const landed = (error: Error | null, result?: pg.QueryResult): void => {
+          if (error === null) resolve(result as pg.QueryResult);
+          else reject(error);
+        };
+        this.query(new FlightQuery(flight, landed) as unknown as pg.Submittable);
+      });
+    } catch (error) {
+      Error.captureStackTrace(error as Error); // else it leads to the socket
+      throw error;
     }
+  }
+
+  /** Whether no transaction is open, as the server said last. */
+  get isIdle(): boolean {
+    return this.getTransactionStatus() === 'I';
   }
 
   /** Ends it at once. The server rolls back what was under way as soon as it notices. */
@@ -32,7 +44,9 @@ export class Connection extends pg.Client {
 export type PooledConnection = Connection & pg.PoolClient;
 
 /** What a transaction needs of a connection. */
-export interface Carrier extends Pick<Connection, 'together' | 'cut'> {
+export interface Carrier extends Pick<Connection, 'fly' | 'cut'> {
+  /** Whether no transaction is open on it. */
+  readonly isIdle: boolean;
   query(query: string | pg.QueryConfig): Promise<pg.QueryResult>;
 }
 

@@ -37,7 +37,8 @@ export class LateConnection {
     const { client } = this;
     this.client = null;
     this.giveUp();
-    if (client !== null) this.connections.giveBack(client, !isWhole);
+    // One with an open transaction would take what is in it along into the next COMMIT.
+    if (client !== null) this.connections.giveBack(client, !isWhole || !client.isIdle);
   }
 
   private async connect(): Promise<void> {

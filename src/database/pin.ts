@@ -1,7 +1,8 @@
 import type pg from 'pg';
 import { Admission } from './admission.ts';
-import type { ServerLimits } from './connection.ts';
+import type { PooledConnection, ServerLimits } from './connection.ts';
 import { type Context, contextNow, transactionsAround } from './context.ts';
+import { Flight } from './flight.ts';
 import { PinnedConnection, type Shared } from './pinned-connection.ts';
 import { PinnedConnectionBusyError, PinnedTransactionLostError } from './pinned-errors.ts';
 import type { WireTerms } from './wire-terms.ts';
@@ -28,7 +29,7 @@ export class Pin implements Shared {
 
   /** Times in milliseconds. */
   constructor(
-    readonly client: pg.PoolClient,
+    readonly client: PooledConnection,
     readonly limits: ServerLimits,
     readonly waitMs: number,
   ) {
@@ -77,7 +78,10 @@ export class Pin implements Shared {
   lend(taken: Taken): void {
     const connection = new PinnedConnection(this);
     const query = (text: string | pg.QueryConfig, values: unknown[] | undefined, answered: Answered): void => {
-      single(connection, text, values).then((answer) => answered(undefined, answer), answered);
+      single(connection, typeof text === 'string' ? { text, ...(values && { values }) } : text).then(
+        (answer) => answered(undefined, answer),
+        answered,
+      );
     };
     const lent = { query, once: ignore, removeListener: ignore, release: () => connection.giveBack() };
     connection.takeConnection(contextNow()).then(
@@ -99,11 +103,15 @@ export class Pin implements Shared {
   }
 }
 
-async function single(connection: PinnedConnection, text: string | pg.QueryConfig, values: unknown[] | undefined) {
-  const sent = [connection.query('BEGIN'), connection.query(text, values), connection.query('COMMIT')] as const;
-  const [, , committed] = await Promise.allSettled(sent);
+async function single(connection: PinnedConnection, query: pg.QueryConfig): Promise<pg.QueryResult> {
+  const sent = [
+    connection.fly(new Flight(['BEGIN'], query)),
+    connection.fly(new Flight([], { text: 'COMMIT' })),
+  ] as const;
+  const [answered, committed] = await Promise.allSettled(sent);
+  if (answered.status === 'rejected') throw answered.reason;
   if (committed.status === 'rejected') throw committed.reason;
-  return sent[1];
+  return answered.value;
 }
 
 function ignore(): void {

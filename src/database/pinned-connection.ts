@@ -1,14 +1,16 @@
 import type pg from 'pg';
 import { Admission } from './admission.ts';
 import type { Context } from './context.ts';
-import type { Carrier, Connections, ServerLimits } from './connection.ts';
+import type { Carrier, Connections, PooledConnection, ServerLimits } from './connection.ts';
 import { PoolTimeoutError } from './errors.ts';
 import { databaseFailure } from './failures.ts';
+import { Flight } from './flight.ts';
+import { pinnedOpening, restoredSettings } from './pinned-opening.ts';
 import { PinnedConnectionBusyError, PinnedConnectionOverError } from './pinned-errors.ts';
 
 /** The one connection that all of a test shares. */
 export interface Shared {
-  readonly client: pg.PoolClient;
+  readonly client: Pick<PooledConnection, 'query' | 'fly'>;
   readonly limits: ServerLimits;
   /** How long somebody waits for a turn, milliseconds. */
   readonly waitMs: number;
@@ -24,11 +26,6 @@ export interface Shared {
 type Query = pg.QueryConfig;
 type Answer = pg.QueryResult;
 
-// What a boundary sets for itself. A savepoint that is rolled back takes it back, one that is released does not.
-const settings = ['application_name', 'statement_timeout', 'lock_timeout'];
-// A transaction that has begun keeps its level, and no limit may end the session of the whole test.
-const outOfPlace =
-  /SET TRANSACTION ISOLATION LEVEL (?:read committed|repeatable read|serializable)(?:; )?|(?:; )?SET LOCAL (?:transaction_timeout|idle_in_transaction_session_timeout) = \d+/g;
 const savepoints = /(?:^|; )(SAVEPOINT|RELEASE SAVEPOINT|ROLLBACK TO SAVEPOINT) (\w+)(?=;|$)/g;
 
 const checkRules = 'SET CONSTRAINTS ALL IMMEDIATE';
@@ -63,14 +60,12 @@ export class PinnedConnection implements Connections, Carrier {
     return this.shared.limits;
   }
 
-  together<T>(send: () => T): T {
-    return send();
+  get isIdle(): boolean {
+    return !this.isOpen;
   }
 
   /** This one is everybody's and is not cut: a statement that takes too long meets its own limit. */
-  cut(): void {
-    return undefined;
-  }
+  cut = ignore;
 
   /** Waits for its turn. Throws PinnedConnectionBusyError and PinnedConnectionOverError. */
   async takeConnection(place: Context | null): Promise<Carrier> {
@@ -85,9 +80,13 @@ export class PinnedConnection implements Connections, Carrier {
     void (this.ending ?? this.breakOuterAgain()).catch(ignore).then(() => this.leave());
   }
 
-  query(query: string | Query, values?: unknown[]): Promise<Answer> {
-    const config = typeof query === 'string' ? { text: query, ...(values && { values }) } : query;
-    return this.turns.hasPlace ? this.say(config) : this.sayInTurn(config);
+  query(query: string | Query): Promise<Answer> {
+    const config = typeof query === 'string' ? { text: query } : query;
+    return this.inTurn(() => this.say(config));
+  }
+
+  fly(flight: Flight): Promise<Answer> {
+    return this.inTurn(() => this.sayAll(flight));
   }
 
   private async enter(): Promise<void> {
@@ -120,9 +119,10 @@ export class PinnedConnection implements Connections, Carrier {
   }
 
   // Behind one inside, which has the word, and before the next one.
-  private async sayInTurn(query: Query): Promise<Answer> {
+  private async inTurn(say: () => Promise<Answer>): Promise<Answer> {
+    if (this.turns.hasPlace) return say();
     await this.turn(this.turns);
-    const answer = this.say(query);
+    const answer = say();
     this.turns.leave();
     return answer;
   }
@@ -130,27 +130,39 @@ export class PinnedConnection implements Connections, Carrier {
   private async say(query: Query): Promise<Answer> {
     const { client, isOver } = this.shared;
     if (isOver) throw new PinnedConnectionOverError();
-    if (query.text === 'COMMIT') return (this.ending = this.commit());
     if (query.text === 'ROLLBACK') return this.rollback();
-    const text = query.text.startsWith('BEGIN') ? this.begin(query.text) : query.text;
-    this.follow(text);
-    return client.query(Object.assign(query, { text }));
+    this.follow(query.text);
+    return client.query(query);
   }
 
-  private begin(text: string): string {
+  private async sayAll(flight: Flight): Promise<Answer> {
+    if (this.shared.isOver) throw new PinnedConnectionOverError();
+    if (flight.query.text === 'COMMIT') return this.end(flight);
+    const isFirst = flight.ahead[0]?.startsWith('BEGIN') === true;
+    const asked = new Flight(isFirst ? this.begin(flight.ahead) : flight.ahead, flight.query, flight.question);
+    for (const line of asked.ahead) this.follow(line);
+    try {
+      return await this.shared.client.fly(asked);
+    } finally {
+      Object.assign(flight, { done: asked.done, command: asked.command, answer: asked.answer });
+      if (isFirst && asked.done === 0) this.isOpen = false;
+    }
+  }
+
+  private begin(opening: readonly string[]): string[] {
     this.isOpen = true;
-    const { statement_timeout, lock_timeout } = this.limits;
-    const keep = settings.map((name) => `set_config('${this.stash(name)}', current_setting('${name}'), true)`);
-    // What a connection of its own would be set to.
-    const own = `SET LOCAL statement_timeout = ${statement_timeout}; SET LOCAL lock_timeout = ${lock_timeout}`;
-    const asked = text.replace(/^BEGIN(?:; )?/, '').replace(outOfPlace, '');
-    return `SAVEPOINT ${this.name}; SELECT ${keep.join(', ')}; ${own}; ${asked}`;
+    return pinnedOpening(opening, this.name, this.depth, this.limits);
+  }
+
+  private async end(flight: Flight): Promise<Answer> {
+    const answer = await (this.ending = this.commit());
+    flight.command = answer.command;
+    return answer;
   }
 
   private async commit(): Promise<Answer> {
     this.isOpen = false;
-    const restore = settings.map((name) => `set_config('${name}', current_setting('${this.stash(name)}'), true)`);
-    const end = `SELECT ${restore.join(', ')}; RELEASE SAVEPOINT ${this.name}`;
+    const end = `${restoredSettings(this.depth)}; RELEASE SAVEPOINT ${this.name}`;
     try {
       await this.shared.client.query([...this.checks(), end].join('; '));
     } catch (error) {
@@ -214,10 +226,6 @@ export class PinnedConnection implements Connections, Carrier {
 
   private get name(): string {
     return `pinned_${this.depth}`;
-  }
-
-  private stash(setting: string): string {
-    return `holdfast.${setting}_${this.depth}`;
   }
 }
 

@@ -4,8 +4,8 @@ import type { Fault, Moment } from './faults.ts';
 export interface WireTerms {
   /** It only reads: it has no id, no outcome to ask for, no position. */
   readonly readOnly: boolean;
-  /** SQL that travels with BEGIN. Called when the first statement is sent. */
-  readonly settings: () => string;
+  /** What opens it: BEGIN and the settings. Asked for when the first statement is sent. */
+  readonly opening: () => readonly string[];
   /** When its time is over, as `performance.now()` counts. */
   readonly endsAt: number;
   /** It asked for this time, so that a statement may last longer than the connection is set to. */

@@ -1,15 +1,14 @@
 import type pg from 'pg';
-import { commitQuery, leavesOpen, readCommit } from './commit.ts';
+import { commitFlight, leavesOpen, readCommit } from './commit.ts';
 import type { Carrier, Connections } from './connection.ts';
-import { Ahead } from './ahead.ts';
 import type { WireTerms } from './wire-terms.ts';
 import { DatabaseError, TransactionControlError, TransactionEndedError, TransactionExpiredError } from './errors.ts';
 import { isBreak } from './failures.ts';
+import type { Flight } from './flight.ts';
+import { FlightPlan } from './flight-plan.ts';
 import { LateConnection } from './late-connection.ts';
-import { type Moment, plant } from './faults.ts';
+import { plant } from './faults.ts';
 import { nameOf } from './statements.ts';
-import { TimeLimits } from './time-limits.ts';
-import { TransactionId } from './transaction-id.ts';
 import type { StatementFailure, WireState } from './wire-state.ts';
 
 type Query = pg.QueryConfig;
@@ -34,20 +33,19 @@ export class WireTransaction {
   idleMs = 0;
   private isExpired = false;
   private readonly connection: LateConnection;
-  private readonly ahead: Ahead;
+  private readonly plan: FlightPlan;
+  // Settled when the first flight has landed.
+  private first: Promise<unknown> | null = null;
   private underWay = 0;
-  private readonly transactionId = new TransactionId();
   private quietSince = 0;
   private undoing: Promise<void> | null = null;
-  private readonly limits: TimeLimits;
 
   constructor(
     connections: Connections,
     private readonly terms: WireTerms,
   ) {
     this.connection = new LateConnection(connections);
-    this.ahead = new Ahead(connections.limits);
-    this.limits = new TimeLimits(connections.limits, terms);
+    this.plan = new FlightPlan(connections.limits, terms);
   }
 
   /** Whether it keeps a connection, or is about to. */
@@ -61,15 +59,14 @@ export class WireTransaction {
 
   /** The id that `pg_xact_status` knows it by; null as long as it has written nothing. */
   get id(): string | null {
-    return this.transactionId.value;
+    return this.plan.transactionId.value;
   }
 
   /**
-   * No statement lasts beyond `endsAt` (`performance.now()`), or waits for a lock longer than this, until the limit is lifted, which
-   * the answer does.
+   * No statement lasts beyond `endsAt` (`performance.now()`), or waits for a lock longer than this, until the answer lifts the limit.
    */
   limit(endsAt: number, lockTimeoutMs: number | null): () => void {
-    return this.limits.add(endsAt, lockTimeoutMs ?? Infinity);
+    return this.plan.limits.add(endsAt, lockTimeoutMs ?? Infinity);
   }
 
   /** What became of it was asked elsewhere. */
@@ -103,7 +100,7 @@ export class WireTransaction {
     this.underWay++;
     if (this.underWay === 1 && this.quietSince > 0) this.idleMs += performance.now() - this.quietSince;
     try {
-      const answer = await this.send(query, this.begun ?? (await this.begin()));
+      const answer = await this.send(query, await this.connected());
       if (answer.command !== 'SELECT') this.changedRows += answer.rowCount ?? 0;
       if (endings.has(answer.command)) throw new TransactionControlError();
       return answer;
@@ -115,22 +112,25 @@ export class WireTransaction {
     }
   }
 
-  // The pipeline takes all of it before the first is answered. BEGIN alone cannot fail; where something else in front does, the
-  // transaction is broken and so is the statement behind it, which then reports what was wrong.
   private async send(query: Query, client: Carrier): Promise<Answer> {
     if (this.state !== 'open') throw this.ended();
-    this.limits.tell(this.ahead);
-    const patienceMs = this.limits.patienceMs();
-    const [aheadFailure, sent] = client.together(() => {
-      if (!this.terms.readOnly) this.transactionId.askAhead(query.text, this.ahead);
-      const inFront = this.ahead.send(client);
-      if (inFront !== null) this.transactionId.readAhead(inFront);
-      const statement = this.planted('statement', client, query.text) ?? client.query(patient(query, patienceMs));
-      if (!this.terms.readOnly) this.transactionId.askBehind(query.text, client, patienceMs);
-      return [inFront, statement] as const;
-    });
-    if (aheadFailure !== null) await Promise.all([aheadFailure, sent.catch(() => undefined)]);
-    return sent;
+    const landing = this.fly(this.plan.flightOf(query, client), client);
+    this.first ??= Promise.allSettled([landing]);
+    return landing;
+  }
+
+  private async fly(flight: Flight, client: Carrier): Promise<Answer> {
+    const isFirst = this.first === null;
+    try {
+      return await client.fly(flight);
+    } catch (error) {
+      const failed = this.failed(flight.query.text, error);
+      // BEGIN itself has failed: there is no transaction for what else may come.
+      if (isFirst && flight.done === 0 && this.state === 'open') this.state = 'rolled-back';
+      throw failed;
+    } finally {
+      this.plan.landed(flight);
+    }
   }
 
   private ended(cause: unknown = new TransactionEndedError()): unknown {
@@ -146,34 +146,37 @@ export class WireTransaction {
     return error;
   }
 
-  // The connection may be there already while who asked for it first has not gone on: it begins before anybody else.
-  private get begun(): Carrier | null {
-    return this.state === 'unsent' ? null : this.connection.client;
-  }
-
-  private async begin(): Promise<Carrier> {
-    const client = await this.connection.take();
+  private async connected(): Promise<Carrier> {
+    // It may be there already while who asked for it first has not gone on: that one begins before anybody else.
+    const client = (this.state === 'unsent' ? null : this.connection.client) ?? (await this.connection.take());
     if (client === null) throw this.ended();
     if (this.state !== 'unsent') return client;
     this.state = 'open';
-    this.ahead.begin(this.terms.settings());
+    this.plan.begin();
     return client;
   }
 
   savepoint(name: string): void {
     this.refuseEnded();
-    this.ahead.savepoint(name);
+    this.plan.ahead.savepoint(name);
   }
 
   releaseSavepoint(name: string): void {
     this.refuseEnded();
-    this.ahead.release(name);
+    this.plan.ahead.release(name);
   }
 
   async backToSavepoint(name: string): Promise<void> {
     this.refuseEnded();
-    if (this.ahead.backTo(name)) await this.connection.client?.query(this.own(`ROLLBACK TO SAVEPOINT ${name}`));
+    if (this.plan.ahead.backTo(name)) await this.goBack(`ROLLBACK TO SAVEPOINT ${name}`);
     this.failure = null;
+  }
+
+  // Where that fails, what was to be undone is still there, and must not be stored.
+  private async goBack(text: string): Promise<void> {
+    await this.connection.client?.query(this.plan.own(text)).catch((error: unknown) => {
+      throw this.failed(text, error);
+    });
   }
 
   private refuseEnded(): void {
@@ -184,7 +187,10 @@ export class WireTransaction {
   async commit(): Promise<void> {
     const { client } = this.connection;
     if (client === null) return this.endUnsent('committed');
-    await this.transactionId.known(client, this.limits.patienceMs()).catch((error: unknown) => {
+    // Outside a transaction COMMIT succeeds.
+    await this.first;
+    if (this.state !== 'open') throw this.ended();
+    await this.plan.transactionId.known(client, this.plan.limits.patienceMs()).catch((error: unknown) => {
       throw this.failed('COMMIT', error);
     });
     if (this.state !== 'open') throw this.ended();
@@ -198,15 +204,12 @@ export class WireTransaction {
   }
 
   private async sendCommit(client: Carrier): Promise<void> {
-    const query = commitQuery(this.terms.asksPosition && this.id !== null, this.limits.commitPatienceMs());
-    const answer = await (this.planted('commit', client, query.text) ?? client.query(query));
-    await this.planted('answer', client, query.text);
-    this.position = readCommit(answer);
+    const flight = commitFlight(this.terms.asksPosition && this.id !== null, this.plan.limits.commitPatienceMs());
+    const landing = this.planted('commit', client, 'COMMIT') ?? client.fly(flight);
+    const position = await readCommit(flight, landing);
+    await this.planted('answer', client, 'COMMIT');
+    this.position = position;
     this.state = 'committed';
-  }
-
-  private own(text: string): Query {
-    return { text, query_timeout: this.limits.patienceMs() } as Query;
   }
 
   /** Undoes all of it, unless it has ended. Who asks again waits for the same answer: the connection is nobody else's before. */
@@ -222,7 +225,7 @@ export class WireTransaction {
     // What is under way is rolled back with the rest. When it takes too long, the server rolls back by itself without the connection.
     const patience = this.underWay > 0 ? setTimeout(() => client.cut(), rollbackPatienceMs) : undefined;
     try {
-      await client.query(this.own('ROLLBACK'));
+      await client.query(this.plan.own('ROLLBACK'));
     } catch (error) {
       this.state = 'lost';
       throw error;
@@ -236,14 +239,11 @@ export class WireTransaction {
     this.connection.giveUp();
   }
 
-  private planted(moment: Moment, client: Carrier, text: string): Promise<Answer> | null {
+  private planted(moment: 'commit' | 'answer', client: Carrier, text: string): Promise<Answer> | null {
     const fault = this.terms.fault?.(moment, text) ?? null;
     return fault === null ? null : plant(fault, moment, client);
   }
 }
 
-// Extended: one statement in one message.
-const patient = (query: Query, patienceMs: number): Query =>
-  Object.assign(query, { query_timeout: patienceMs, queryMode: 'extended' });
 // What a statement is answered that has ended the transaction, also when it has begun the next one: ROLLBACK AND CHAIN.
 const endings = new Set(['COMMIT', 'ROLLBACK']);

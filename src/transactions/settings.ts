@@ -15,21 +15,26 @@ export interface ServerTerms {
 // A statement that is cancelled leaves a connection that can be used, so that comes first; these end the session.
 const graceMs = 50;
 
+// READ COMMITTED is what the connection has.
+const levels = {
+  'read-committed': '',
+  'repeatable-read': ' ISOLATION LEVEL REPEATABLE READ',
+  serializable: ' ISOLATION LEVEL SERIALIZABLE',
+} as const satisfies Record<Isolation, string>;
+
 /**
- * What is sent with BEGIN, in the same message. Nothing in it comes from outside: names and levels stand in the code, times are numbers.
- * `transaction_timeout` came with PostgreSQL 17; before, the time between statements is limited by itself.
+ * The statements that open a transaction. No option is text in them: levels are constants, times are numbers, and a name, which is
+ * printable ASCII by the time it comes here, is quoted. `transaction_timeout` came with PostgreSQL 17; before, the time between
+ * statements is limited by itself.
  */
-export function settingsOf(terms: ServerTerms, serverVersion: number): string {
-  const settings: string[] = [];
-  if (terms.isolation !== 'read-committed')
-    settings.push(`SET TRANSACTION ISOLATION LEVEL ${terms.isolation.replace('-', ' ')}`);
-  if (terms.readOnly) settings.push('SET TRANSACTION READ ONLY');
+export function openingOf(terms: ServerTerms, serverVersion: number): string[] {
+  const opening = [`BEGIN${levels[terms.isolation]}${terms.readOnly ? ' READ ONLY' : ''}`];
   // So that pg_stat_activity tells who holds a lock and who waits for it.
-  settings.push(`SET LOCAL application_name = ${pg.escapeLiteral(`holdfast ${terms.name}`)}`);
+  opening.push(`SET LOCAL application_name = ${pg.escapeLiteral(`holdfast ${terms.name}`)}`);
   if (terms.hasOwnTime) {
     const left = Math.max(1, Math.ceil(terms.endsAt - performance.now())) + graceMs;
     const wall = serverVersion >= 170_000 ? 'transaction_timeout' : 'idle_in_transaction_session_timeout';
-    settings.push(`SET LOCAL ${wall} = ${left}`);
+    opening.push(`SET LOCAL ${wall} = ${left}`);
   }
-  return settings.join('; ');
+  return opening;
 }

@@ -68,8 +68,11 @@ export class TransactionKit {
     const client = (await write.pool.takeConnection(null)) as PooledConnection;
     const pin = new Pin(client, write.pool.limits, this.options.waitMs ?? 4000);
     const pools = [write, ...replicas].map(({ pool }) => pool);
+    await pin.begin().catch((error: unknown) => {
+      write.pool.giveBack(client, true);
+      throw error;
+    });
     this.pinned = { pin, client, pools };
-    await pin.begin();
     for (const pool of pools) pool.pin = pin;
   }
 

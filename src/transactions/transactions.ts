@@ -20,7 +20,7 @@ import { nameOf, planBoundary, termsIn } from './propagation.ts';
 import { ReadRouter } from './read-router.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
 import { finishing, RunningBoundary, type Terms } from './running-boundary.ts';
-import { settingsOf } from './settings.ts';
+import { openingOf } from './settings.ts';
 
 export const defaultRetries = 5;
 
@@ -212,7 +212,7 @@ export class Transactions {
   private beginningOf({ terms, options, hasOwnTime }: Beginner, attempt: number): Beginning {
     return {
       readOnly: terms.readOnly,
-      settings: () => settingsOf({ ...terms, hasOwnTime }, this.databases.serverVersion),
+      opening: () => openingOf({ ...terms, hasOwnTime }, this.databases.serverVersion),
       endsAt: terms.endsAt,
       hasOwnTime,
       lockTimeoutMs: options.lockTimeout === undefined ? null : milliseconds(options.lockTimeout),

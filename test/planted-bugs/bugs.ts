@@ -453,12 +453,68 @@ export const bugs: readonly PlantedBug[] = [
     saying: /-\s+"stored-\d+-inner"|\+\s+"work committed"/,
   },
   {
+    name: 'BEGIN and its statement leave as messages of their own',
+    harm: 'A statement whose BEGIN was cancelled is stored by itself, and its caller is told that nothing is.',
+    changes: [
+      {
+        file: `${database}/connection.ts`,
+        text: 'this.query(new FlightQuery(flight, landed) as unknown as pg.Submittable);',
+        replacement: `const { ahead, query, question } = flight;
+        const inFront = ahead.length > 0 ? this.query(ahead.join('; ')) : null;
+        const sent = this.query({ ...query, queryMode: 'extended' } as pg.QueryConfig);
+        const asked = question === null ? null : this.query(question);
+        const done = Promise.all([inFront, sent, asked]).then(([, answer, id]) => {
+          Object.assign(flight, { done: 1, command: answer.command, answer: id?.rows[0]?.answer ?? null });
+          landed(null, answer);
+        });
+        done.catch(landed);`,
+      },
+    ],
+    caughtBy: {
+      file: 'test/flights.test.ts',
+      tests: ['%s: the rows are as the caller is told, whatever becomes of each statement'],
+    },
+    saying: /in statement 0: told (?:error: )?.*, stored \[cell-/,
+  },
+  {
+    name: 'a statement that leaves while BEGIN is under way demands no transaction',
+    harm: 'The second of two statements that are sent at once is stored although BEGIN has failed.',
+    changes: [
+      {
+        file: `${database}/flight-plan.ts`,
+        text: "['SAVEPOINT begun', 'RELEASE SAVEPOINT begun']",
+        replacement: '[]',
+      },
+    ],
+    caughtBy: {
+      file: 'test/flights.test.ts',
+      tests: ['%s: the rows are as the caller is told, whatever becomes of each statement'],
+    },
+    saying: /in statement 0: told .*, stored \[cell-\d+-other\]/,
+  },
+  {
+    name: 'a transaction whose BEGIN has failed stays open',
+    harm: 'Work that swallows that error goes on without a transaction, and what it writes is stored by itself.',
+    changes: [
+      {
+        file: `${database}/wire-transaction.ts`,
+        text: "if (isFirst && flight.done === 0 && this.state === 'open') this.state = 'rolled-back';",
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/flights.test.ts',
+      tests: ['%s: the rows are as the caller is told, whatever becomes of each statement'],
+    },
+    saying: /in statement 0: told .*, stored \[cell-/,
+  },
+  {
     name: 'a transaction has begun when its connection is there',
     harm: 'A statement that comes while another one begins the transaction is told that it has ended.',
     changes: [
       {
         file: `${database}/wire-transaction.ts`,
-        text: "this.state === 'unsent' ? null : this.connection.client",
+        text: "(this.state === 'unsent' ? null : this.connection.client)",
         replacement: 'this.connection.client',
       },
     ],
@@ -479,7 +535,7 @@ export const bugs: readonly PlantedBug[] = [
       },
       {
         file: `${database}/commit.ts`,
-        text: "if (committed?.command !== 'COMMIT') throw new TransactionRolledBackError();",
+        text: "if (flight.command !== 'COMMIT') throw new TransactionRolledBackError();",
         replacement: '',
       },
     ],

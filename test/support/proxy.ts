@@ -15,7 +15,7 @@ export interface Trap {
   readonly on?: string;
   /**
    * `before` it reaches the server · `after` the server has answered, unheard by the client · `behind` its own answer, which the client
-   * still hears, so that it loses the answers to what it sent behind it. For `behind`, `text` is the command tag of the answer.
+   * still hears, so that it loses the answers to what it sent with it, behind it. For `behind`, `text` is the command tag of the answer.
    */
   readonly when: 'before' | 'after' | 'behind';
   readonly how: Break;
@@ -157,9 +157,8 @@ export async function startProxy(target: string): Promise<Proxy> {
 /** Follows the messages of a server through the chunks of its stream. */
 function answersOf() {
   let message = Buffer.alloc(0);
-  let isTagged = false;
   return {
-    /** Where in the chunk the answer with this command tag is complete: behind its ReadyForQuery. Null as long as it is not. */
+    /** Where in the chunk the answer with this command tag is complete. Null as long as it is not. */
     endOf(chunk: Buffer, tag: string | undefined): number | null {
       const before = message.length;
       message = Buffer.concat([message, chunk]);
@@ -169,11 +168,8 @@ function answersOf() {
         const next = at + 1 + message.readInt32BE(at + 1);
         if (next > message.length) break;
         const kind = String.fromCharCode(message[at] ?? 0);
-        if (kind === 'C') isTagged = tag !== undefined && message.toString('latin1', at + 5, next).startsWith(tag);
-        if (kind === 'Z' && isTagged) {
-          isTagged = false;
-          end ??= next - before;
-        }
+        const isTagged = kind === 'C' && tag !== undefined && message.toString('latin1', at + 5, next).startsWith(tag);
+        if (isTagged) end ??= next - before;
         at = next;
       }
       message = message.subarray(at);

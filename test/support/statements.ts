@@ -1,5 +1,6 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import { type Flight, FlightQuery } from '../../src/database/flight.ts';
 
 export interface Statement {
   readonly text: string;
@@ -25,7 +26,17 @@ export function recordStatements({ isFar = false } = {}) {
       .application_name;
     if (!name?.startsWith('holdfast ')) return original.apply(this, given);
     const { trip, answered } = trips.of(this);
-    recorded.push({ text, values: Array.isArray(values) ? (values as unknown[]) : [], connection: name, trip });
+    const write = (said: string, with_: unknown = []): void =>
+      void recorded.push({
+        text: said,
+        values: Array.isArray(with_) ? (with_ as unknown[]) : [],
+        connection: name,
+        trip,
+      });
+    const { ahead = [], question = null } = flightOf(first);
+    if (ahead.length > 0) write(ahead.join('; '));
+    write(text, values);
+    if (question !== null) write(question.text);
     const arrived = isFar ? () => holdBack().then(answered) : answered;
     return heard(given, arrived, (sent) => original.apply(this, sent));
   } as typeof pg.Client.prototype.query;
@@ -64,6 +75,8 @@ async function holdBack(): Promise<void> {
   for (let n = 0; n < holdTurns; n++) await turn();
 }
 
+const flightOf = (query: unknown): Partial<Flight> => (query instanceof FlightQuery ? query['flight'] : {});
+
 /** Sends, and calls `answered` before whoever waits is told of the answer: pg takes a callback, or gives a promise. */
 function heard(given: unknown[], answered: () => Promise<void> | void, send: (given: unknown[]) => unknown): unknown {
   const last = given.at(-1);
@@ -73,6 +86,11 @@ function heard(given: unknown[], answered: () => Promise<void> | void, send: (gi
       last(...result);
     };
     return send([...given.slice(0, -1), told]);
+  }
+  const [first] = given;
+  if (first instanceof FlightQuery) {
+    const { callback } = first;
+    first.callback = (...result) => void Promise.resolve(answered()).then(() => callback(...result));
   }
   const answer = send(given);
   return answer instanceof Promise ? answer.finally(answered) : answer;

@@ -1,0 +1,58 @@
+import type pg from 'pg';
+import { Ahead } from './ahead.ts';
+import type { Carrier, ServerLimits } from './connection.ts';
+import { raising } from './faults.ts';
+import { Flight } from './flight.ts';
+import { TimeLimits } from './time-limits.ts';
+import { TransactionId } from './transaction-id.ts';
+import type { WireTerms } from './wire-terms.ts';
+
+// One that leaves while BEGIN has not been answered is not to run where BEGIN fails: outside a transaction SAVEPOINT does, too, and the
+// server skips what stands behind it.
+const demandTransaction = ['SAVEPOINT begun', 'RELEASE SAVEPOINT begun'];
+
+/** What goes with each statement of a transaction: what is ahead of it, its limits, and the question for the transaction's id. */
+export class FlightPlan {
+  readonly ahead: Ahead;
+  readonly limits: TimeLimits;
+  readonly transactionId = new TransactionId();
+  // Whether it has begun for certain.
+  private hasBegun = false;
+  private isFirst = false;
+
+  constructor(
+    server: ServerLimits,
+    private readonly terms: WireTerms,
+  ) {
+    this.ahead = new Ahead(server);
+    this.limits = new TimeLimits(server, terms);
+  }
+
+  begin(): void {
+    this.ahead.begin(this.terms.opening());
+    this.isFirst = true;
+  }
+
+  /** The flight of this statement, which leaves now. */
+  flightOf(query: pg.QueryConfig, client: Carrier): Flight {
+    if (!this.hasBegun && !this.isFirst) this.ahead.begin(demandTransaction);
+    this.isFirst = false;
+    this.limits.tell(this.ahead);
+    const question = this.terms.readOnly ? null : this.transactionId.questionFor(query.text);
+    const fault = this.terms.fault?.('statement', query.text) ?? null;
+    if (fault === 'cut') client.cut();
+    const sent = fault === null || fault === 'cut' ? query : raising(fault.sqlState);
+    return new Flight(this.ahead.take(), Object.assign(sent, { query_timeout: this.limits.patienceMs() }), question);
+  }
+
+  /** The flight has ended, however it did. */
+  landed(flight: Flight): void {
+    if (flight.done > 0) this.hasBegun = true;
+    this.transactionId.read(flight);
+  }
+
+  /** A statement of the transaction's own. */
+  own(text: string): pg.QueryConfig {
+    return { text, query_timeout: this.limits.patienceMs() } as pg.QueryConfig;
+  }
+}
