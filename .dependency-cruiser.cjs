@@ -59,7 +59,8 @@ module.exports = {
       { path: '^src/modules/' },
       {
         path: '^src/transactions/',
-        pathNot: '^src/transactions/(transactional|transactions|locks|hooks|current|errors|external-work)[.]ts$',
+        pathNot:
+          '^src/transactions/(transactional|transactions|locks|hooks|current|errors|external-work|unit-of-work)[.]ts$',
       },
     ),
     rule(

@@ -9,6 +9,7 @@ import { explainError } from './operations/describe-error.ts';
 import { Shutdown } from './operations/shutdown.ts';
 import { type Provision, provision } from './provision.ts';
 import { BoundaryTableError } from './transactions/errors.ts';
+import { unitOfWork } from './transactions/unit-of-work.ts';
 import { LoggableError } from './kernel/loggable-error.ts';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
@@ -36,8 +37,8 @@ async function serve(provided: Provision, shutdown: Shutdown): Promise<void> {
   if (shutdown.isOn) return;
   const app = await createApp(config);
   shutdown.serve(app, config.shutdown);
-  await app.init();
-  if (isEmbedded && (await seed(app))) say('  demo data added');
+  await unitOfWork('the start of the service', () => app.init());
+  if (isEmbedded && (await unitOfWork('seed', () => seed(app)))) say('  demo data added');
   await listen(app, config.http);
   say(banner(await app.getUrl(), provided));
 }

@@ -136,6 +136,7 @@ describe('the table of variables', () => {
       'DATABASE_READ_URL',
       'DATABASE_OWNER_URL',
       'EXTERNAL_WORK',
+      'SEPARATE_WRITES',
       'AUTH_SECRET',
     ]);
   });

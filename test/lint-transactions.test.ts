@@ -1,4 +1,5 @@
 import { type Answer, lint, type Text } from './support/lint.ts';
+import { separateWritesCases } from './support/separate-writes-cases.ts';
 
 const service = 'src/modules/orders/orders.service.ts';
 const core = 'src/transactions/retry.ts';
@@ -447,6 +448,7 @@ const serializable: Cases = {
 const byRule: [rule: string, cases: Cases, like?: string][] = [
   ['no-swallowed-error', swallowedError],
   ['no-outside-work', outsideWork],
+  ['no-separate-writes', separateWritesCases(shop)],
   ['no-single-read-boundary', singleRead],
   ['no-needless-boundary', needlessBoundary],
   ['no-unawaited-work', unawaitedWork],

@@ -11,6 +11,7 @@ const examples: Record<string, string> = {
   DATABASE_READ_URL: 'postgresql://holdfast_reader:password@replica.example.com:5432/holdfast',
   DATABASE_OWNER_URL: 'postgresql://holdfast_owner:password@db.example.com:5432/holdfast',
   EXTERNAL_WORK: 'log',
+  SEPARATE_WRITES: 'log',
   AUTH_SECRET: 'what openssl rand -base64 48 prints goes here',
 };
 

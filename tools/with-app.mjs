@@ -1,7 +1,9 @@
 // For commands that need the service without its port: on the embedded database, or on the one that the environment names.
+import { basename } from 'node:path';
 import { createApp } from '../dist/src/app.js';
 import { sayFailure } from '../dist/src/operations/describe-error.js';
 import { provisionBeside } from '../dist/src/provision.js';
+import { unitOfWork } from '../dist/src/transactions/unit-of-work.js';
 
 /** @param {string} line */
 export const say = (line) => void process.stderr.write(`${line}\n`);
@@ -20,8 +22,8 @@ export async function withApp(work, failure = 1) {
     const provided = await provisionBeside((line) => say(`  ${line}`));
     try {
       const app = await createApp(provided.config);
-      await app.init();
-      await work(app).finally(() => app.close());
+      await unitOfWork('the start of a command', () => app.init());
+      await unitOfWork(basename(process.argv[1] ?? 'a command'), () => work(app)).finally(() => app.close());
     } finally {
       await provided.stop();
     }

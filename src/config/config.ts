@@ -21,7 +21,7 @@ export function makeConfig(e: Settled) {
     rateLimits: rateLimitsSlice(e),
     log: { level: e.LOG_LEVEL, messages: messagesIn(e.NODE_ENV) },
     database: databaseSlice(e),
-    transactions: { externalWork: e.EXTERNAL_WORK ?? (e.NODE_ENV === 'production' ? 'log' : 'raise') },
+    transactions: transactionsSlice(e),
     auth: {
       secret: e.AUTH_SECRET,
       accessTokenSeconds: e.AUTH_ACCESS_TOKEN_SECONDS,
@@ -34,6 +34,11 @@ export function makeConfig(e: Settled) {
 }
 
 const messagesIn = (mode: Settled['NODE_ENV']): 'own' | 'all' => (mode === 'production' ? 'own' : 'all');
+
+const transactionsSlice = (e: Settled) => {
+  const unset = e.NODE_ENV === 'production' ? 'log' : 'raise';
+  return { externalWork: e.EXTERNAL_WORK ?? unset, separateWrites: e.SEPARATE_WRITES ?? unset };
+};
 
 const rateLimitsSlice = (e: Settled) => ({
   windowSeconds: e.RATE_LIMIT_WINDOW_SECONDS,

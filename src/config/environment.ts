@@ -21,7 +21,9 @@ export const variables = {
   NODE_ENV: z
     .enum(['development', 'test', 'production'])
     .default('development')
-    .describe('With `production`, EXTERNAL_WORK is `log` unless it is set, and the log holds no message of PostgreSQL'),
+    .describe(
+      'With `production`, EXTERNAL_WORK and SEPARATE_WRITES are `log` unless they are set, and the log holds no message of PostgreSQL',
+    ),
   HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 in a container'),
   PORT: whole(0, 65_535).default(3000).describe('Port to listen on; 0 takes a free one'),
   LOG_LEVEL: z
@@ -111,6 +113,12 @@ export const variables = {
     .optional()
     .describe(
       'Outside work inside a boundary: `raise` fails it, `log` warns, `off` lets it; empty is `raise`, in production `log`',
+    ),
+  SEPARATE_WRITES: z
+    .enum(['raise', 'log', 'off'])
+    .optional()
+    .describe(
+      'A second write that a request, hook, job or command would store by itself: `raise` refuses it, `log` warns, `off` lets it; empty is `raise`, in production `log`',
     ),
   AUTH_SECRET: z
     .string()

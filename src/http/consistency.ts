@@ -1,5 +1,6 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 import type { Consistency, Follower, Token } from '../transactions/consistency.ts';
+import { unitOfWork } from '../transactions/unit-of-work.ts';
 import type { Signed } from './principal.ts';
 import { HttpProblem } from './problem.ts';
 
@@ -25,7 +26,8 @@ export function followCallers(fastify: FastifyInstance, consistency: Consistency
     // Who it is, the guard will know.
     const follower = consistency.follower(() => request.principal?.userId ?? null, shown);
     followers.set(request, follower);
-    consistency.follow(follower, done);
+    const name = `${request.method} ${request.routeOptions.url ?? ''}`.trim();
+    unitOfWork(name, () => consistency.follow(follower, done));
   });
   fastify.addHook('onSend', async (request, reply) => {
     const follower = followers.get(request);

@@ -3,6 +3,7 @@ import { type Config, HttpConfig } from '../config/config.ts';
 import { Consistency } from '../transactions/consistency.ts';
 import { acknowledgeLookUp } from '../transactions/look-ups.ts';
 import { Transactions } from '../transactions/transactions.ts';
+import { allowSeparateWrites } from '../transactions/unit-of-work.ts';
 import type { KeyedRequest, StoredResponse } from './idempotency.ts';
 import { IdempotencyRepository } from './idempotency.repository.ts';
 import { IdempotentRequest } from './idempotent-request.ts';
@@ -47,7 +48,9 @@ export class IdempotencyService {
     const idempotent = new IdempotentRequest(request, responseTo, context);
     const { response, pass } = await this.transactions.with(idempotent, handle);
     if (idempotent.earlier === null && response !== null && !idempotent.hasStored(response))
-      await this.transactions.run({ name: 'IdempotencyService.once' }, () => idempotent.conclude(response));
+      await allowSeparateWrites('what is stored stays, whatever becomes of its record', () =>
+        this.transactions.run({ name: 'IdempotencyService.once' }, () => idempotent.conclude(response)),
+      );
     if (idempotent.earlier === null) return pass();
     // Whoever repeats a request may have missed where its first response stood: its reads must show that work all the same.
     this.consistency.wrote(null);

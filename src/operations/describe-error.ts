@@ -126,7 +126,7 @@ const cut = (text: string): string => (text.length <= mostCharacters ? text : `$
 /** What a command or a start that failed says: one sentence where we have one for it, else all that is known. */
 export function sayFailure(thrown: unknown): string {
   const isSentence = isLoggable(thrown) || thrown instanceof AppError;
-  const isWhole = isSentence && thrown.cause === undefined && originOf(thrown).boundary === undefined;
+  const isWhole = isSentence && Object.keys(originOf(thrown)).length === 0;
   return isWhole ? thrown.message : explainError(thrown);
 }
 

@@ -11,6 +11,7 @@ import { type Config, RetentionConfig } from '../config/config.ts';
 import { removeExpired } from '../database/expired-rows.ts';
 import { InjectDatabase, type Sql } from '../database/tables.ts';
 import { Consistency } from '../transactions/consistency.ts';
+import { unitOfWork } from '../transactions/unit-of-work.ts';
 import { Transactions } from '../transactions/transactions.ts';
 import { expiredRemoved } from './events.ts';
 import { type Declared, declaredOn, type Remove } from './expiring.ts';
@@ -112,7 +113,7 @@ export class Sweeper implements OnModuleInit, OnApplicationBootstrap, BeforeAppl
   private async batch(one: Swept): Promise<number> {
     const begunAt = performance.now();
     try {
-      const removed = await one.remove(batchSize);
+      const removed = await unitOfWork(`Sweeper of ${one.table}`, () => one.remove(batchSize));
       one.removed += removed;
       one.hasFailed = false;
       if (removed > 0) expiredRemoved.publish({ table: one.table, removed, durationMs: performance.now() - begunAt });

@@ -28,5 +28,5 @@ export class CallSite {
 export const framesOf = ({ stack = '' }: { readonly stack?: string }): string =>
   stack
     .split('\n')
-    .filter((line) => /^\s+at /.test(line) && !/node:|node_modules|src\/transactions/.test(line))
+    .filter((line) => /^\s+at /.test(line) && !/node:|node_modules|src\/(transactions|database\/context)/.test(line))
     .join('\n');

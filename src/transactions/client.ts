@@ -20,6 +20,9 @@ export interface Call {
   on(client: Prisma.TransactionClient): Promise<unknown>;
 }
 
+/** Whether it says that it writes. A function that a raw statement calls may write all the same. */
+export const changesRows = ({ kind, saysThatItWrites }: Call): boolean => kind === 'write' || saysThatItWrites;
+
 interface Route {
   running(): RunningBoundary | null;
   transaction(): Prisma.TransactionClient;
@@ -42,6 +45,7 @@ export function routingClient(route: Route): PrismaClient {
     if (running === null) return route.plain(call, () => send(call));
     // Where the transaction itself is READ ONLY, the database says it of a raw statement; where it is only joined, nobody else would.
     const writes = call.kind === 'write' || (call.saysThatItWrites && running.onlyReadsByJoining);
+    if (changesRows(call)) running.transaction.separate?.begin(`${running.name} (${call.name})`, call.site);
     const statement = { what: call.name, writes, site: call.site };
     return running.statement(statement, () => call.on(route.transaction()));
   };

@@ -140,3 +140,29 @@ export class ExternalWorkInTransactionError extends LoggableError {
     this.stack = `${this.name}: ${this.message}\n${startedAt}`;
   }
 }
+
+/** A write and the frames of its call, without those of Node, of packages and of the core. */
+export interface WritePlace {
+  readonly what: string;
+  readonly calledAt: string;
+}
+
+/**
+ * A request, hook, job or command has stored one write by itself and was about to store another one: if that fails, the first one stays.
+ * The second one was not sent.
+ */
+export class SeparateWritesError extends LoggableError {
+  override readonly name = 'SeparateWritesError';
+  constructor(
+    /** The request, hook, job or command. */
+    readonly unit: string,
+    readonly first: WritePlace,
+    readonly second: WritePlace,
+  ) {
+    super(
+      `${second.what} was about to be stored by itself in ${unit}, which has stored ${first.what} already: if the second fails, the ` +
+        'first stays. Draw one boundary around both, or say in allowSeparateWrites why they are separate.\n' +
+        `first:\n${first.calledAt}\nsecond:\n${second.calledAt}`,
+    );
+  }
+}

@@ -1,5 +1,10 @@
 import { type Channel, channel } from 'node:diagnostics_channel';
-import type { AfterCommitError, AfterRollbackError, ExternalWorkInTransactionError } from './errors.ts';
+import type {
+  AfterCommitError,
+  AfterRollbackError,
+  ExternalWorkInTransactionError,
+  SeparateWritesError,
+} from './errors.ts';
 
 // What the core tells of itself. Node's own channels: whoever wants metrics subscribes, and as long as nobody does nothing is measured.
 
@@ -68,4 +73,8 @@ export const replicaRead = tells<ReplicaRead>('replica-read');
 /** Outside work was found in a boundary. */
 export const externalWorkFound = tells<{ readonly boundary: string; readonly error: ExternalWorkInTransactionError }>(
   'external-work-found',
+);
+/** Something was about to be stored by itself although its unit of work has stored something else. */
+export const separateWritesFound = tells<{ readonly unit: string; readonly error: SeparateWritesError }>(
+  'separate-writes-found',
 );

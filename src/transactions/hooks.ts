@@ -3,6 +3,7 @@ import { runningBoundary } from './current.ts';
 import { AfterCommitError, AfterRollbackError } from './errors.ts';
 import { hookFailed, hooksRun } from './events.ts';
 import { type CommitHook, runHooks, type RollbackHook } from './hook-list.ts';
+import { unitOfWork } from './unit-of-work.ts';
 
 /**
  * Registers what is to be done once the work of the running boundary is stored: after the commit of the outermost one, once, in the
@@ -31,7 +32,8 @@ const logger = new Logger('Transactions');
 export async function fire(hooks: readonly CommitHook[], boundary: string, isStored = true): Promise<void> {
   const Failed = isStored ? AfterCommitError : AfterRollbackError;
   const begunAt = performance.now();
-  await runHooks(hooks, (cause) => report(new Failed(boundary, cause), boundary));
+  const units = hooks.map((hook) => () => unitOfWork(`a hook of ${boundary}`, hook));
+  await runHooks(units, (cause) => report(new Failed(boundary, cause), boundary));
   if (hooksRun.hasSubscribers)
     hooksRun.publish({ boundary, count: hooks.length, durationMs: performance.now() - begunAt });
 }

@@ -1,5 +1,5 @@
 import { ClsServiceManager } from 'nestjs-cls';
-import { openBoundary } from './current.ts';
+import { boundaryOfContext, openBoundary } from './current.ts';
 
 /** What stands in for the work of a boundary whose work was done before. */
 export class Substitute {
@@ -47,6 +47,18 @@ export function participantOf(owner: object): TransactionParticipant | null {
   return one?.owner === owner && openBoundary() === null ? one.participant : null;
 }
 
+// What it writes is no write of the work, which may have none.
+async function uncounted<T>(write: () => Promise<T>): Promise<T> {
+  const separate = boundaryOfContext()?.transaction.separate ?? null;
+  if (separate === null) return write();
+  separate.isPaused = true;
+  try {
+    return await write();
+  } finally {
+    separate.isPaused = false;
+  }
+}
+
 /** The work of a boundary with what the participant does before and after it. */
 export function participating(
   participant: TransactionParticipant | null,
@@ -54,10 +66,10 @@ export function participating(
 ): () => Promise<unknown> {
   if (participant === null) return work;
   return async () => {
-    const substitute = await participant.begin();
+    const substitute = await uncounted(() => participant.begin());
     if (substitute !== null) return substitute;
     const value = await work();
-    await participant.beforeCommit(value);
+    await uncounted(() => participant.beforeCommit(value));
     return value;
   };
 }

@@ -6,6 +6,7 @@ import {
   DetachedTransactionError,
   type ExternalWorkInTransactionError,
   ParallelNestingError,
+  type SeparateWritesError,
   TransactionJoinError,
   UnexpectedRollbackError,
 } from './errors.ts';
@@ -13,6 +14,7 @@ import { noteOrigin } from './error-origins.ts';
 import { HookList } from './hook-list.ts';
 import { lockOrder } from './lock-order.ts';
 import { isConflict } from './retry.ts';
+import type { SeparateWrite } from './unit-of-work.ts';
 
 /** What is settled when a boundary begins. */
 export interface Terms {
@@ -36,6 +38,8 @@ export interface RunningTransaction {
   swallowedIn: string | null;
   /** Outside work that was found in it. */
   externalWork: ExternalWorkInTransactionError | null;
+  /** What it stores by itself, where somebody minds. */
+  readonly separate: SeparateWrite | null;
 }
 
 /** What is going on between the beginning of the transaction or savepoint and its end. */
@@ -92,7 +96,7 @@ export class RunningBoundary implements Terms {
 
   static begin(
     terms: Terms,
-    transaction: Pick<RunningTransaction, 'owner' | 'beginning' | 'attempt'>,
+    transaction: Pick<RunningTransaction, 'owner' | 'beginning' | 'attempt' | 'separate'>,
   ): RunningBoundary {
     const fresh = { ...transaction, calledAt: null, swallowedIn: null, externalWork: null };
     return new RunningBoundary(terms, fresh, new Level(null), false);
@@ -196,8 +200,7 @@ export class RunningBoundary implements Terms {
       throw new DetachedTransactionError(
         `${this.name} ended while ${nested ?? underWay.join(', ')} was under way. Await it inside.`,
       );
-    const { externalWork } = this.transaction;
-    if (externalWork !== null) throw externalWork;
+    if (this.refusal !== null) throw this.refusal;
   }
 
   /** The work has come to an end. */
@@ -208,6 +211,12 @@ export class RunningBoundary implements Terms {
   private refuseBroken(): void {
     const { swallowedIn, calledAt } = this.transaction;
     if (this.failure !== null) throw new UnexpectedRollbackError(this.failure, swallowedIn ?? this.name, calledAt);
+  }
+
+  /** Why it must not be stored, whatever its work makes of that; null when it may. */
+  get refusal(): ExternalWorkInTransactionError | SeparateWritesError | null {
+    const { externalWork, separate } = this.transaction;
+    return externalWork ?? separate?.refusal ?? null;
   }
 
   /** The conflict that has broken it; null when it was something else, or nothing. */
@@ -232,19 +241,5 @@ export class RunningBoundary implements Terms {
 
   private detached(what: string, cause: unknown): DetachedTransactionError {
     return new DetachedTransactionError(`${what} was under way when ${this.name} ended. Await it inside.`, { cause });
-  }
-}
-
-/** Runs the work of a boundary to its end. Throws what forbids to store it. */
-export async function finishing<T>(boundary: RunningBoundary, work: () => Promise<T>): Promise<T> {
-  try {
-    const value = await work();
-    boundary.finish();
-    return value;
-  } catch (error) {
-    // What the work has made of a request that was stopped, or of a conflict, is not the reason.
-    throw boundary.transaction.externalWork ?? boundary.conflict ?? error;
-  } finally {
-    boundary.abandon();
   }
 }

@@ -10,6 +10,7 @@ import { BoundaryTable } from './boundary-table.ts';
 import { ExternalWorkGuard } from './external-work.ts';
 import { ReadRouter } from './read-router.ts';
 import { readingClient } from './reading-client.ts';
+import { SeparateWrites } from './separate-writes.ts';
 import { Transactions } from './transactions.ts';
 
 @Module({
@@ -34,6 +35,7 @@ class RoutingModule {}
   ],
   providers: [
     Transactions,
+    SeparateWrites,
     ExternalWorkGuard,
     { provide: DATABASE, inject: [Transactions], useFactory: ({ client }: Transactions) => client },
     { provide: READS, inject: [Transactions], useFactory: ({ client }: Transactions) => readingClient(client) },

@@ -8,35 +8,28 @@ import { TransactionExpiredError } from '../database/errors.ts';
 import type { Fault, Moment } from '../database/faults.ts';
 import type { Adapter, BeginOptions } from './adapter.ts';
 import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions } from './boundary.ts';
-import { type Call, routingClient } from './client.ts';
+import { type Call, changesRows, routingClient } from './client.ts';
+import { type Beginner, hasOwnTime } from './beginner.ts';
 import { boundaryOfContext, openBoundary, RUNNING, SET_ASIDE } from './current.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
 import { noteOrigin } from './error-origins.ts';
 import { boundaryEnded, type Outcome } from './events.ts';
 import { expired } from './expiry.ts';
+import { finishing } from './finishing.ts';
 import { fire } from './hooks.ts';
 import { enlisted, inTurn, participantOf, participating, type TransactionParticipant } from './participant.ts';
 import { nameOf, planBoundary, termsIn } from './propagation.ts';
 import { ReadRouter } from './read-router.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
-import { finishing, RunningBoundary, type Terms } from './running-boundary.ts';
+import { RunningBoundary, type Terms } from './running-boundary.ts';
+import { SeparateWrites } from './separate-writes.ts';
 import { openingOf } from './settings.ts';
+import { type SeparateWrite, undoing } from './unit-of-work.ts';
 
 export const defaultRetries = 5;
 
 /** For tests: which fault a boundary meets in its n-th attempt. */
 export type FaultPlan = (boundary: string, attempt: number, moment: Moment, statement: string) => Fault | null;
-
-/** A boundary that is about to begin a transaction. */
-interface Beginner {
-  readonly terms: Terms;
-  readonly options: AnyOptions;
-  readonly hasOwnTime: boolean;
-  readonly work: () => Promise<unknown>;
-  /** The last run of the work. */
-  latest: RunningBoundary | null;
-  attempts: number;
-}
 
 /** Draws boundaries where the decorator does not fit, and knows the one that is running. */
 @Injectable()
@@ -47,6 +40,8 @@ export class Transactions {
     transaction: () => this.host.tx,
     plain: (call, again) => this.plain(call, again),
   });
+  @Inject(SeparateWrites)
+  private readonly separateWrites!: SeparateWrites;
   /** Set by the test kit only. */
   faults: FaultPlan | null = null;
 
@@ -97,9 +92,12 @@ export class Transactions {
   }
 
   // A write that stands alone is a boundary of its own where somebody takes part: what is recorded is stored with it or not at all.
-  private plain(call: Call, again: () => Promise<unknown>): Promise<unknown> {
-    const writes = call.kind === 'write' || call.saysThatItWrites;
-    return writes && participantOf(this) !== null ? this.run({ name: call.name }, again) : this.reads.plain(call);
+  private async plain(call: Call, again: () => Promise<unknown>): Promise<unknown> {
+    const writes = changesRows(call);
+    if (writes && participantOf(this) !== null) return this.run({ name: call.name }, again);
+    const separate = writes ? this.separateWrites.open() : null;
+    separate?.begin(`${call.name}, outside any boundary,`, call.site);
+    return undoing(separate, () => this.reads.plain(call));
   }
 
   private async join<T>(running: RunningBoundary, options: AnyOptions, work: () => Promise<T>): Promise<T> {
@@ -161,7 +159,8 @@ export class Transactions {
     const terms = this.termsOf(running, options, begunAt);
     const participant = running === null && !terms.readOnly ? participantOf(this) : null;
     const whole = participating(participant, work);
-    const fresh = { work: whole, latest: null, attempts: 0 };
+    const separate = running === null ? this.separateWrites.open() : null;
+    const fresh = { work: whole, separate, latest: null, attempts: 0 };
     const beginner = { terms, options, hasOwnTime: hasOwnTime(running, options), ...fresh };
     // Inside another boundary a conflict is that one's to answer: it holds what this one would wait for.
     const policy = { ...terms, retries: running === null ? (options.retry ?? defaultRetries) : 0 };
@@ -192,16 +191,18 @@ export class Transactions {
   }
 
   private attempt(beginner: Beginner, attempt: number): Promise<unknown> {
-    const { terms, work } = beginner;
+    const { terms, separate, work } = beginner;
     const beginning = this.beginningOf(beginner, attempt);
     beginner.attempts = attempt;
     // The host would join for `Required`; whether to join is decided by now.
-    return this.host.withTransaction(HostPropagation.RequiresNew, this.beginOptions(terms, beginning), () => {
-      const running = RunningBoundary.begin(terms, { owner: this, beginning, attempt });
+    const begun = () => {
+      const running = RunningBoundary.begin(terms, { owner: this, beginning, attempt, separate });
       beginner.latest = running;
       this.cls.set(RUNNING, running);
       return finishing(running, work);
-    });
+    };
+    const options = this.beginOptions(terms, beginning);
+    return undoing(separate, () => this.host.withTransaction(HostPropagation.RequiresNew, options, begun));
   }
 
   // A standby has no SERIALIZABLE.
@@ -241,7 +242,3 @@ export class Transactions {
       await this.outside(() => this.with(null, () => fire(hooks, terms.name, outcome === 'committed')));
   }
 }
-
-// The time that an outer one asked for is this one's as well.
-const hasOwnTime = (running: RunningBoundary | null, { timeout }: AnyOptions): boolean =>
-  timeout !== undefined || running?.transaction.beginning.hasOwnTime === true;

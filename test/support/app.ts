@@ -6,6 +6,7 @@ import request from 'supertest';
 import { createApp } from '../../src/app.ts';
 import { makeConfig } from '../../src/config/config.ts';
 import { readEnvironment } from '../../src/config/environment.ts';
+import { unitOfWork } from '../../src/transactions/unit-of-work.ts';
 import { demandDeclared } from './contract.ts';
 import { keepingErrors } from './service-errors.ts';
 import { unlimited } from './unlimited.ts';
@@ -72,6 +73,8 @@ export async function serve(
   });
   const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]), modules);
   app.useLogger(keepingErrors(app.get(Logger)));
+  // As main does: a job that begins with the service is watched like all else.
+  await unitOfWork('the start of the service', () => app.init());
   await app.listen({ host: '127.0.0.1', port: 0 });
   return { app, url: await app.getUrl() };
 }

@@ -3,6 +3,7 @@ import noNeedlessBoundary from './no-needless-boundary.mjs';
 import noOutsideWork from './no-outside-work.mjs';
 import noParallelNested from './no-parallel-nested.mjs';
 import noRawClient from './no-raw-client.mjs';
+import noSeparateWrites from './no-separate-writes.mjs';
 import noSingleReadBoundary from './no-single-read-boundary.mjs';
 import noSwallowedError from './no-swallowed-error.mjs';
 import noUnawaitedWork from './no-unawaited-work.mjs';
@@ -13,6 +14,7 @@ const rules = {
   'no-outside-work': noOutsideWork,
   'no-parallel-nested': noParallelNested,
   'no-raw-client': noRawClient,
+  'no-separate-writes': noSeparateWrites,
   'no-single-read-boundary': noSingleReadBoundary,
   'no-swallowed-error': noSwallowedError,
   'no-unawaited-work': noUnawaitedWork,

@@ -83,6 +83,19 @@ class Types {
     return null;
   }
 
+  /** Whether `@Transactional()` draws a boundary around the method which is named here, in which it may write. */
+  isWritingBoundary(callee) {
+    for (const declaration of this.#declarationsOf(callee) ?? []) {
+      const decorators = (ts.canHaveDecorators(declaration) && ts.getDecorators(declaration)) || [];
+      const call = decorators.map(({ expression }) => expression).find(isTransactional);
+      if (!call) continue;
+      const options = call.arguments[0] ? this.#literals(call.arguments[0]) : {};
+      const mayWrite = !('readOnly' in options) || options.readOnly === false;
+      return mayWrite && !['supports', 'not-supported', 'never'].includes(options.propagation);
+    }
+    return false;
+  }
+
   /** The members of an object whose types are literals, with their values; other members are undefined. Null when it is unknown. */
   literalsOf(node) {
     return this.isKnown(node) ? this.#literals(this.services.esTreeNodeToTSNodeMap.get(node)) : null;

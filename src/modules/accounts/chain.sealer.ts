@@ -6,6 +6,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { type Config, LedgerConfig } from '../../config/config.ts';
+import { unitOfWork } from '../../transactions/unit-of-work.ts';
 import { batchSize, ChainService } from './chain.service.ts';
 
 /**
@@ -45,9 +46,14 @@ export class ChainSealer implements OnApplicationBootstrap, BeforeApplicationShu
     this.timer.unref();
   }
 
+  // Each batch is whole by itself.
+  private sealBatch(): Promise<number> {
+    return unitOfWork('ChainSealer', () => this.chain.seal());
+  }
+
   private async sealAll(): Promise<void> {
     try {
-      while (!this.isStopped && (await this.chain.seal()) === batchSize);
+      while (!this.isStopped && (await this.sealBatch()) === batchSize);
       this.hasFailed = false;
     } catch (error) {
       if (!this.hasFailed) this.logger.warn({ err: error }, 'the chain of transfers could not be continued');

@@ -8,6 +8,7 @@ import { unauthorized } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { RemovesExpired } from '../../retention/expiring.ts';
+import { allowSeparateWrites } from '../../transactions/unit-of-work.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { checkPassword } from './passwords.ts';
 import { SessionsRepository } from './sessions.repository.ts';
@@ -30,7 +31,11 @@ export class SessionsService {
     const checked = await checkPassword(user?.passwordHash ?? null, password);
     if (user === null || !checked.isRight)
       throw unauthorized('wrong-credentials', 'The e-mail address or the password is wrong.');
-    if (checked.better !== null) await this.users.keepBetter(user.id, user.passwordHash, checked.better);
+    const { better } = checked;
+    if (better !== null)
+      await allowSeparateWrites('a better hash of the same password may stay without the session', () =>
+        this.users.keepBetter(user.id, user.passwordHash, better),
+      );
     const principal: Principal = { userId: user.id, role: user.role, sessionId: newId() };
     const refreshToken = makeToken();
     await this.sessions.create(
