@@ -8,9 +8,9 @@ export interface Beginner {
   readonly options: AnyOptions;
   readonly hasOwnTime: boolean;
   readonly work: () => Promise<unknown>;
-  /** The last run of the work. */
   /** What it stores by itself, where somebody minds. */
   readonly separate: SeparateWrite | null;
+  /** The last run of the work. */
   latest: RunningBoundary | null;
   attempts: number;
 }

@@ -24,7 +24,7 @@ import { type RetryPolicy, retrying } from './retry.ts';
 import { RunningBoundary, type Terms } from './running-boundary.ts';
 import { SeparateWrites } from './separate-writes.ts';
 import { openingOf } from './settings.ts';
-import { type SeparateWrite, undoing } from './unit-of-work.ts';
+import { undoing } from './unit-of-work.ts';
 
 export const defaultRetries = 5;
 

@@ -31,4 +31,36 @@ export const bugsOfDiagnostics: readonly PlantedBug[] = [
     caughtBy: { file: 'test/configuration.test.ts', tests: ['lets the log quote the database, but not in production'] },
     saying: /Expected: "own"\s+Received: "all"/,
   },
+  {
+    name: 'a second write outside any boundary is let pass',
+    harm: 'A method that forgot its boundary leaves half of its work, and no test says so.',
+    changes: [
+      {
+        file: 'src/transactions/transactions.ts',
+        text: 'separate?.begin(`${call.name}, outside any boundary,`, call.site);',
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/separate-writes.test.ts',
+      tests: ['is refused by name, with both places, and not stored: %s'],
+    },
+    saying: /expected an error, was given/,
+  },
+  {
+    name: 'two boundaries in turn are let pass',
+    harm: 'Two services that belong together are two commits, and the first stays when the second fails.',
+    changes: [
+      {
+        file: 'src/transactions/client.ts',
+        text: 'if (changesRows(call)) running.transaction.separate?.begin(',
+        replacement: 'if (changesRows(call)) void (',
+      },
+    ],
+    caughtBy: {
+      file: 'test/separate-writes.test.ts',
+      tests: ['is refused by name, with both places, and not stored: %s'],
+    },
+    saying: /expected an error, was given/,
+  },
 ];
