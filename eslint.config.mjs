@@ -24,12 +24,19 @@ const refused = {
     'Literal[value=/\\bFOR\\s+(NO\\s+KEY\\s+UPDATE|UPDATE|SHARE|KEY\\s+SHARE)\\b/i]',
     'TemplateElement[value.raw=/\\bFOR\\s+(NO\\s+KEY\\s+UPDATE|UPDATE|SHARE|KEY\\s+SHARE)\\b/i]',
   ),
-  ownClock: selectors(
-    'The time is a parameter: inject Clock of src/kernel/clock.ts.',
-    'NewExpression[callee.name="Date"][arguments.length=0]',
-    'CallExpression[callee.name="Date"]',
-    'MemberExpression[object.name="Date"][property.name="now"]',
-  ),
+  ownClock: [
+    ...selectors(
+      "The time is the database's: statement_timestamp() in the statement, Clock of src/kernel/clock.ts where there is none. An interval is measured by performance.now().",
+      'NewExpression[callee.name="Date"][arguments.length=0]',
+      'CallExpression[callee.name="Date"]',
+      'MemberExpression[object.name="Date"][property.name="now"]',
+      'MemberExpression[object.name="Date"][property.value="now"]',
+    ),
+    ...selectors(
+      'now() is when the transaction began, which may be long ago: statement_timestamp().',
+      'TemplateElement[value.raw=/(\\bnow\\(\\)|\\bcurrent_timestamp\\b|\\blocaltimestamp\\b|\\btransaction_timestamp\\b)/i]',
+    ),
+  ],
   ownEnvironment: selectors(
     'The environment is read once, in src/config: inject the slice.',
     'MemberExpression[object.name="process"][property.name="env"]',
@@ -136,7 +143,7 @@ export default tseslint.config(
       'max-params': ['error', 5],
       complexity: ['error', 10],
       'no-restricted-imports': ['error', { patterns: [ambient] }],
-      ...refuse('unsafeSql', 'unnamedError', 'ownTransaction', 'ownLock'),
+      ...refuse('unsafeSql', 'unnamedError', 'ownTransaction', 'ownLock', 'ownClock'),
     },
   },
   { files: ['src/**/*.ts'], ignores: tests, plugins: { transactions }, rules: transactions.all },
@@ -147,11 +154,11 @@ export default tseslint.config(
   },
   {
     files: ['src/transactions/**'],
-    rules: { 'no-restricted-imports': 'off', ...refuse('unsafeSql', 'unnamedError', 'ownLock') },
+    rules: { 'no-restricted-imports': 'off', ...refuse('unsafeSql', 'unnamedError', 'ownLock', 'ownClock') },
   },
   {
     files: ['src/transactions/locks.ts', 'src/database/expired-rows.ts'],
-    rules: refuse('unsafeSql', 'unnamedError', 'ownTransaction'),
+    rules: refuse('unsafeSql', 'unnamedError', 'ownTransaction', 'ownClock'),
   },
   {
     files: ['src/modules/**'],

@@ -146,6 +146,20 @@ const mistakes: [what: string, rule: string, file: string, code: string][] = [
       `export class ${name} { readonly value = 1; }`,
     ],
   ),
+  ...(['src/kernel/clock.ts', 'src/http/rate-limits.ts', 'src/transactions/retry.ts', locks] as const).map(
+    (file): (typeof mistakes)[number] => [
+      'the time in ' + file,
+      syntax,
+      file,
+      'export const now = (): number => Date.now();',
+    ],
+  ),
+  [
+    'the time at which a transaction began',
+    syntax,
+    service,
+    'export const sql = (given: Date): string => `SELECT ${given.toString()} > now()`;',
+  ],
   [
     'the name of a function that ends in Helper',
     '@typescript-eslint/naming-convention',
@@ -161,7 +175,6 @@ const allowed: [what: string, file: string, code: string][] = [
     `${prisma}export const go = (): unknown => db.$transaction('x');`,
   ],
   ['a row lock in locks.ts', locks, "export const sql = 'SELECT id FROM account FOR NO KEY UPDATE';"],
-  ['the time in the clock', 'src/kernel/clock.ts', 'export const now = (): Date => new Date();'],
   ['a given time in a module', service, 'export const read = (text: string): Date => new Date(text);'],
   ['our own @Body()', controller, "import { Body } from '../../http/input.ts';\nexport const use = Body;"],
   ['a promise that is waited for', service, `${step}export async function go() { await step(); }`],

@@ -1,6 +1,5 @@
 import { Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
-import { Clock } from '../kernel/clock.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { IdempotencyInterceptor } from './idempotency.interceptor.ts';
 import { IdempotencyRepository } from './idempotency.repository.ts';
@@ -20,7 +19,6 @@ import { RateLimits } from './rate-limits.ts';
 @Module({
   imports: [DiscoveryModule],
   providers: [
-    Clock,
     AccessTokens,
     Callers,
     Cursors,
@@ -36,6 +34,6 @@ import { RateLimits } from './rate-limits.ts';
     { provide: APP_INTERCEPTOR, useClass: PagesInterceptor },
     { provide: APP_INTERCEPTOR, useClass: ExpansionInterceptor },
   ],
-  exports: [Clock, AccessTokens, Cursors, RateLimits],
+  exports: [AccessTokens, Cursors, RateLimits],
 })
 export class HttpModule {}

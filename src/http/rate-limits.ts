@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import rateLimit from '@fastify/rate-limit';
+import rateLimit, { type FastifyRateLimitStoreCtor } from '@fastify/rate-limit';
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Config, RateLimitsConfig } from '../config/config.ts';
 import { Callers } from './callers.ts';
 import { HttpProblem } from './problem.ts';
 import { isProbe } from './probes.ts';
+import { RateLimitStore } from './rate-limit-store.ts';
 
 type PolicyName = 'principal' | 'address' | 'log-in-address' | 'log-in-email';
 type KeyOf = (request: FastifyRequest) => Promise<string> | string;
@@ -37,7 +38,7 @@ export class RateLimits {
 
   /** Counts every request but probes before its body is read, and tells in every answer how much is left. */
   async watch(fastify: FastifyInstance): Promise<void> {
-    await fastify.register(rateLimit, { global: false });
+    await fastify.register(rateLimit, { global: false, store: RateLimitStore as unknown as FastifyRateLimitStoreCtor });
     const { config } = this;
     // The library's own type has forgotten `cache`, the most keys of its LRU.
     const bounds = { timeWindow: config.windowSeconds * 1000, cache: config.mostKeys };

@@ -1,8 +1,9 @@
-/** The time. Injected, so that a test can hold it still or move it. */
-export class Clock {
-  now(): Date {
-    return new Date();
-  }
+/**
+ * The time by the one clock that all instances share: the database's. For what has no row to ask, like the end of an access token. Whether a
+ * stored moment is over is asked of the database, in the statement that locks or reads the row.
+ */
+export abstract class Clock {
+  abstract now(): Date;
 }
 
 export const later = (from: Date, seconds: number): Date => new Date(from.getTime() + seconds * 1000);

@@ -278,7 +278,7 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       {
         file: 'src/modules/users/sessions.service.ts',
-        text: "if (token.usedAt !== null) await this.sessions.end({ id, userId }, 'token_reused', this.clock.now());",
+        text: "if (token.isUsed) await this.sessions.end({ id, userId }, 'token_reused');",
         replacement: '',
       },
     ],

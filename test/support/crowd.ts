@@ -23,12 +23,12 @@ export async function crowd(service: TestApp, size: number, { balance = 0, curre
     const role = 'customer';
     const row = { email, passwordHash: await passwordHash, role, profile: { displayName: 'Racer' } } as const;
     const user = await service.app.get(UsersRepository).create(row, currency);
-    const session = { id: newId(), userId: user.id, expiresAt: new Date(Date.now() + 86_400_000) };
+    const session = { id: newId(), userId: user.id };
     const refreshToken = newId();
     const tokenHash = new Uint8Array(createHash('sha256').update(refreshToken).digest());
-    await service.app.get(SessionsRepository).create(session, tokenHash);
+    const now = await service.app.get(SessionsRepository).create(session, tokenHash, 86_400);
     const principal = { userId: user.id, sessionId: session.id, role } as const;
-    const token = service.app.get(AccessTokens).sign(principal, new Date());
+    const token = service.app.get(AccessTokens).sign(principal, now);
     const accountId = showId('acct', user.accounts[0]?.id ?? '');
     if (balance > 0) await make.deposit(accountId, balance, currency);
     return {

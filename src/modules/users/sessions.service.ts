@@ -2,7 +2,6 @@ import { createHash, randomBytes } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import { AuthConfig, type Config } from '../../config/config.ts';
 import { AccessTokens } from '../../http/access-tokens.ts';
-import { Clock, later } from '../../kernel/clock.ts';
 import { canonicalEmail } from '../../kernel/email.ts';
 import { unauthorized } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
@@ -21,7 +20,6 @@ export class SessionsService {
     private readonly sessions: SessionsRepository,
     private readonly users: UsersRepository,
     private readonly tokens: AccessTokens,
-    private readonly clock: Clock,
     @Inject(AuthConfig.KEY) private readonly config: Config['auth'],
   ) {}
 
@@ -38,42 +36,39 @@ export class SessionsService {
       );
     const principal: Principal = { userId: user.id, role: user.role, sessionId: newId() };
     const refreshToken = makeToken();
-    await this.sessions.create(
-      { id: principal.sessionId, userId: user.id, expiresAt: this.expiry() },
-      hashOf(refreshToken),
-    );
-    return this.answer(principal, refreshToken);
+    const session = { id: principal.sessionId, userId: user.id };
+    const now = await this.sessions.create(session, hashOf(refreshToken), this.config.refreshTokenSeconds);
+    return this.answer(principal, refreshToken, now);
   }
 
   /** New tokens for a refresh token, once. A second use ends the session, for whoever holds the other copy too. Throws invalid-refresh-token. */
   async refresh({ refreshToken }: RefreshRequest) {
     const next = makeToken();
-    const principal = await this.rotate(refreshToken, next);
+    const rotated = await this.rotate(refreshToken, next);
     // Thrown out here, after the commit: thrown inside, it would undo the ending of the session.
-    if (principal === null)
-      throw unauthorized('invalid-refresh-token', 'The refresh token is not valid. Log in again.');
-    return this.answer(principal, next);
+    if (rotated === null) throw unauthorized('invalid-refresh-token', 'The refresh token is not valid. Log in again.');
+    return this.answer(rotated.principal, next, rotated.now);
   }
 
   /** Marks the token as used and adds the next one; null, and the session ended, when it had been used before. */
   @Transactional()
-  async rotate(refreshToken: string, next: string): Promise<Principal | null> {
+  async rotate(refreshToken: string, next: string): Promise<{ principal: Principal; now: Date } | null> {
     const hash = hashOf(refreshToken);
-    const isFirstUse = await this.sessions.useToken(hash, this.clock.now());
+    const isFirstUse = await this.sessions.useToken(hash);
     const token = await this.sessions.findByToken(hash);
     if (token === null) return null;
-    const { id, userId, user } = token.session;
+    const { id, userId, role } = token;
     if (!isFirstUse) {
-      if (token.usedAt !== null) await this.sessions.end({ id, userId }, 'token_reused', this.clock.now());
+      if (token.isUsed) await this.sessions.end({ id, userId }, 'token_reused');
       return null;
     }
-    await this.sessions.addToken(id, hashOf(next), this.expiry());
-    return { userId, sessionId: id, role: user.role };
+    const now = await this.sessions.addToken(id, hashOf(next), this.config.refreshTokenSeconds);
+    return { principal: { userId, sessionId: id, role }, now };
   }
 
   /** Ends the caller's session: no more refreshing. Doing it twice is the same. */
   async logOut({ sessionId, userId }: Principal): Promise<void> {
-    await this.sessions.end({ id: sessionId, userId }, 'logged_out', this.clock.now());
+    await this.sessions.end({ id: sessionId, userId }, 'logged_out');
   }
 
   /** Removes sessions that are over, with their tokens: at most so many rows of each. Gives how many of the more. */
@@ -83,13 +78,12 @@ export class SessionsService {
     return this.sessions.removeEnded(most);
   }
 
-  private expiry = (): Date => later(this.clock.now(), this.config.refreshTokenSeconds);
-
-  private answer(principal: Principal, refreshToken: string) {
+  /** `now` is the moment of the database: an access token is as old on every instance. */
+  private answer(principal: Principal, refreshToken: string, now: Date) {
     return {
       id: principal.sessionId,
       userId: principal.userId,
-      accessToken: this.tokens.sign(principal, this.clock.now()),
+      accessToken: this.tokens.sign(principal, now),
       expiresInSeconds: this.tokens.lifeInSeconds,
       refreshToken,
     };
