@@ -1,4 +1,5 @@
 // One peer of bench/boundaries.mts, in a process of its own: `<name> <url of the primary> <url of the replica>`. Does what it is told by message.
+import { randomBytes } from 'node:crypto';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -134,7 +135,7 @@ const peers: Record<PeerName, () => Promise<Boundaries>> = {
       DATABASE_WRITE_URL: url,
       DATABASE_READ_URL: readUrl,
       DATABASE_POOL_SIZE: String(poolSize),
-      AUTH_SECRET: 'a secret of the bench, which is long enough',
+      AUTH_SECRET: randomBytes(32).toString('base64'),
     });
     const config = configModule(makeConfig(environment as Parameters<typeof makeConfig>[0]));
     return startNest(Service, [config, TransactionsModule]);

@@ -1,6 +1,7 @@
 // npm run bench:external-work: what the guard against outside work (src/transactions/external-work.ts) costs a boundary of one statement,
 // and whoever starts outside work elsewhere. One process, in which the guard listens and does not, in turns, on a cluster of its own.
 // CPU is user and system time of the whole process; a figure is the median of the rounds.
+import { randomBytes } from 'node:crypto';
 import { channel } from 'node:diagnostics_channel';
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -49,7 +50,11 @@ try {
 
 async function measure(): Promise<void> {
   const urls = { DATABASE_WRITE_URL: cluster.url('app'), DATABASE_READ_URL: cluster.url('reader') };
-  const environment = readEnvironment({ ...urls, EXTERNAL_WORK: 'raise', AUTH_SECRET: 'x'.repeat(32) });
+  const environment = readEnvironment({
+    ...urls,
+    EXTERNAL_WORK: 'raise',
+    AUTH_SECRET: randomBytes(32).toString('base64'),
+  });
   const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);
   const service = { module: TransactionsModule, imports: [configModule(config)] };
   const app = await NestFactory.createApplicationContext(service, { logger: false });

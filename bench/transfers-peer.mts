@@ -1,4 +1,5 @@
 // One peer of bench/transfers.mts, in a process of its own: `<name> <url of the primary> <url of the replica>`. Says by message where it listens.
+import { createHash } from 'node:crypto';
 import { randomUUID } from 'node:crypto';
 import { once } from 'node:events';
 import Fastify, { type FastifyInstance } from 'fastify';
@@ -17,7 +18,8 @@ export interface Transfer {
   readonly amount: number;
 }
 
-export const secret = 'a secret of the bench, which is long enough';
+// The same in each process of the bench.
+export const secret = createHash('sha512').update('bench').digest('base64');
 const poolSize = 16;
 const [name, url = '', readUrl = ''] = process.argv.slice(2) as [PeerName, string?, string?];
 

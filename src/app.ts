@@ -19,6 +19,8 @@ import { RateLimits } from './http/rate-limits.ts';
 import { answerUnreadable } from './http/unreadable.ts';
 import { newId, showId } from './kernel/ids.ts';
 import { Drain } from './operations/drain.ts';
+import { HealthReports } from './operations/health.ts';
+import { answerProbes } from './operations/probes.ts';
 import { Consistency } from './transactions/consistency.ts';
 
 /** The whole service, ready to listen: main and the tests both call it. `more` are modules of a team's own beside it. */
@@ -54,6 +56,7 @@ export async function createApp(config: Config, more: readonly Type[] = []): Pro
 async function prepareFastify(app: NestFastifyApplication, { mostInFlight }: Config['http']): Promise<void> {
   const fastify = app.getHttpAdapter().getInstance();
   const drain = app.get(Drain);
+  answerProbes(fastify, app.get(HealthReports));
   // JSON is what we speak: text, Fastify's other default, is 415.
   fastify.removeContentTypeParser('text/plain');
   readJson(fastify);

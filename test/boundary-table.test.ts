@@ -15,6 +15,7 @@ import type { Variables } from './support/app.ts';
 import { type Core, startCore } from './support/core.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { buildService } from './support/process.ts';
+import { testSecret } from './support/secret.ts';
 
 let database: TestDatabase;
 const cores: Core[] = [];
@@ -282,7 +283,7 @@ describe('a service does not start', () => {
     }
     const environment = readEnvironment({
       DATABASE_WRITE_URL: database.urls.app,
-      AUTH_SECRET: 'a secret of the tests, which is long enough',
+      AUTH_SECRET: testSecret,
     });
     const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);
     @Module({ imports: [configModule(config), TransactionsModule], controllers: [Web] })
@@ -482,7 +483,7 @@ describe('npm run transactions', () => {
     it('says what the service says when it is started', () => {
       const { status, stderr } = run([join('dist', 'src', 'main.js')], {
         DATABASE_WRITE_URL: database.urls.app,
-        AUTH_SECRET: 'a secret of the tests, which is long enough',
+        AUTH_SECRET: testSecret,
         LOG_LEVEL: 'silent',
         PORT: '0',
       });

@@ -19,6 +19,7 @@ import { atOnce, crowd, eventually, inFlight } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { buildService } from './support/process.ts';
 import { randomFrom } from './support/random.ts';
+import { testSecret } from './support/secret.ts';
 
 jest.setTimeout(60_000);
 // Of transfers that two instances seal in the background.
@@ -599,7 +600,7 @@ describe('npm run ledger:verify', () => {
     const { PATH = '', HOME = '' } = process.env;
     const given = {
       DATABASE_WRITE_URL: service.database.urls.app,
-      AUTH_SECRET: 'a secret of the tests, which is long enough',
+      AUTH_SECRET: testSecret,
       ...variables,
     };
     const child = spawn(process.execPath, [join('tools', 'verify-ledger.mjs'), ...args], {

@@ -1,9 +1,11 @@
+import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { makeConfig } from '../src/config/config.ts';
+import { weaknessOf } from '../src/config/secret.ts';
 import { ConfigError, describeVariables, readEnvironment, variables } from '../src/config/environment.ts';
 
-const secret = 'correct horse battery staple, and more';
+const secret = randomBytes(48).toString('base64');
 const own = {
   DATABASE_WRITE_URL: 'postgresql://holdfast_app:hunter2@db.example.com:5432/holdfast',
   AUTH_SECRET: secret,
@@ -47,7 +49,7 @@ describe('the environment', () => {
       '  HTTP_BODY_LIMIT_BYTES must be at most 10485760',
       '  DATABASE_WRITE_URL must be a URL like postgresql://user:password@host:5432/database',
       '  DATABASE_POOL_SIZE must be at least 1',
-      '  AUTH_SECRET must have at least 32 bytes; make one with: openssl rand -base64 48',
+      '  AUTH_SECRET must hold at least 32 bytes once it is decoded; make one with: openssl rand -base64 48',
       '  SHUTDOWN_DRAIN_MS must be a whole number',
     ]);
   });
@@ -77,14 +79,101 @@ describe('the environment', () => {
     expect(readEnvironment({ PATH: '/bin', port: '1' })).toEqual(readEnvironment({}));
   });
 
-  it('needs a secret with a database of its own, of 32 bytes rather than characters', () => {
+  it('needs a secret with a database of its own', () => {
     const { AUTH_SECRET: _, ...without } = own;
     expect(refusal(without)).toEqual([
       'The configuration has an error:',
       '  AUTH_SECRET is required with DATABASE_WRITE_URL; make one with: openssl rand -base64 48',
     ]);
-    expect(refusal({ ...own, AUTH_SECRET: 'x'.repeat(31) })).toHaveLength(2);
-    expect(readEnvironment({ ...own, AUTH_SECRET: 'é'.repeat(16) })).toMatchObject({ AUTH_SECRET: 'é'.repeat(16) });
+  });
+
+  it.each([
+    ['32 random bytes', randomBytes(32).toString('base64')],
+    ['the same as base64url', randomBytes(32).toString('base64url')],
+    ['48 of them', secret],
+    ['1,000 of them', randomBytes(1000).toString('base64')],
+    ['32 in hexadecimal digits', randomBytes(32).toString('hex')],
+  ])('takes a secret of %s', (_, given) => {
+    expect(readEnvironment({ ...own, AUTH_SECRET: given })).toMatchObject({ AUTH_SECRET: given });
+  });
+
+  it.each([
+    ['is short', randomBytes(23).toString('base64')],
+    ['is short in hexadecimal digits', randomBytes(31).toString('hex')],
+    ['is the example', 'openssl rand -base64 48'],
+    ['was the example', 'what openssl rand -base64 48 prints goes here'],
+    ['is a sentence', 'correct horse battery staple, and more of them, and more'],
+    ['is a sentence in base64', Buffer.from('correct horse battery staple, and more of them').toString('base64')],
+    ['is one character', 'a'.repeat(64)],
+    ['is one byte', Buffer.alloc(48, 7).toString('base64')],
+    ['is one word, repeated', 'changeme'.repeat(8)],
+    ['is a random word, repeated', randomBytes(12).toString('base64').repeat(5)],
+    ['begins again before its end', randomBytes(30).toString('base64').repeat(2).slice(0, 60)],
+    ['is the alphabet', 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/'],
+    ['is words', 'correcthorsebatterystaplecorrecthorsebatterystaples'],
+    ['has a known word in it', `${randomBytes(24).toString('base64')}MySecretKey0`],
+    ['has few different bytes', Buffer.from(randomBytes(48).map((byte) => 200 + (byte % 9))).toString('base64')],
+  ])('refuses a secret that %s, and does not repeat it', (_, given) => {
+    const [title, ...reasons] = refusal({ ...own, AUTH_SECRET: given });
+    expect(title).toBe('The configuration has an error:');
+    expect(reasons).toEqual([expect.stringMatching(/^ {2}AUTH_SECRET .*; make one with: openssl rand -base64 48$/)]);
+  });
+
+  it('takes what openssl makes, every time', () => {
+    const made = Array.from({ length: 2000 }, () => randomBytes(32).toString('base64'));
+    expect(made.filter((given) => weaknessOf(given) !== null)).toEqual([]);
+  });
+
+  it('is refused with what is wrong between variables too when one alone is wrong', () => {
+    const env = { PORT: 'abc', DATABASE_POOL_SIZE: '0', DATABASE_READ_URL: own.DATABASE_WRITE_URL, DATABASE_URL: 'x' };
+    expect(refusal(env)).toEqual([
+      'The configuration has 4 errors:',
+      '  PORT must be a number',
+      '  DATABASE_POOL_SIZE must be at least 1',
+      '  DATABASE_READ_URL needs DATABASE_WRITE_URL beside it',
+      expect.stringMatching(/^ {2}DATABASE_URL is set and is not read/),
+    ]);
+  });
+
+  it('needs to be told in production that the database that comes along is meant', () => {
+    expect(refusal({ NODE_ENV: 'production' })).toEqual([
+      'The configuration has an error:',
+      expect.stringMatching(/^ {2}DATABASE_WRITE_URL is required with NODE_ENV=production: .*add-operator/),
+    ]);
+    expect(readEnvironment({ NODE_ENV: 'production', EMBEDDED_DATABASE: 'true' })).toMatchObject({
+      NODE_ENV: 'production',
+    });
+    expect(refusal({ EMBEDDED_DATABASE: 'false' })).toHaveLength(2);
+    expect(refusal({ ...own, EMBEDDED_DATABASE: 'true' })).toHaveLength(2);
+  });
+
+  const locations = ['DATABASE_URL', 'POSTGRES_URL', 'POSTGRES_PRISMA_URL', 'POSTGRESQL_URL', 'PGHOST', 'PGSERVICE'];
+  it.each(locations)('refuses %s by name where nothing else names a database', (name) => {
+    expect(refusal({ [name]: 'postgres://hidden' })).toEqual([
+      'The configuration has an error:',
+      `  ${name} is set and is not read: name the database in DATABASE_WRITE_URL, or set EMBEDDED_DATABASE=true, or unset it`,
+    ]);
+    expect(readEnvironment({ [name]: 'postgres://hidden', EMBEDDED_DATABASE: 'true' })).toBeDefined();
+    expect(readEnvironment({ ...own, [name]: 'postgres://hidden' })).toBeDefined();
+  });
+
+  it.each(['PGSSLMODE', 'PGSSLROOTCERT', 'PGOPTIONS', 'PGTARGETSESSIONATTRS'])(
+    'refuses %s beside a database that it would change the connections to',
+    (name) => {
+      expect(refusal({ ...own, [name]: 'require' })).toEqual([
+        'The configuration has an error:',
+        expect.stringMatching(`^ {2}${name} is set and is not read: say it in DATABASE_WRITE_URL`),
+      ]);
+      expect(readEnvironment({ [name]: 'require' })).toBeDefined();
+    },
+  );
+
+  it('refuses the password of an example', () => {
+    for (const name of ['DATABASE_WRITE_URL', 'DATABASE_READ_URL', 'DATABASE_OWNER_URL'])
+      expect(refusal({ ...own, [name]: 'postgresql://app:PASSWORD@host/holdfast' })).toEqual([
+        'The configuration has an error:',
+        `  ${name} has the password of the example: put the real one in its place`,
+      ]);
   });
 
   it('cannot name a replica without its primary', () => {
@@ -111,7 +200,7 @@ describe('the configuration', () => {
     );
     const unused = Object.keys(variables).filter((name) => !reached.includes(marked[name]));
     // NODE_ENV only settles a default. The others are read before there is a configuration: where the database is, and by whom it is migrated.
-    expect(unused).toEqual(['NODE_ENV', 'HOLDFAST_HOME', 'DATABASE_OWNER_URL']);
+    expect(unused).toEqual(['NODE_ENV', 'HOLDFAST_HOME', 'EMBEDDED_DATABASE', 'DATABASE_OWNER_URL']);
     expect(values).not.toContain(undefined);
   });
 });
@@ -132,6 +221,7 @@ describe('the table of variables', () => {
     expect(table.filter(({ meaning }) => !/^[A-Z].{10,}/.test(meaning))).toEqual([]);
     expect(table.filter(({ fallback }) => fallback === '').map(({ name }) => name)).toEqual([
       'HTTP_TRUSTED_PROXIES',
+      'EMBEDDED_DATABASE',
       'DATABASE_WRITE_URL',
       'DATABASE_READ_URL',
       'DATABASE_OWNER_URL',
@@ -151,9 +241,18 @@ describe('.env.example', () => {
     expect(readEnvironment(parsed)).toEqual(readEnvironment({}));
   });
 
-  it('has examples of the rest that work too', () => {
+  it('has examples of the rest, which work once secret and passwords are put in', () => {
     const examples = parseEnv(text.replaceAll(/^# ([A-Z_]+=)/gm, '$1').replaceAll(/^[A-Z_]+=\n/gm, ''));
     expect(Object.keys(examples).sort()).toEqual(Object.keys(variables).sort());
-    expect(readEnvironment(examples)).toMatchObject({ DATABASE_WRITE_URL: examples['DATABASE_WRITE_URL'] });
+    const names = ['DATABASE_WRITE_URL', 'DATABASE_READ_URL', 'DATABASE_OWNER_URL', 'AUTH_SECRET'];
+    const [title, ...reasons] = refusal(examples as Record<string, string>);
+    expect(title).toBe('The configuration has 4 errors:');
+    expect(reasons.map((reason) => reason.split(' ')[2]).sort()).toEqual(names.sort());
+    const filled = parseEnv(
+      Object.entries({ ...examples, AUTH_SECRET: secret })
+        .map(([name, value]) => `${name}=${value?.replace('PASSWORD', 'pw')}`)
+        .join('\n'),
+    );
+    expect(readEnvironment(filled)).toMatchObject({ DATABASE_WRITE_URL: filled['DATABASE_WRITE_URL'] });
   });
 });

@@ -27,6 +27,7 @@ import { type Core, startCore } from './support/core.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { Marks, marksLike } from './support/marks.ts';
 import { type OutsideServers, startOutsideServers } from './support/outside-servers.ts';
+import { testSecret } from './support/secret.ts';
 
 type Start = (servers: OutsideServers) => Promise<unknown>;
 const load = createRequire(__filename);
@@ -411,7 +412,7 @@ describe('what is no outside work in a boundary', () => {
 
 describe('EXTERNAL_WORK', () => {
   const modeOf = (variables: Record<string, string>): string => {
-    const own = { DATABASE_WRITE_URL: database.urls.app, AUTH_SECRET: 'a secret of the tests, which is long enough' };
+    const own = { DATABASE_WRITE_URL: database.urls.app, AUTH_SECRET: testSecret };
     const environment = readEnvironment({ ...own, ...variables });
     return makeConfig(environment as Parameters<typeof makeConfig>[0]).transactions.externalWork;
   };

@@ -14,6 +14,7 @@ import { makeHome } from './support/home.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { ask } from './support/own-cluster.ts';
 import { buildService, killServices, startService } from './support/process.ts';
+import { testSecret } from './support/secret.ts';
 
 jest.setTimeout(60_000);
 
@@ -497,7 +498,7 @@ describe('npm run reconcile', () => {
   const external = () => ({
     DATABASE_WRITE_URL: service.database.urls.app,
     DATABASE_READ_URL: service.database.urls.reader,
-    AUTH_SECRET: 'a secret of the tests, which is long enough',
+    AUTH_SECRET: testSecret,
   });
 
   it('ends with 0 and says so when all is well: on the replica, and without one on the primary', async () => {
@@ -536,13 +537,17 @@ describe('npm run reconcile', () => {
   it.each([
     [
       'no database answers',
-      () => ({ ...external(), DATABASE_READ_URL: 'postgres://reader:hidden@127.0.0.1:1/db' }),
+      () => ({
+        ...external(),
+        DATABASE_READ_URL: 'postgres://reader:hidden@127.0.0.1:1/db',
+        DATABASE_WRITE_URL: 'postgres://app:hidden@127.0.0.1:1/db',
+      }),
       'connect ECONNREFUSED 127.0.0.1:1',
     ],
     [
       'the configuration is wrong',
       () => ({ ...external(), AUTH_SECRET: 'short' }),
-      'AUTH_SECRET must have at least 32 bytes',
+      'AUTH_SECRET must hold at least 32 bytes',
     ],
     [
       'the database is not ours',
@@ -555,9 +560,21 @@ describe('npm run reconcile', () => {
   ])('ends with 2 and one sentence when %s', async (_, variables, sentence) => {
     const { code, out, said } = await run(variables());
     expect([code, out]).toEqual([2, '']);
-    expect(said).toMatch(/^The books could not be checked: /);
+    expect(said).toMatch(/^The books could not be checked: /m);
     expect(said).toContain(sentence);
     expect(said).not.toMatch(/hidden|\bat .*:\d+:\d+/);
+  });
+
+  it('asks the primary where the replica does not answer, and says so', async () => {
+    const { code, out, said } = await run({
+      ...external(),
+      DATABASE_READ_URL: 'postgres://reader:hidden@127.0.0.1:1/db',
+    });
+    expect([code, said]).toEqual([
+      0,
+      'The replica cannot be asked (connect ECONNREFUSED 127.0.0.1:1): the primary is.\n',
+    ]);
+    expect(out).toContain('The books on the primary, as of ');
   });
 
   it('works on the embedded database, beside the running service and when that is stopped', async () => {

@@ -14,6 +14,7 @@ import { TransactionsModule } from '../src/transactions/transactions.module.ts';
 import { boundaryOfContext } from '../src/transactions/current.ts';
 import { startBare } from './support/bare.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
+import { testSecret } from './support/secret.ts';
 
 const holdMs = 20;
 
@@ -34,7 +35,7 @@ beforeAll(async () => {
   proxy = await startCountingProxy(database.urls.app);
   const environment = readEnvironment({
     DATABASE_WRITE_URL: proxy.url,
-    AUTH_SECRET: 'a secret of the tests, which is long enough',
+    AUTH_SECRET: testSecret,
     DATABASE_POOL_SIZE: '2',
   });
   const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);

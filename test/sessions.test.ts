@@ -5,8 +5,9 @@ import { Clock, later } from '../src/kernel/clock.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { makers, uuidOf } from './support/make.ts';
+import { testSecret } from './support/secret.ts';
 
-const secret = 'a secret of the tests, which is long enough';
+const secret = testSecret;
 const lifeOfSession = 3600;
 
 const pbkdf2 = promisify(pbkdf2Callback);

@@ -13,6 +13,7 @@ import {
   type ServiceProcess,
   startService,
 } from './support/process.ts';
+import { testSecret } from './support/secret.ts';
 
 const drainMs = 2000;
 let home: TestApp;
@@ -33,7 +34,7 @@ const start = (variables: Variables = {}): ServiceProcess =>
   startService({
     DATABASE_WRITE_URL: home.database.urls.app,
     DATABASE_READ_URL: home.database.urls.reader,
-    AUTH_SECRET: 'a secret of the tests, which is long enough',
+    AUTH_SECRET: testSecret,
     SHUTDOWN_DRAIN_MS: String(drainMs),
     ...variables,
   });

@@ -1,14 +1,16 @@
 import { existsSync, rmSync, statSync } from 'node:fs';
-import { type AddressInfo, createServer } from 'node:net';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { runningCluster } from '../src/database/embedded/cluster.ts';
 import { processesIn } from '../src/database/embedded/processes.ts';
 import { api } from './support/app.ts';
 import { eventually } from './support/crowd.ts';
-import { createDatabase } from './support/database.ts';
+import { clusterUrls, createDatabase } from './support/database.ts';
 import { makeHome } from './support/home.ts';
 import { ask } from './support/own-cluster.ts';
 import { buildService, killServices, type ServiceProcess, startService } from './support/process.ts';
+import { testSecret } from './support/secret.ts';
 
 jest.setTimeout(60_000);
 
@@ -157,19 +159,24 @@ describe('on its own database', () => {
     expect(postgres()).toEqual([]);
   });
 
-  it('a database of a later version is one sentence and stays as it is', async () => {
-    const before = start();
-    await before.url;
-    const url = runningCluster(home)?.url('owner') ?? '';
-    await ask(
-      url,
-      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('1', 'x', '29990101000000_later', now())`,
+  it('a database that the next version has added to is served; one that it has broken is one sentence and stays as it is', async () => {
+    const change = async (sql: string): Promise<void> => {
+      const before = start();
+      await before.url;
+      await ask(runningCluster(home)?.url('owner') ?? '', sql);
+      await stop(before);
+    };
+    const name = '29990101000000_later';
+    await change(
+      `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('1', 'x', '${name}', now())`,
     );
-    await stop(before);
+    await change(
+      `UPDATE _prisma_migrations SET migration_name = '${name}_breaks_previous' WHERE migration_name = '${name}'`,
+    );
     const { code, said } = await start().exit;
     expect(code).toBe(1);
     expect(said.trim().split('\n').at(-1)).toBe(
-      `The database in ${home} cannot be brought to this version: it has the migration 29990101000000_later, which this version does not know. Start the version that made it, or set HOLDFAST_HOME to another folder.`,
+      `The database in ${home} cannot be brought to this version: it has the later migration ${name}_breaks_previous, which breaks this version. Start the version that made it, or a later one, or set HOLDFAST_HOME to another folder.`,
     );
     expect(postgres()).toEqual([]);
   });
@@ -216,7 +223,7 @@ describe('a configuration', () => {
       HOLDFAST_HOME: nowhere,
       DATABASE_WRITE_URL: database.urls.app,
       DATABASE_READ_URL: database.urls.reader,
-      AUTH_SECRET: 'a secret of the tests, which is long enough',
+      AUTH_SECRET: testSecret,
     });
     const url = await service.url;
     expect(service.said()).not.toContain('demo');
@@ -228,14 +235,96 @@ describe('a configuration', () => {
     await database.drop();
   });
 
-  it('whose database does not answer is one sentence', async () => {
-    const { code, said } = await start({
-      DATABASE_WRITE_URL: 'postgres://app:hidden@127.0.0.1:1/db',
-      AUTH_SECRET: 'a secret of the tests, which is long enough',
-    }).exit;
+  const own = (url: string) => ({
+    DATABASE_WRITE_URL: url,
+    AUTH_SECRET: testSecret,
+    DATABASE_START_WAIT_MS: '60000',
+  });
+
+  it('whose database does not answer in time is one sentence', async () => {
+    const variables = { ...own('postgres://app:hidden@127.0.0.1:1/db'), DATABASE_START_WAIT_MS: '1000' };
+    const { code, said } = await start(variables).exit;
     expect({ code, said }).toEqual({
       code: 1,
-      said: 'The database cannot be used: connect ECONNREFUSED 127.0.0.1:1. See that it runs, and that DATABASE_WRITE_URL leads to it.\n',
+      said: 'The database cannot be used: connect ECONNREFUSED 127.0.0.1:1, not after 1 s either. See that it runs, and that DATABASE_WRITE_URL leads to it.\n',
     });
+  });
+
+  it('waits for a database that begins to listen later: until then the port is open, and only /livez is 200', async () => {
+    const database = await createDatabase();
+    const target = new URL(database.urls.app);
+    const gate = createServer((client) => {
+      const server = connect(Number(target.port), target.hostname);
+      for (const [from, to] of [
+        [client, server],
+        [server, client],
+      ] as const)
+        from
+          .on('error', () => to.destroy())
+          .on('close', () => to.destroy())
+          .pipe(to);
+    });
+    const free = async (): Promise<number> => {
+      const probe = createServer();
+      await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+      const { port } = probe.address() as AddressInfo;
+      await new Promise((resolve) => probe.close(resolve));
+      return port;
+    };
+    const [port, PORT] = [await free(), await free()];
+    const service = start({ ...own(Object.assign(target, { port: String(port) }).href), PORT: String(PORT) });
+    target.port = new URL(database.urls.app).port;
+    const statusOf = (path: string): Promise<number> =>
+      fetch(`http://127.0.0.1:${PORT}${path}`).then(
+        ({ status }) => status,
+        () => 0,
+      );
+    await eventually(
+      () => statusOf('/livez'),
+      (status) => status === 200,
+    );
+    expect([await statusOf('/startupz'), await statusOf('/readyz'), await statusOf('/v1/products')]).toEqual([
+      503, 503, 503,
+    ]);
+    await new Promise<void>((resolve) => gate.listen(port, '127.0.0.1', resolve));
+    expect(await service.url).toBe(`http://127.0.0.1:${PORT}`);
+    expect([await statusOf('/startupz'), await statusOf('/readyz'), await statusOf('/v1/products')]).toEqual([
+      200, 200, 200,
+    ]);
+    service.kill('SIGTERM');
+    expect((await service.exit).code).toBe(0);
+    gate.close();
+    await database.drop();
+  });
+
+  it.each([
+    ['a wrong password', (url: URL) => Object.assign(url, { password: 'wrong' }), /password authentication failed/],
+    [
+      'a database that is not there',
+      (url: URL) => Object.assign(url, { pathname: '/nowhere' }),
+      /does not exist|permission denied/,
+    ],
+    [
+      'no migrations',
+      (url: URL) => Object.assign(url, { pathname: '/postgres' }),
+      /permission denied|has no migrations/,
+    ],
+    ['a server without TLS', (url: URL) => Object.assign(url, { search: '?sslmode=require' }), /does not support SSL/],
+  ])('%s ends the start at once: it cannot come right', async (_, change, sentence) => {
+    const service = start({ ...own(change(new URL(clusterUrls().app)).href), DATABASE_START_WAIT_MS: '600000' });
+    const { code, said } = await service.exit;
+    expect([code, said]).toEqual([1, expect.stringMatching(sentence)]);
+    expect(said).not.toMatch(/not after|\bat .*:\d+:\d+/);
+  });
+
+  it('a stop while it waits ends it at once with 0', async () => {
+    const service = start({
+      ...own('postgres://app:hidden@127.0.0.1:1/db'),
+      LOG_LEVEL: 'silent',
+      SHUTDOWN_DRAIN_MS: '60000',
+    });
+    await sleep(2000); // in whatever part of the start that finds it
+    service.kill('SIGTERM');
+    expect((await service.exit).code).toBe(0);
   });
 });

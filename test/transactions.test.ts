@@ -23,6 +23,7 @@ import { TransactionsModule } from '../src/transactions/transactions.module.ts';
 import { startCore } from './support/core.ts';
 import { eventually, inFlight } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
+import { testSecret } from './support/secret.ts';
 import { recordStatements } from './support/statements.ts';
 
 /** Writes marks: products whose slug says who wrote them. */
@@ -115,7 +116,7 @@ async function startInstance({ urls }: TestDatabase, variables: Record<string, s
   const environment = readEnvironment({
     DATABASE_WRITE_URL: urls.app,
     DATABASE_READ_URL: urls.reader,
-    AUTH_SECRET: 'a secret of the tests, which is long enough',
+    AUTH_SECRET: testSecret,
     ...variables,
   });
   const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);

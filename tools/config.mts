@@ -7,12 +7,14 @@ const [begin, end] = ['<!-- config -->', '<!-- /config -->'];
 // What a variable without a default may look like.
 const examples: Record<string, string> = {
   HTTP_TRUSTED_PROXIES: '10.0.0.0/8',
-  DATABASE_WRITE_URL: 'postgresql://holdfast_app:password@db.example.com:5432/holdfast',
-  DATABASE_READ_URL: 'postgresql://holdfast_reader:password@replica.example.com:5432/holdfast',
-  DATABASE_OWNER_URL: 'postgresql://holdfast_owner:password@db.example.com:5432/holdfast',
+  DATABASE_WRITE_URL: 'postgresql://holdfast_app:PASSWORD@db.example.com:5432/holdfast',
+  DATABASE_READ_URL: 'postgresql://holdfast_reader:PASSWORD@replica.example.com:5432/holdfast',
+  DATABASE_OWNER_URL: 'postgresql://holdfast_owner:PASSWORD@db.example.com:5432/holdfast',
   EXTERNAL_WORK: 'log',
   SEPARATE_WRITES: 'log',
-  AUTH_SECRET: 'what openssl rand -base64 48 prints goes here',
+  EMBEDDED_DATABASE: 'false',
+  // Too short to pass, lest it be used.
+  AUTH_SECRET: 'openssl rand -base64 48',
 };
 
 const variables = describeVariables();

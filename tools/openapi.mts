@@ -1,4 +1,5 @@
 // npm run openapi: writes openapi.json from the built service. --check compares instead. The service is not started: it needs no database.
+import { randomBytes } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as app from '../src/app.ts';
@@ -18,7 +19,8 @@ const { describeApi } = built<typeof openapi>('http/openapi');
 
 const settings = readEnvironment({
   DATABASE_WRITE_URL: 'postgresql://nobody@127.0.0.1:1/nothing',
-  AUTH_SECRET: 'signs nothing: no request is served here',
+  // Signs nothing: no request is served here.
+  AUTH_SECRET: randomBytes(32).toString('base64'),
   LOG_LEVEL: 'silent',
 });
 const service = await createApp(makeConfig(settings as Parameters<typeof makeConfig>[0]));

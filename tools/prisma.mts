@@ -1,13 +1,20 @@
 // npm run prisma -- <anything>: Prisma's command line, with a database to work on. That is DATABASE_OWNER_URL when it is
 // set, else the embedded one: of the process that runs it now, or started for the duration of this command.
+import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { ClusterError, runningCluster, startCluster } from '../src/database/embedded/cluster.ts';
+import { refusedVariables, shutOut } from '../src/config/platform-variables.ts';
+import { ClusterError, lastingCluster, startCluster } from '../src/database/embedded/cluster.ts';
 import { runPrisma } from '../src/database/embedded/prisma-cli.ts';
+import { findService } from './beside-service.mts';
 
+const args = process.argv.slice(2);
 const NEED_DATABASE = new Set(['migrate', 'db', 'studio']);
 const INTERRUPTED = 130;
-const home = resolve(process.env.HOLDFAST_HOME ?? '.holdfast');
-const args = process.argv.slice(2);
+if (existsSync('.env')) process.loadEnvFile('.env');
+const refusals = needsDatabase() ? refusalsOf(process.env) : [];
+// Neither pg nor Prisma reads behind our back how to connect.
+shutOut(process.env);
+const home = resolve(process.env.HOLDFAST_HOME || '.holdfast');
 
 // Ctrl-C reaches Prisma too, which is of our process group; we wait for its end and then stop the database behind it.
 const interruption = new AbortController();
@@ -19,7 +26,8 @@ process.on('SIGTERM', () => {
 });
 
 try {
-  process.exitCode = needsDatabase() ? await runOnDatabase() : await run();
+  if (refusals.length > 0) throw new ClusterError(refusals.join('\n'));
+  process.exitCode = needsDatabase() ? await runOnDatabase() : await run(process.env.DATABASE_OWNER_URL, null);
 } catch (error) {
   if (!isInterrupted && !(error instanceof ClusterError)) throw error;
   if (!isInterrupted) process.stderr.write(`${(error as Error).message}\n`);
@@ -31,19 +39,32 @@ function needsDatabase(): boolean {
   return !process.env.DATABASE_OWNER_URL && !isQuestion && NEED_DATABASE.has(args[0] ?? '');
 }
 
+/** Somebody who has named a database, or runs in production, does not mean the embedded one. */
+function refusalsOf(env: NodeJS.ProcessEnv): string[] {
+  if (env.EMBEDDED_DATABASE === 'true') return [];
+  if (env.DATABASE_WRITE_URL)
+    return ['DATABASE_OWNER_URL is required with DATABASE_WRITE_URL, which names another database.'];
+  if (env.NODE_ENV === 'production') return ['DATABASE_OWNER_URL is required with NODE_ENV=production.'];
+  return refusedVariables(env, { writeUrl: undefined, isEmbeddedMeant: false }).map((reason) =>
+    reason.replace('DATABASE_WRITE_URL', 'DATABASE_OWNER_URL'),
+  );
+}
+
 async function runOnDatabase(): Promise<number> {
-  const running = runningCluster(home);
-  if (running !== null) return run(running.url('owner'));
+  const running = lastingCluster(home);
+  if (running !== null) return run(running.url('owner'), home);
   const onProgress = (line: string): boolean => process.stderr.write(`embedded database: ${line}\n`);
-  const cluster = await startCluster({ home, durable: true, onProgress });
+  const cluster = await startCluster({ home, durable: true, onProgress, use: { isPassing: true } });
   try {
-    return isInterrupted ? INTERRUPTED : await run(cluster.url('owner'));
+    return isInterrupted ? INTERRUPTED : await run(cluster.url('owner'), home);
   } finally {
     await cluster.stop();
   }
 }
 
-async function run(databaseUrl?: string): Promise<number> {
+async function run(databaseUrl: string | undefined, ofHome: string | null): Promise<number> {
+  const inTheWay = await findService(args, databaseUrl, ofHome);
+  if (inTheWay !== null) throw new ClusterError(inTheWay);
   const { code } = await runPrisma(args, { ...(databaseUrl ? { databaseUrl } : {}), signal: interruption.signal });
   return code;
 }

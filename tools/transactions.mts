@@ -1,4 +1,5 @@
 // npm run transactions: prints every boundary of the built service, or what contradicts itself, with exit code 1. It needs no database.
+import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type * as app from '../src/app.ts';
@@ -19,8 +20,10 @@ const { BoundaryTable } = built<typeof table>('transactions/boundary-table');
 if (existsSync('.env')) process.loadEnvFile('.env');
 const settings = readEnvironment({
   ...process.env,
+  EMBEDDED_DATABASE: '',
   DATABASE_WRITE_URL: 'postgresql://nobody@127.0.0.1:1/nothing',
-  AUTH_SECRET: 'signs nothing: no request is served here',
+  // Signs nothing: no request is served here.
+  AUTH_SECRET: randomBytes(32).toString('base64'),
   LOG_LEVEL: 'silent',
 });
 const service = await createApp(makeConfig(settings as Parameters<typeof makeConfig>[0]));

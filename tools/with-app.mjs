@@ -8,9 +8,12 @@ import { unitOfWork } from '../dist/src/transactions/unit-of-work.js';
 /** @param {string} line */
 export const say = (line) => void process.stderr.write(`${line}\n`);
 
+/** @typedef {import('../src/provision.ts').Provision} Provision */
+/** @typedef {import('@nestjs/common').INestApplicationContext} App */
+
 /**
  * Runs the work with the application; says in one sentence what went wrong and leaves this exit code.
- * @param {(app: import('@nestjs/common').INestApplicationContext) => Promise<void>} work
+ * @param {(app: App, provided: Provision) => Promise<void>} work
  * @param {number} failure
  */
 export async function withApp(work, failure = 1) {
@@ -21,14 +24,26 @@ export async function withApp(work, failure = 1) {
   try {
     const provided = await provisionBeside((line) => say(`  ${line}`));
     try {
-      const app = await createApp(provided.config);
-      await unitOfWork('the start of a command', () => app.init());
-      await unitOfWork(basename(process.argv[1] ?? 'a command'), () => work(app)).finally(() => app.close());
+      await runIn(await createApp(provided.config), (app) => work(app, provided));
     } finally {
       await provided.stop();
     }
   } catch (error) {
     say(sayFailure(error));
     process.exitCode = failure;
+  }
+}
+
+/**
+ * Closes the application also when it could not be started: an open connection would keep the process for a minute.
+ * @param {App & { init(): Promise<unknown> }} app
+ * @param {(app: App) => Promise<void>} work
+ */
+async function runIn(app, work) {
+  try {
+    await unitOfWork('the start of a command', () => app.init());
+    await unitOfWork(basename(process.argv[1] ?? 'a command'), () => work(app));
+  } finally {
+    await app.close();
   }
 }

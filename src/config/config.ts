@@ -54,6 +54,7 @@ const databaseSlice = (e: Settled) => ({
   readUrl: e.DATABASE_READ_URL ?? null,
   poolSize: e.DATABASE_POOL_SIZE,
   poolWaitMs: e.DATABASE_POOL_WAIT_MS,
+  startWaitMs: e.DATABASE_START_WAIT_MS,
   statementTimeoutMs: e.DATABASE_STATEMENT_TIMEOUT_MS,
   lockTimeoutMs: e.DATABASE_LOCK_TIMEOUT_MS,
   idleInTransactionTimeoutMs: e.DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS,

@@ -2,6 +2,8 @@ import { isIP } from 'node:net';
 import { z } from 'zod';
 import { replicasIn } from './replicas.ts';
 import { LoggableError } from '../kernel/loggable-error.ts';
+import { brokenRules } from './rules.ts';
+import { weaknessOf } from './secret.ts';
 
 const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
 const postgresUrl = z.url({
@@ -22,9 +24,13 @@ export const variables = {
     .enum(['development', 'test', 'production'])
     .default('development')
     .describe(
-      'With `production`, EXTERNAL_WORK and SEPARATE_WRITES are `log` unless they are set, and the log holds no message of PostgreSQL',
+      'With `production`, EXTERNAL_WORK and SEPARATE_WRITES are `log` unless they are set, the log holds no message of PostgreSQL, and EMBEDDED_DATABASE must be set to be used',
     ),
-  HOST: z.string().min(1).default('127.0.0.1').describe('Address to listen on; 0.0.0.0 in a container'),
+  HOST: z
+    .string()
+    .min(1)
+    .default('127.0.0.1')
+    .describe('Address to listen on; 0.0.0.0 in a container. Demo people exist only where it is loopback'),
   PORT: whole(0, 65_535).default(3000).describe('Port to listen on; 0 takes a free one'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
@@ -71,6 +77,12 @@ export const variables = {
     .min(1)
     .default('.holdfast')
     .describe('Folder of the embedded database and its generated secrets'),
+  EMBEDDED_DATABASE: z
+    .enum(['true', 'false'])
+    .optional()
+    .describe(
+      'The database that comes along: `true` uses it in production, and where others reach HOST, with the secret made for it; `false` never',
+    ),
   DATABASE_WRITE_URL: postgresUrl
     .optional()
     .describe('Primary, as holdfast_app; without it the embedded PostgreSQL is started'),
@@ -91,6 +103,9 @@ export const variables = {
   DATABASE_POOL_WAIT_MS: whole(10, 60_000)
     .default(2000)
     .describe('How long a request waits for a connection before it is answered 503'),
+  DATABASE_START_WAIT_MS: whole(0, 3_600_000)
+    .default(60_000)
+    .describe('How long a start waits for a database that does not answer yet, while /startupz is 503'),
   DATABASE_STATEMENT_TIMEOUT_MS: whole(10, 600_000).default(10_000).describe('How long one statement may run'),
   DATABASE_LOCK_TIMEOUT_MS: whole(10, 600_000).default(5000).describe('How long one statement may wait for a lock'),
   DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS: whole(10, 600_000)
@@ -122,12 +137,14 @@ export const variables = {
     ),
   AUTH_SECRET: z
     .string()
-    .refine(
-      (secret) => Buffer.byteLength(secret) >= 32,
-      'must have at least 32 bytes; make one with: openssl rand -base64 48',
-    )
+    .superRefine((secret, context) => {
+      const weakness = weaknessOf(secret);
+      if (weakness !== null) context.addIssue({ code: 'custom', message: weakness });
+    })
     .optional()
-    .describe('Key that signs access tokens; generated for the embedded database, else required'),
+    .describe(
+      'Key that signs access tokens, 32 random bytes or more in base64; generated for the embedded database, else required',
+    ),
   AUTH_ACCESS_TOKEN_SECONDS: whole(1, 86_400).default(900).describe('Life of an access token'),
   AUTH_REFRESH_TOKEN_SECONDS: whole(60, 31_536_000)
     .default(2_592_000)
@@ -150,38 +167,42 @@ export const variables = {
     .describe('After the drain: how long requests in flight may take to finish'),
 } as const;
 
-export const Environment = z.object(variables).superRefine((environment, context) => {
-  if (environment.DATABASE_WRITE_URL === undefined) {
-    if (environment.DATABASE_READ_URL !== undefined)
-      context.addIssue({ code: 'custom', path: ['DATABASE_READ_URL'], message: 'needs DATABASE_WRITE_URL beside it' });
-    return;
-  }
-  if (environment.AUTH_SECRET === undefined)
-    context.addIssue({
-      code: 'custom',
-      path: ['AUTH_SECRET'],
-      message: 'is required with DATABASE_WRITE_URL; make one with: openssl rand -base64 48',
-    });
-});
+export const Environment = z.object(variables);
 export type Environment = z.infer<typeof Environment>;
 
 /** Every reason why the environment cannot be used, at once. */
 export class ConfigError extends LoggableError {
   constructor(reasons: readonly string[]) {
-    super(
-      `The configuration has ${reasons.length === 1 ? 'an error' : `${reasons.length} errors`}:\n${reasons.map((reason) => `  ${reason}`).join('\n')}`,
-    );
+    const [first = ''] = reasons;
+    // A reason that is a whole sentence stands well alone; one that begins with a variable's name does not.
+    const isSentence = reasons.length === 1 && /^[A-Z][a-z]/.test(first);
+    const title = `The configuration has ${reasons.length === 1 ? 'an error' : `${reasons.length} errors`}:`;
+    super(isSentence ? first : [title, ...reasons.map((reason) => `  ${reason}`)].join('\n'));
     this.name = 'ConfigError';
   }
 }
 
+type Env = Readonly<Record<string, string | undefined>>;
+
 /** Parses the environment. An empty variable counts as absent. Throws {@link ConfigError}, which never repeats a value. */
-export function readEnvironment(env: Readonly<Record<string, string | undefined>>): Environment {
+export function readEnvironment(env: Env): Environment {
+  const { environment, reasons } = examineEnvironment(env);
+  if (environment === null) throw new ConfigError(reasons);
+  return environment;
+}
+
+/** The same without throwing: null with every reason why it cannot be used. Also what holds between two variables when a third is wrong. */
+export function examineEnvironment(env: Env): { environment: Environment | null; reasons: string[] } {
   const given = Object.fromEntries(Object.entries(env).filter(([name, value]) => name in variables && value !== ''));
   const result = Environment.safeParse(given);
-  if (!result.success)
-    throw new ConfigError(result.error.issues.map((issue) => `${issue.path.join('.')} ${reason(issue)}`));
-  return result.data;
+  const wrong = (result.error?.issues ?? []).map((issue) => `${issue.path.join('.')} ${reason(issue)}`);
+  const reasons = [...wrong, ...brokenRules(given, env)];
+  return { environment: result.success && reasons.length === 0 ? result.data : null, reasons };
+}
+
+/** What this variable says by itself: its default when it is absent, undefined when it is wrong. */
+export function valueOf<Name extends keyof Environment>(name: Name, env: Env): Environment[Name] | undefined {
+  return (variables[name] as unknown as z.ZodType<Environment[Name]>).safeParse(env[name] || undefined).data;
 }
 
 function reason(issue: z.core.$ZodIssue): string {

@@ -2,6 +2,7 @@ import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleIn
 import { type Config, DatabaseConfig } from '../config/config.ts';
 import { replicasIn } from '../config/replicas.ts';
 import { type Client, openClient } from './client.ts';
+import { meetDatabase } from './first-contact.ts';
 import { refuseForeignSchema } from './schema-version.ts';
 
 /** The clients: `write` on the primary, and one on each replica. */
@@ -12,8 +13,9 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
   /** As PostgreSQL counts: 180004 is 18.4. Known after the start. */
   serverVersion = 0;
   private readonly logger = new Logger(Databases.name);
+  private readonly closing = new AbortController();
 
-  constructor(@Inject(DatabaseConfig.KEY) config: Config['database']) {
+  constructor(@Inject(DatabaseConfig.KEY) private readonly config: Config['database']) {
     this.write = openClient({ name: 'primary', url: config.writeUrl, application: 'holdfast write' }, config);
     const addresses = config.readUrl === null ? [] : (replicasIn(config.readUrl) ?? []);
     this.replicas = addresses.map((address) => openClient({ ...address, application: 'holdfast read' }, config));
@@ -30,13 +32,18 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
 
   async onModuleInit(): Promise<void> {
     if (!this.hasReplica) this.logger.warn('DATABASE_READ_URL is not set: reads go to the primary');
-    await refuseForeignSchema(this.write.pool);
+    await meetDatabase(() => refuseForeignSchema(this.write.pool), {
+      waitMs: this.config.startWaitMs,
+      signal: this.closing.signal,
+      report: (line) => this.logger.warn(line),
+    });
     const { rows } = await this.write.pool.query<{ n: string }>(`SELECT current_setting('server_version_num') AS n`);
     this.serverVersion = Number(rows[0]?.n);
   }
 
   /** After the last request: `onModuleDestroy` would come before the drain and cut live requests. */
   async onApplicationShutdown(): Promise<void> {
+    this.closing.abort();
     await Promise.all([this.write, ...this.replicas].map(close));
   }
 }

@@ -44,6 +44,11 @@ export class Pool extends pg.Pool implements Connections {
     });
   }
 
+  /** Whether somebody who asked now would be given a connection without waiting. */
+  get hasPlace(): boolean {
+    return this.admission.hasPlace;
+  }
+
   override connect(): Promise<pg.PoolClient>;
   override connect(taken: Taken): void;
   override connect(taken?: Taken): Promise<pg.PoolClient> | void {

@@ -18,6 +18,24 @@ export class SchemaVersionError extends LoggableError {
   override readonly name = 'SchemaVersionError';
 }
 
+/**
+ * How a migration's name ends that the version before cannot live with. The name is all that an older version sees of it; the first line
+ * of its file says the same with the reason (`-- Breaks the version before: …`).
+ */
+export const breaking = '_breaks_previous';
+
+/** What keeps the database from being one that this build can work on. */
+export interface SchemaDifference {
+  /**
+   * `behind`: our migrations are to be applied. `ahead`: it belongs to a later version. `unfinished`: one of ours has failed or still runs.
+   * `other`: what it has is neither ours nor later.
+   */
+  readonly kind: 'behind' | 'ahead' | 'unfinished' | 'other';
+  readonly migration: string | null;
+  /** To continue "The database cannot be used: …". */
+  readonly sentence: string;
+}
+
 /** The migrations this build was made for, by name, with the checksum that Prisma records (SHA-256 of the file). */
 export async function ownMigrations(
   folder = join(process.cwd(), 'prisma', 'migrations'),
@@ -32,37 +50,68 @@ export async function ownMigrations(
   return new Map(await Promise.all(files));
 }
 
-/** What keeps the database from being the one this build was made for; null when nothing does. */
-export async function schemaDifference(database: Queryable, own: Map<string, string>): Promise<string | null> {
+/** Null when this build can work on the database: it has all our migrations, and beside them only later ones that do not break us. */
+export async function schemaDifference(
+  database: Queryable,
+  own: Map<string, string>,
+): Promise<SchemaDifference | null> {
   const applied = await appliedMigrations(database);
-  if (applied === null) return 'it has no migrations';
-  const unfinished = applied.find(({ finished }) => !finished);
-  if (unfinished) return `its migration ${unfinished.migration_name} did not finish`;
-  const known = new Map(applied.map((row) => [row.migration_name, row.checksum]));
-  for (const [name, checksum] of own) {
-    if (!known.has(name)) return `it lacks the migration ${name}`;
-    if (known.get(name) !== checksum) return `its migration ${name} has other contents than ours`;
-  }
-  const foreign = applied.find((row) => !own.has(row.migration_name));
-  return foreign ? `it has the migration ${foreign.migration_name}, which this version does not know` : null;
+  if (applied === null) return { kind: 'behind', migration: null, sentence: 'it has no migrations' };
+  const rows = new Map(applied.map((row) => [row.migration_name, row]));
+  const foreign = applied.filter(({ migration_name: name }) => !own.has(name));
+  const ofOurs = [...own].map(([name, checksum]) => differenceOf(name, checksum, rows.get(name), foreign));
+  const found = [...ofOurs, ...foreign.map((row) => differenceOfForeign(row, [...own.keys()].at(-1) ?? ''))];
+  // What a person must decide about comes before what a command mends.
+  const ranks = ['other', 'unfinished', 'ahead', 'behind'];
+  const known = found.filter((difference) => difference !== null);
+  return known.sort((a, b) => ranks.indexOf(a.kind) - ranks.indexOf(b.kind))[0] ?? null;
 }
 
-/** Throws {@link SchemaVersionError} unless the database has exactly our migrations. */
+function differenceOf(
+  name: string,
+  checksum: string,
+  row: Applied | undefined,
+  foreign: readonly Applied[],
+): SchemaDifference | null {
+  if (row === undefined) {
+    const renamed = foreign.find((other) => other.checksum === checksum)?.migration_name;
+    return renamed === undefined
+      ? { kind: 'behind', migration: name, sentence: `it lacks the migration ${name}` }
+      : { kind: 'other', migration: name, sentence: `it has our migration ${name} by another name, ${renamed}` };
+  }
+  if (!row.finished) return { kind: 'unfinished', migration: name, sentence: `its migration ${name} did not finish` };
+  if (row.checksum === checksum) return null;
+  return { kind: 'other', migration: name, sentence: `its migration ${name} has other contents than ours` };
+}
+
+/** One that we do not know: a later version's is accepted, also while it is being applied. */
+function differenceOfForeign({ migration_name: name }: Applied, lastOfOurs: string): SchemaDifference | null {
+  if (name <= lastOfOurs)
+    return {
+      kind: 'other',
+      migration: name,
+      sentence: `it has the migration ${name}, which this version does not know and which is no later than ours`,
+    };
+  return name.endsWith(breaking)
+    ? { kind: 'ahead', migration: name, sentence: `it has the later migration ${name}, which breaks this version` }
+    : null;
+}
+
+const remedies: Record<SchemaDifference['kind'], (migration: string) => string> = {
+  behind: () => 'Run "npm run db:migrate" with DATABASE_OWNER_URL set.',
+  ahead: () => 'Start the version that made it, or a later one: migrations are not taken back.',
+  unfinished: (name) =>
+    `See why with "npm run prisma -- migrate status" and DATABASE_OWNER_URL set. Once it runs no more and nothing of it is left, run "npm run prisma -- migrate resolve --rolled-back ${name}", then "npm run db:migrate".`,
+  other: () =>
+    'It was migrated from another branch, or a file was changed after it had run. Put the files in prisma/migrations back as they were then, or use another database.',
+};
+
+/** Throws {@link SchemaVersionError} unless this build can work on the database. Rejects with what the way to the database says. */
 export async function refuseForeignSchema(database: Queryable): Promise<void> {
-  const own = await ownMigrations();
-  const difference = await schemaDifference(database, own).catch(cannotBeAsked);
+  const difference = await schemaDifference(database, await ownMigrations());
   if (difference === null) return;
   throw new SchemaVersionError(
-    `The database is not at the version of this service: ${difference}. Run "npm run db:migrate" with DATABASE_OWNER_URL set, or start the version that fits.`,
-  );
-}
-
-// Nothing runs yet that could go on without it: a person has to look.
-function cannotBeAsked(cause: unknown): never {
-  const { message, code } = cause as { message?: string; code?: string };
-  throw new SchemaVersionError(
-    `The database cannot be used: ${message || code}. See that it runs, and that DATABASE_WRITE_URL leads to it.`,
-    { cause },
+    `The database is not at the version of this service: ${difference.sentence}. ${remedies[difference.kind](difference.migration ?? '')}`,
   );
 }
 

@@ -2,12 +2,12 @@ import { Module } from '@nestjs/common';
 import { TerminusModule } from '@nestjs/terminus';
 import { DatabaseModule } from '../database/database.module.ts';
 import { Drain } from './drain.ts';
-import { HealthController } from './health.controller.ts';
+import { HealthReports } from './health.ts';
+import { SeedsRepository } from './seeds.repository.ts';
 
 @Module({
   imports: [DatabaseModule, TerminusModule.forRoot({ logger: false })],
-  controllers: [HealthController],
-  providers: [Drain],
-  exports: [Drain],
+  providers: [Drain, HealthReports, SeedsRepository],
+  exports: [Drain, HealthReports],
 })
 export class OperationsModule {}

@@ -5,7 +5,9 @@ import { Drain } from './drain.ts';
 
 // npm passes on to us the Ctrl-C that the terminal has already sent us: what follows this soon is the same wish.
 const sameWishMs = 500;
-type Signal = 'SIGTERM' | 'SIGINT';
+// A terminal that is closed sends SIGHUP, Ctrl-\\ SIGQUIT: both mean what Ctrl-C means.
+const signals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
+type Signal = (typeof signals)[number];
 
 /** A service that listens for requests, and how long its stopping may take. */
 interface Serving {
@@ -15,6 +17,8 @@ interface Serving {
 
 /** What {@link Shutdown} ends the process with. */
 interface Ending {
+  /** It is about to end. Called once. */
+  announce(): void;
   /** Stops what the service stood on: the embedded database. Called once, whatever happened before. */
   afterwards(): Promise<void>;
   exit(code: number): void;
@@ -23,18 +27,19 @@ interface Ending {
 
 /**
  * Stops in this order: not ready, still serving → the balancer has noticed → no new connections → requests in flight finish →
- * clients disconnect (`onApplicationShutdown`) → the rest → exit 0. Ctrl-C skips the wait for a balancer. A second signal, later, or the deadline exits 1.
+ * clients disconnect (`onApplicationShutdown`) → the rest → exit 0. Ctrl-C and a closed terminal skip the wait for a balancer. A second signal, later, or the deadline exits 1.
  * Listens from its construction on: a signal during the start leaves nothing running either.
  */
 export class Shutdown {
+  /** Whether a balancer may send requests here, and has to be told first that we stop. */
+  drains = false;
   private serving: Serving | null = null;
   private stoppingSince: number | null = null;
   private readonly ending: Ending;
 
   constructor(ending: Ending) {
     this.ending = ending;
-    process.on('SIGTERM', this.onSignal);
-    process.on('SIGINT', this.onSignal);
+    for (const signal of signals) process.on(signal, this.onSignal);
   }
 
   get isOn(): boolean {
@@ -46,6 +51,16 @@ export class Shutdown {
     this.serving = { app, shutdown };
   }
 
+  /** For what it cannot go on without: requests in flight are finished as far as they can be, and the process ends with 1. */
+  async fail(line: string): Promise<void> {
+    if (this.isOn) return;
+    this.stoppingSince = performance.now();
+    this.ending.report(line);
+    this.ending.announce();
+    if (this.serving !== null) await this.drain(this.serving, 'SIGINT').catch(() => undefined);
+    await this.finish(1);
+  }
+
   private readonly onSignal = (signal: Signal): void => {
     if (this.stoppingSince !== null && performance.now() - this.stoppingSince < sameWishMs) return;
     const stop = this.isOn ? this.finish(1, 'stopped at once: requests in flight were cut') : this.stop(signal);
@@ -54,13 +69,14 @@ export class Shutdown {
 
   private async stop(signal: Signal): Promise<void> {
     this.stoppingSince = performance.now();
+    this.ending.announce();
     if (this.serving !== null) await this.drain(this.serving, signal);
     await this.finish(0);
   }
 
   private async drain({ app, shutdown: { drainMs, deadlineMs } }: Serving, signal: Signal): Promise<void> {
     app.get(Drain).begin();
-    const waitMs = signal === 'SIGTERM' ? drainMs : 0;
+    const waitMs = signal === 'SIGTERM' && this.drains ? drainMs : 0;
     const cut = (): void => void this.finish(1, 'stopped at the deadline: requests in flight were cut');
     const overdue = setTimeout(cut, waitMs + deadlineMs);
     await sleep(waitMs);

@@ -11,6 +11,7 @@ import { demandDeclared } from './contract.ts';
 import { keepingErrors } from './service-errors.ts';
 import { unlimited } from './unlimited.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
+import { testSecret } from './secret.ts';
 
 /** A running service on a database of its own. */
 export interface TestApp {
@@ -60,7 +61,7 @@ export async function serve(
     DATABASE_READ_URL: database.urls.reader,
     // Most tests let one person write and another read at once, without handing over a token.
     DATABASE_READ_CONSISTENCY: 'instance',
-    AUTH_SECRET: 'a secret of the tests, which is long enough',
+    AUTH_SECRET: testSecret,
     // A failed test shows what the service told; `LOG_LEVEL=warn npm test` shows all lines as they come.
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
     ...unlimited,

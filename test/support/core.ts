@@ -7,6 +7,7 @@ import { TransactionsModule } from '../../src/transactions/transactions.module.t
 import type { Variables } from './app.ts';
 import type { TestDatabase } from './database.ts';
 import { keepingErrors } from './service-errors.ts';
+import { testSecret } from './secret.ts';
 
 /** The core and what a test puts on it, without HTTP and without the modules. */
 export interface Core {
@@ -33,7 +34,7 @@ export async function startCore(
   const environment = readEnvironment({
     DATABASE_WRITE_URL: writeUrl,
     DATABASE_READ_URL: reader,
-    AUTH_SECRET: 'a secret of the tests, which is long enough',
+    AUTH_SECRET: testSecret,
     ...variables,
   });
   const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);

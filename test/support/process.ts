@@ -53,9 +53,10 @@ function taken(lock: string): boolean {
 }
 
 /** Starts it with these variables and none of ours. `cwd`: where it looks for .env and the migrations. */
-export function startService(variables: Record<string, string>): ServiceProcess {
+export function startService(variables: Record<string, string | undefined>, cwd = process.cwd()): ServiceProcess {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [join('dist', 'src', 'main.js')], {
+  const child = spawn(process.execPath, [join(process.cwd(), 'dist', 'src', 'main.js')], {
+    cwd,
     env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn', ...unlimited, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });

@@ -39,7 +39,6 @@ export async function startSecondReplica({ cluster }: OwnCluster): Promise<Secon
     program: postgres,
     account,
     startWithinMs: 60_000,
-    onProgress: () => undefined,
   });
   await server.start();
   return {

@@ -1,15 +1,17 @@
-import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, realpathSync, renameSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { findBinaries } from './binaries.ts';
 import { makeFolder } from './files.ts';
 import { chooseGround } from './ground.ts';
-import { foldersOf, launch, type Plan } from './launch.ts';
-import { takeLock } from './lock.ts';
+import { foldersOf, launch, type Plan, type Servers } from './launch.ts';
+import { makeHome } from './home.ts';
+import { awaitLock, holderOf, type Lock, type Use } from './lock.ts';
 import { checkVersion, createPrimary, removeDraft } from './primary.ts';
 import { asClusterError, ClusterError } from './problems.ts';
 import { isAlive } from './processes.ts';
 import { DATABASE } from './roles.ts';
 import { stopLeftover, type Server } from './server.ts';
+import { restartPausesMs, Supervisor } from './supervisor.ts';
 import { newState, readState, urlOf, writeState, type Role } from './state.ts';
 
 export { ClusterError } from './problems.ts';
@@ -25,8 +27,12 @@ export interface ClusterOptions {
   durable: boolean;
   /** Of each of the two servers; default 100. */
   maxConnections?: number;
-  /** One short line per step. */
+  /** One short line per step, and when a server ends by itself. */
   onProgress?: (line: string) => void;
+  /** Default: a service, for which nobody waits and which does not start anew by itself. */
+  use?: Use;
+  /** How long to wait before each time that a server which ended by itself is started again; afterwards it is given up. */
+  restartPausesMs?: readonly number[];
 }
 
 export interface Cluster {
@@ -40,18 +46,23 @@ export interface Cluster {
   readonly isNew: boolean;
   /** The reader's leads to the replica, all others to the primary. Default database: holdfast. */
   url(role: Role, database?: string): string;
+  /** Resolves when a server has ended by itself too often to be started again. */
+  readonly failed: Promise<ClusterError>;
+  /** Who wants to start from this home may wait: it is about to be given free. */
+  announceEnd(): void;
   /** Ends both servers and gives the home free. Calling it again changes nothing. */
   stop(): Promise<void>;
 }
 
 export type RunningCluster = Pick<Cluster, 'home' | 'version' | 'url'>;
 
-/** Starts the primary and its replica, making what is missing. Throws ClusterError. */
+/** Starts the primary and its replica, making what is missing. Waits for a process that is about to give the home free. Throws ClusterError. */
 export async function startCluster(options: ClusterOptions): Promise<Cluster> {
   const home = resolve(options.home);
+  const { use = {}, onProgress = ignore } = options;
   try {
     makeHome(home);
-    const release = takeLock(home);
+    const release = await awaitLock(home, use, onProgress);
     return await start(realpathSync(home), options, release).catch((error: unknown) => {
       release();
       throw error;
@@ -60,6 +71,10 @@ export async function startCluster(options: ClusterOptions): Promise<Cluster> {
     throw asClusterError(error, home);
   }
 }
+
+/** The same, unless the process that runs it gives it up soon: then who needs one waits and starts its own. */
+export const lastingCluster = (home: string): RunningCluster | null =>
+  holderOf(resolve(home))?.isPassing === true ? null : runningCluster(home);
 
 /** The cluster that a living process runs from this home; null when there is none, or it is only starting. */
 export function runningCluster(home: string): RunningCluster | null {
@@ -73,12 +88,16 @@ export function runningCluster(home: string): RunningCluster | null {
   };
 }
 
-async function start(home: string, options: ClusterOptions, release: () => void): Promise<Cluster> {
+async function start(home: string, options: ClusterOptions, release: Lock): Promise<Cluster> {
   const plan = await prepare(home, options);
   const isNew = await ensurePrimary(plan);
-  const { primary, replica, ports } = await launch(plan);
+  const servers = await launch(plan);
+  const { primary, replica, ports } = servers;
+  const { failed, stopSupervising } = supervise(plan, servers, options.restartPausesMs);
   let ending: Promise<void> | null = null;
   const stop = async (): Promise<void> => {
+    release.announceEnd();
+    stopSupervising();
     try {
       await replica.stop('fast');
       await primary.stop('fast');
@@ -93,10 +112,24 @@ async function start(home: string, options: ClusterOptions, release: () => void)
     primary,
     replica,
     isNew,
+    failed,
+    announceEnd: () => release.announceEnd(),
     url: (role, database = DATABASE) => urlOf(plan.state, ports, role, database),
     stop: () => (ending ??= stop()),
   };
 }
+
+/** Both servers are started again when they end by themselves. */
+function supervise({ ground, onProgress }: Plan, servers: Servers, pausesMs = restartPausesMs) {
+  const folders = foldersOf(ground.place);
+  const { promise: failed, resolve: giveUp } = Promise.withResolvers<ClusterError>();
+  const supervisors = (['primary', 'replica'] as const).map(
+    (name) => new Supervisor(servers[name], { name, folder: folders[name], pausesMs, report: onProgress, giveUp }),
+  );
+  return { failed, stopSupervising: () => supervisors.forEach((supervisor) => supervisor.stop()) };
+}
+
+const ignore = (): void => undefined;
 
 /** A courtesy: whoever reads the file finds out by itself that the holder is gone. The folder may be full, or removed. */
 function forgetHolder({ state, save }: Plan): void {
@@ -110,7 +143,7 @@ function forgetHolder({ state, save }: Plan): void {
 
 /** What is known of this home, with nothing of an earlier run still at work in it. */
 async function prepare(home: string, options: ClusterOptions): Promise<Plan> {
-  const { durable, maxConnections = 100, onProgress = (): void => undefined } = options;
+  const { durable, maxConnections = 100, onProgress = ignore } = options;
   const known = readState(home);
   const ground = chooseGround(home, known?.place ?? null);
   const binaries = await findBinaries(options.binaries, ground.account);
@@ -163,11 +196,4 @@ async function ensurePrimary({ ground, binaries, state, wishes, onProgress, save
   const password = state.passwords.superuser;
   await createPrimary({ folder: primary, binaries, account: ground.account, password, durable: wishes.durable });
   return true;
-}
-
-/** PostgreSQL's user must be able to enter it, whatever the umask; the folders inside are closed. */
-function makeHome(home: string): void {
-  if (existsSync(home)) return;
-  mkdirSync(home, { recursive: true });
-  if (process.geteuid?.() === 0) chmodSync(home, 0o755);
 }

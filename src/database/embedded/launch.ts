@@ -61,12 +61,12 @@ export function foldersOf(place: string): { primary: string; replica: string; lo
   return { primary: join(place, 'primary'), replica: join(place, 'replica'), logs: join(place, 'logs') };
 }
 
-async function serversOf({ ground, binaries, state, onProgress }: Plan): Promise<Servers> {
+async function serversOf({ ground, binaries, state }: Plan): Promise<Servers> {
   const { primary, replica, logs } = foldersOf(ground.place);
   makeFolder(logs, 0o700, ground.account);
   const ports = await freePorts(state.ports);
   state.ports = ports;
-  const common = { program: binaries.postgres, account: ground.account, onProgress };
+  const common = { program: binaries.postgres, account: ground.account };
   const ofPrimary = { name: 'primary', folder: primary, port: ports.primary, startWithinMs: PRIMARY_START_MS };
   const ofReplica = { name: 'replica', folder: replica, port: ports.replica, startWithinMs: REPLICA_START_MS };
   return {

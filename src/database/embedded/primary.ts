@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import type { Binaries } from './binaries.ts';
 import { makeFolder, type Account } from './files.ts';
 import { ClusterError, explain } from './problems.ts';
-import { readOrNull } from './processes.ts';
-import { endAll, plainEnvironment } from './server.ts';
+import { plainEnvironment, readOrNull } from './processes.ts';
+import { endAll } from './server.ts';
 import { includeSettings } from './settings.ts';
 import { ROLE_NAMES } from './state.ts';
 

@@ -53,6 +53,12 @@ export async function until(
   }
 }
 
+/** The environment of the server's programs: ours could hold PGPORT or PGDATA, and a language in which we cannot read its log. */
+export function plainEnvironment(): NodeJS.ProcessEnv {
+  const { PATH, SystemRoot, TEMP, LD_LIBRARY_PATH } = process.env;
+  return { PATH, SystemRoot, TEMP, LD_LIBRARY_PATH, LC_ALL: 'C', TZ: 'UTC' };
+}
+
 export function readOrNull(path: string): string | null {
   try {
     return readFileSync(path, 'utf8');

@@ -3,7 +3,8 @@ import { closeSync, fchownSync, openSync, renameSync, rmSync, statSync } from 'n
 import { join } from 'node:path';
 import type { Account } from './files.ts';
 import { explain, logSince, ClusterError, type Circumstances } from './problems.ts';
-import { markOf, processesIn, readOrNull, signal, until } from './processes.ts';
+import { markOf, plainEnvironment, processesIn, readOrNull, signal, until } from './processes.ts';
+import { watchOver, type Watcher } from './watcher.ts';
 
 const FAST_STOP_MS = 15_000;
 const IMMEDIATE_STOP_MS = 5_000;
@@ -27,17 +28,18 @@ export interface ServerOptions {
   program: string;
   account: Account | null;
   startWithinMs: number;
-  /** Told when it ends without having been asked. */
-  onProgress: (line: string) => void;
 }
 
 /** One postmaster of ours. It runs in a session of its own: Ctrl-C at the terminal must not reach it before the service has drained. */
 export class PostgresServer implements Server {
   readonly port: number;
   readonly logFile: string;
+  /** Called when it ends without having been asked, once it had been ready. */
+  onUnexpectedEnd: () => void = () => undefined;
   readonly #options: ServerOptions;
   #child: ChildProcess | null = null;
   #ending: ChildProcess | null = null;
+  #watcher: Watcher | null = null;
   #logStart = 0;
 
   constructor(options: ServerOptions) {
@@ -49,17 +51,19 @@ export class PostgresServer implements Server {
   /** Resolves when it accepts connections. Nothing to do when it runs. Throws ClusterError, PortTaken. */
   async start(): Promise<void> {
     if (this.#runs()) return;
-    const { name, folder, startWithinMs, onProgress } = this.#options;
+    const { name, folder, startWithinMs } = this.#options;
     this.#logStart = this.#openLog();
+    // First, so that there is no moment in which the server runs and nobody watches.
+    const watcher = (this.#watcher = watchOver(folder));
     const child = this.#spawn();
+    child.once('exit', () => watcher.dismiss());
     let failure: Error | null = null;
     child.once('error', (error) => (failure = error));
     this.#child = child;
     const isOver = (): boolean => failure !== null || !this.#runs();
     await until(() => isOver() || isReady(folder, child.pid), startWithinMs);
     if (!isOver() && isReady(folder, child.pid)) {
-      const says = `the ${name} ended by itself: see ${this.logFile}`;
-      child.once('exit', () => this.#ending !== child && onProgress(says));
+      child.once('exit', () => this.#ending !== child && this.onUnexpectedEnd());
       return;
     }
     await this.stop('immediate');
@@ -73,6 +77,7 @@ export class PostgresServer implements Server {
     this.#ending = child;
     if (child?.pid !== undefined && this.#runs()) await endServer(child.pid, mode, () => !this.#runs());
     this.#child = null;
+    this.#watcher?.dismiss();
   }
 
   /** What it wrote since it was last started. */
@@ -107,12 +112,6 @@ export class PostgresServer implements Server {
     renameSync(this.logFile, `${this.logFile}.1`);
     return 0;
   }
-}
-
-/** The environment of the server's programs: ours could hold PGPORT or PGDATA, and a language in which we cannot read its log. */
-export function plainEnvironment(): NodeJS.ProcessEnv {
-  const { PATH, SystemRoot, TEMP, LD_LIBRARY_PATH } = process.env;
-  return { PATH, SystemRoot, TEMP, LD_LIBRARY_PATH, LC_ALL: 'C', TZ: 'UTC' };
 }
 
 /** Stops what a killed process of ours left running in this data folder, and takes away its stale postmaster.pid. */

@@ -36,6 +36,15 @@ export class UsersRepository {
     return this.db.user.findMany({ where: { AND: [{ id: { in: [...ids] } }, own(scope)] }, include: whole });
   }
 
+  /** Whether anybody has ever signed up or was added. */
+  async isEmpty(): Promise<boolean> {
+    return (await this.db.user.findFirst({ select: { id: true } })) === null;
+  }
+
+  listForLogIn(ids: readonly string[]) {
+    return this.db.user.findMany({ where: { id: { in: [...ids] } }, select: { email: true, passwordHash: true } });
+  }
+
   findForLogIn(email: string) {
     return this.db.user.findUnique({ where: { email }, select: { id: true, passwordHash: true, role: true } });
   }

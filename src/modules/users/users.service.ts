@@ -4,7 +4,7 @@ import type { ExpectedVersion } from '../../http/if-match.ts';
 import { found, stale } from '../../kernel/errors.ts';
 import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import { hashNewPassword, type PasswordHash } from './passwords.ts';
+import { checkPassword, hashNewPassword, type PasswordHash } from './passwords.ts';
 import { UsersRepository } from './users.repository.ts';
 import { type NewUser, type UserPatch, UserView } from './users.schema.ts';
 
@@ -22,6 +22,21 @@ export class UsersService {
   async addOperator({ password, ...user }: Omit<NewUser, 'currency'>) {
     const passwordHash = await hashNewPassword(password, { email: user.email, ...user.profile });
     return this.users.create({ ...user, role: 'operator', passwordHash }, null);
+  }
+
+  /** Whether nobody has ever signed up or was added. */
+  isEmpty(): Promise<boolean> {
+    return this.users.isEmpty();
+  }
+
+  /** Those of these users who have one of these passwords, with that and their address of today. Hashes each with each. */
+  async findByPasswords(ids: readonly string[], passwords: readonly string[]) {
+    const found: { email: string; password: string }[] = [];
+    const users = await this.users.listForLogIn(ids);
+    const pairs = users.flatMap((user) => passwords.map((password) => ({ ...user, password })));
+    for (const { email, passwordHash, password } of pairs)
+      if ((await checkPassword(passwordHash, password)).isRight) found.push({ email, password });
+    return found;
   }
 
   async isEmailTaken(email: string): Promise<boolean> {

@@ -1,0 +1,73 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+const problem = {
+  type: '/problems#starting',
+  title: 'The service is starting',
+  status: 503,
+  code: 'starting',
+  retryable: true,
+};
+
+/** What `listen` of a server is given to go on with the port of another. */
+export interface ListeningPort {
+  readonly host: string;
+  readonly port: number;
+  /** Node listens on what it is handed in place of host and port. */
+  readonly handle: unknown;
+}
+
+/**
+ * Holds the port while the service starts: /livez is 200, everything else 503. Whoever watches sees a process that starts, not one that
+ * refuses connections; and a port that cannot be had is told before anything else is begun.
+ */
+export class EarlyListener {
+  private readonly server: Server = createServer(answer);
+
+  /** Takes the port; resolves with why it cannot be had, in a sentence, or null. */
+  open(host: string, port: number): Promise<string | null> {
+    const { server } = this;
+    return new Promise((resolve) => {
+      server.once('error', (error: NodeJS.ErrnoException) => resolve(reasonOf(error, host, port)));
+      server.listen({ host, port }, () => resolve(null));
+    });
+  }
+
+  /** Gives the port away without closing it: no connection is refused in between. */
+  handOver(): ListeningPort {
+    const inner = this.server as unknown as { _handle: unknown };
+    const { address, port } = this.server.address() as AddressInfo;
+    const handle = inner._handle;
+    // From here on it is not ours to close.
+    inner._handle = null;
+    this.server.close();
+    return { host: address, port, handle };
+  }
+
+  close(): void {
+    this.server.close();
+    this.server.closeAllConnections();
+  }
+}
+
+const answer: RequestListener = (request, response) => {
+  const path = request.url?.split('?')[0] ?? '';
+  const isProbe = path === '/readyz' || path === '/startupz';
+  const [status, type, body] =
+    path === '/livez'
+      ? ([200, 'application/json', { status: 'ok' }] as const)
+      : ([503, isProbe ? 'application/json' : 'application/problem+json', isProbe ? starting : problem] as const);
+  response.writeHead(status, { 'content-type': type, 'retry-after': '1', connection: 'close' });
+  response.end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
+};
+
+const starting = { status: 'error', details: { serving: { status: 'down', reason: 'starting' } } };
+
+function reasonOf({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
+  if (code === 'EADDRINUSE')
+    return `Port ${port} is taken. Stop what listens there, or choose another: PORT=${port + 1} npm start`;
+  if (code === 'EACCES') return `Port ${port} may not be used by this user. Choose one above 1023: PORT=3000 npm start`;
+  if (code === 'EADDRNOTAVAIL' || code === 'ENOTFOUND' || code === 'EAI_AGAIN')
+    return `This machine has no address ${host}. Set HOST to one it has, or to 0.0.0.0.`;
+  return `HOST ${host} and PORT ${port} cannot be listened on: ${message}`;
+}
