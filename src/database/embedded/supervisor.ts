@@ -20,11 +20,12 @@ export interface Supervision {
 export class Supervisor {
   private readonly starts: number[] = [];
   private isOver = false;
+  private readonly server: PostgresServer;
+  private readonly supervision: Supervision;
 
-  constructor(
-    private readonly server: PostgresServer,
-    private readonly supervision: Supervision,
-  ) {
+  constructor(server: PostgresServer, supervision: Supervision) {
+    this.server = server;
+    this.supervision = supervision;
     server.onUnexpectedEnd = () => void this.startAgain();
   }
 
