@@ -14,7 +14,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { runningCluster, startCluster, type Cluster, type ClusterOptions } from '../src/database/embedded/cluster.ts';
-import { takeLock } from '../src/database/embedded/lock.ts';
+import { awaitLock, takeLock } from '../src/database/embedded/lock.ts';
+import { demandOwn } from '../src/database/embedded/home.ts';
 import { processesIn, until } from '../src/database/embedded/processes.ts';
 
 const isRoot = process.geteuid?.() === 0;
@@ -220,20 +221,29 @@ describe('a cluster', () => {
 });
 
 describe('after a kill', () => {
-  it('a cluster left behind is cleaned up and none of its data is lost', async () => {
+  it('its servers end by themselves, and none of its data is lost', async () => {
     const home = join(root, 'killed');
     const child = await startElsewhere(home);
     const ready = (await told(child, (message) => typeof message === 'object')) as { home: string; owner: string };
     places.add(ready.home);
     await ask(ready.owner, 'CREATE TABLE words (word text)');
     await ask(ready.owner, "INSERT INTO words VALUES ('committed')");
-    const left = processesIn(join(ready.home, 'primary'));
+    const left = (): number[] => ['primary', 'replica'].flatMap((name) => processesIn(join(ready.home, name)));
+    expect(left().length).toBeGreaterThan(2);
     await kill(child);
     expect(runningCluster(home)).toBeNull();
-    expect(processesIn(join(ready.home, 'primary')).length).toBeGreaterThan(0);
+    expect(await until(() => left().length === 0, 30_000)).toBe(true);
     const cluster = await start(home);
     expect(await words(cluster, 'owner')).toEqual(['committed']);
-    expect(processesIn(join(cluster.home, 'primary')).filter((pid) => left.includes(pid))).toEqual([]);
+  });
+
+  it('a start at once, while they still end, has the data as well', async () => {
+    const home = join(root, 'killed');
+    const child = await startElsewhere(home);
+    await told(child, (message) => typeof message === 'object');
+    await kill(child);
+    const cluster = await start(home);
+    expect(await words(cluster, 'owner')).toEqual(['committed']);
   });
 
   it('a cluster whose servers were killed too recovers, past their stale pid files', async () => {
@@ -267,6 +277,21 @@ describe('after a kill', () => {
     },
   );
 
+  it('the home of a process that says it is about to end is waited for', async () => {
+    const home = join(root, 'ending');
+    mkdirSync(home);
+    const lock = takeLock(home);
+    const said: string[] = [];
+    lock.announceEnd();
+    const next = awaitLock(home, {}, (line) => said.push(line));
+    expect(await until(() => said.length > 0, 10_000)).toBe(true);
+    lock();
+    const release = await next;
+    expect(said).toEqual(['waiting for a process that is about to give this home free']);
+    await expect(awaitLock(home, {}, () => undefined)).rejects.toThrow(`pid ${process.pid}`);
+    release();
+  });
+
   it('the lock of a dead process is taken over, also when its number lives on in another process', () => {
     const home = join(root, 'lock');
     mkdirSync(home);
@@ -275,6 +300,98 @@ describe('after a kill', () => {
     expect(() => takeLock(home)).toThrow(`pid ${process.pid}`);
     release();
     takeLock(home)();
+  });
+});
+
+describe('a server that ends by itself', () => {
+  const home = join(root, 'crashing');
+  const postmaster = (cluster: Cluster, name: string): number =>
+    Number.parseInt(readFileSync(join(cluster.home, name, 'postmaster.pid'), 'utf8'), 10);
+
+  it.each(['primary', 'replica'])('is started again: the %s', async (name) => {
+    const said: string[] = [];
+    const cluster = await start(home, { onProgress: (line) => said.push(line), restartPausesMs: [10, 10] });
+    await write(cluster, `before the ${name}`);
+    for (const n of [1, 2]) {
+      const pid = postmaster(cluster, name);
+      process.kill(pid, 'SIGKILL');
+      expect(await until(() => said.filter((line) => line === `the ${name} runs again`).length === n, 50_000)).toBe(
+        true,
+      );
+      expect(postmaster(cluster, name)).not.toBe(pid);
+    }
+    await write(cluster, `after the ${name}`);
+    expect(await until(() => replicated(cluster, `after the ${name}`), 20_000)).toBe(true);
+    expect(await words(cluster, 'owner')).toContain(`before the ${name}`);
+  });
+
+  it('is given up after a bounded number of times, and says so', async () => {
+    const cluster = await start(home, { restartPausesMs: [10, 10] });
+    let failed: string | null = null;
+    void cluster.failed.then(({ message }) => (failed = message));
+    // It cannot come up again.
+    const conf = join(cluster.home, 'replica', 'holdfast.conf');
+    const before = readFileSync(conf, 'utf8');
+    writeFileSync(conf, `${before}no_such_setting = 1\n`);
+    process.kill(postmaster(cluster, 'replica'), 'SIGKILL');
+    expect(await until(() => failed !== null, 50_000)).toBe(true);
+    expect(failed).toMatch(
+      /^The embedded replica has ended 3 times within ten minutes and is not started again: see .*replica\.log\.$/,
+    );
+    // The other one is not touched by it.
+    await write(cluster, 'without a replica');
+    writeFileSync(conf, before);
+  });
+
+  it('is left alone when it was asked to end', async () => {
+    const said: string[] = [];
+    const cluster = await start(home, { onProgress: (line) => said.push(line), restartPausesMs: [10] });
+    await cluster.replica.stop('immediate');
+    await cluster.stop();
+    expect(said.filter((line) => line.includes('by itself'))).toEqual([]);
+    expect(processesIn(join(cluster.home, 'replica'))).toEqual([]);
+  });
+});
+
+describe('the home', () => {
+  const wanted = isRoot ? 0o711 : 0o700;
+  const modeOf = (path: string): number => statSync(path).mode & 0o777;
+
+  it('is closed to others whatever the umask, and again at each start', async () => {
+    const home = join(root, 'modes');
+    const umask = process.umask(0);
+    try {
+      const cluster = await start(home);
+      expect(modeOf(home)).toBe(wanted);
+      await cluster.stop();
+      chmodSync(home, 0o777);
+      await start(home);
+      expect(modeOf(home)).toBe(wanted);
+      expect(modeOf(join(home, 'cluster.json'))).toBe(0o600);
+    } finally {
+      process.umask(umask);
+    }
+  });
+
+  it('is refused where others may write and something else lies in it: it is not ours to close', async () => {
+    const home = join(root, 'shared');
+    mkdirSync(home);
+    chmodSync(home, 0o777);
+    writeFileSync(join(home, 'of-others'), '');
+    await expect(startCluster({ home, durable: false })).rejects.toThrow(
+      `Others may write to ${home} (mode 777): run chmod go-w on it, or set HOLDFAST_HOME to a folder of its own.`,
+    );
+    expect(modeOf(home)).toBe(0o777);
+  });
+
+  it('holds no secret that others may have read or changed', () => {
+    const file = join(root, 'auth-secret');
+    writeFileSync(file, 'secret', { mode: 0o600 });
+    expect(() => demandOwn(file)).not.toThrow();
+    for (const mode of [0o640, 0o604, 0o602, 0o666]) {
+      chmodSync(file, mode);
+      expect(() => demandOwn(file)).toThrow(/Others may have read or changed .*auth-secret \(mode 6\d\d\): remove it/);
+    }
   });
 });
 

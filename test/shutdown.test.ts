@@ -230,7 +230,8 @@ describe('SIGTERM', () => {
   });
 });
 
-describe('SIGINT', () => {
+// Ctrl-C, a terminal that is closed, Ctrl-\\.
+describe.each(['SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('%s', (signal) => {
   it('does not wait for a balancer, and still lets a request in flight finish', async () => {
     const service = start({ SHUTDOWN_DRAIN_MS: '60000' });
     const url = await service.url;
@@ -238,7 +239,7 @@ describe('SIGINT', () => {
     const letGo = await holdAlice();
     const slow = client.send('POST', `${url}/v1/transfers`, alice.token, transfer(alice, bob));
     await isWaiting();
-    service.kill('SIGINT');
+    service.kill(signal);
     await sleep(300);
     await letGo();
     expect((await slow).status).toBe(201);

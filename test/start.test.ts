@@ -1,9 +1,10 @@
-import { existsSync, rmSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { runningCluster } from '../src/database/embedded/cluster.ts';
-import { processesIn } from '../src/database/embedded/processes.ts';
+import { holderOf } from '../src/database/embedded/lock.ts';
+import { processesIn, signal as send } from '../src/database/embedded/processes.ts';
 import { api } from './support/app.ts';
 import { eventually } from './support/crowd.ts';
 import { clusterUrls, createDatabase } from './support/database.ts';
@@ -12,7 +13,7 @@ import { ask } from './support/own-cluster.ts';
 import { buildService, killServices, type ServiceProcess, startService } from './support/process.ts';
 import { testSecret } from './support/secret.ts';
 
-jest.setTimeout(60_000);
+jest.setTimeout(180_000);
 
 const home = makeHome('start');
 const start = (variables: Record<string, string> = {}): ServiceProcess =>
@@ -56,7 +57,7 @@ async function expectAllThere(url: string): Promise<void> {
 beforeAll(buildService);
 afterAll(async () => {
   await killServices();
-  for (const pid of postgres()) process.kill(pid, 'SIGKILL');
+  for (const pid of postgres()) send(pid, 'SIGKILL');
   await eventually(
     async () => postgres().length,
     (n) => n === 0,
@@ -115,14 +116,78 @@ describe('on its own database', () => {
     await stop(second);
   });
 
-  it('killed, it starts again and has all that was acknowledged', async () => {
+  it('killed, it leaves nothing of PostgreSQL running, starts again and has all that was acknowledged', async () => {
     const killed = start();
     await pay(await killed.url);
+    expect(postgres().length).toBeGreaterThan(2);
     killed.kill('SIGKILL');
     expect(await killed.exit).toMatchObject({ code: null, signal: 'SIGKILL' });
+    await eventually(
+      async () => postgres().length,
+      (n) => n === 0,
+      60_000,
+    );
     const service = start();
     await expectAllThere(await service.url);
     await stop(service);
+  });
+
+  it.each(['SIGHUP', 'SIGQUIT'] as const)('%s stops it as Ctrl-C does', async (signal) => {
+    const service = start({ SHUTDOWN_DRAIN_MS: '60000' });
+    await service.url;
+    service.kill(signal);
+    expect(await service.exit).toMatchObject({ code: 0 });
+    expect(postgres()).toEqual([]);
+  });
+
+  it('a start beside one that is stopping waits for it', async () => {
+    const first = start({ SHUTDOWN_DRAIN_MS: '3000' });
+    await first.url;
+    first.kill('SIGTERM');
+    await eventually(
+      async () => holderOf(home)?.isPassing,
+      (isPassing) => isPassing === true,
+    );
+    const second = start();
+    await expectAllThere(await second.url);
+    expect(second.said()).toContain('waiting for a process that is about to give this home free');
+    expect(await first.exit).toMatchObject({ code: 0 });
+    await stop(second);
+  });
+
+  it('a primary that dies is started again; one that dies again and again ends the service with 1', async () => {
+    const service = start();
+    const url = await service.url;
+    const postmaster = (): number => Number.parseInt(readFileSync(join(home, 'primary', 'postmaster.pid'), 'utf8'), 10);
+    process.kill(postmaster(), 'SIGKILL');
+    await eventually(
+      async () => service.said(),
+      (said) => said.includes('the primary runs again'),
+      60_000,
+    );
+    await eventually(
+      async () => (await api(url).get('/readyz')).body,
+      ({ details }) => details.primary.status === 'up',
+      60_000,
+    );
+    await expectAllThere(url);
+    let isOver = false;
+    void service.exit.then(() => (isOver = true));
+    // Whenever it is back.
+    while (!isOver) {
+      const pid = existsSync(join(home, 'primary', 'postmaster.pid')) ? postmaster() : 0;
+      if (pid > 0 && postgres().includes(pid)) send(pid, 'SIGKILL');
+      await sleep(100);
+    }
+    const { code, said } = await service.exit;
+    expect([code, said]).toEqual([
+      1,
+      expect.stringContaining('The embedded primary has ended 6 times within ten minutes'),
+    ]);
+    expect(postgres()).toEqual([]);
+    const next = start();
+    await expectAllThere(await next.url);
+    await stop(next);
   });
 
   it('a port that is taken is one sentence and code 1, and no PostgreSQL is left', async () => {
