@@ -1,6 +1,7 @@
 import { execFileSync, fork, spawnSync, type ChildProcess } from 'node:child_process';
 import {
   chmodSync,
+  chownSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -14,8 +15,10 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
 import { runningCluster, startCluster, type Cluster, type ClusterOptions } from '../src/database/embedded/cluster.ts';
+import { canEnter } from '../src/database/embedded/ground.ts';
 import { awaitLock, takeLock } from '../src/database/embedded/lock.ts';
 import { demandOwn } from '../src/database/embedded/home.ts';
+import { explain } from '../src/database/embedded/problems.ts';
 import { processesIn, until } from '../src/database/embedded/processes.ts';
 
 const isRoot = process.geteuid?.() === 0;
@@ -408,6 +411,16 @@ describe('when it cannot start', () => {
     await start(home);
   });
 
+  it('tells a full shared memory from a full disk', () => {
+    const full =
+      'FATAL:  could not resize shared memory segment "/PostgreSQL.42" to 1048576 bytes: No space left on device';
+    const circumstances = { attempt: 'start the primary', folder: '/somewhere', logFile: '/somewhere.log' };
+    expect(explain(full, circumstances).message).toMatch(/^Shared memory \(\/dev\/shm\) is full: .*--shm-size/);
+    expect(explain('FATAL:  could not write: No space left on device', circumstances).message).toMatch(
+      /^The disk that holds \/somewhere is full/,
+    );
+  });
+
   it('says that the folder of programs holds none', async () => {
     const home = join(root, 'none');
     await expect(startCluster({ home, durable: false, binaries: root })).rejects.toThrow(/There is no PostgreSQL in/);
@@ -445,6 +458,32 @@ describe('when it cannot start', () => {
 });
 
 describe('as root', () => {
+  asRoot('a user that is a number alone is lent a name, or told how to get one', async () => {
+    const nobody = { uid: 54_321, gid: 0 };
+    // Behind a private folder such a user sees nothing of the project.
+    if (!canEnter(process.cwd(), { ...nobody, name: '' })) return;
+    const home = join(root, 'nameless');
+    mkdirSync(home);
+    chownSync(home, nobody.uid, nobody.gid);
+    const code = `
+      import { startCluster } from ${JSON.stringify(join(process.cwd(), 'src/database/embedded/cluster.ts'))};
+      const cluster = await startCluster({ home: ${JSON.stringify(home)}, durable: false, maxConnections: 20 });
+      await cluster.stop();
+      process.stdout.write('started');`;
+    const file = join(root, 'nameless.mts');
+    writeFileSync(file, code);
+    chmodSync(file, 0o644);
+    const { stdout, stderr } = spawnSync(process.execPath, ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', file], {
+      ...nobody,
+      env: { PATH: process.env['PATH'] },
+      encoding: 'utf8',
+      timeout: 50_000,
+    });
+    if (stdout === 'started') return;
+    expect(stderr).toContain('PostgreSQL needs a name for the user it runs as, and user 54321 has none here: add one');
+    expect(stderr).toContain('libnss-wrapper, or set DATABASE_WRITE_URL');
+  });
+
   asRoot('a home behind a private folder keeps its data where the server may enter', async () => {
     const home = join(mkdtempSync(join(root, 'private-')), '.holdfast');
     const cluster = await start(home);

@@ -217,6 +217,53 @@ describe('npm run prisma', () => {
     expect(await ask("SELECT datname FROM pg_database WHERE datname LIKE 'prisma_migrate_shadow%'")).toEqual([]);
   });
 
+  it.each([[['migrate', 'reset', '--force']], [['db', 'push', '--accept-data-loss']]])(
+    'refuses to take the tables away under the process that runs from the home: %j',
+    async (args) => {
+      await ask('CREATE TABLE IF NOT EXISTS still_there AS SELECT 1 AS n');
+      const { code, output } = prisma(...args);
+      expect(code).toBe(1);
+      expect(output).toContain(
+        `Holdfast runs from ${home} (pid ${process.pid}). Stop it first: "${args.slice(0, 2).join(' ')}"`,
+      );
+      expect(await ask('SELECT n FROM still_there')).toEqual([{ n: 1 }]);
+    },
+  );
+
+  it.each([[['migrate', 'reset', '--force']], [['migrate', 'dev', '--name', 'beside']]])(
+    'refuses to change the tables under a service that is connected: %j',
+    async (args) => {
+      await ask('CREATE DATABASE served').catch(() => undefined);
+      const service = new Client({ connectionString: cluster.url('app', 'served') });
+      await service.connect();
+      const env = { ...environment(), DATABASE_OWNER_URL: cluster.url('owner', 'served') };
+      const tool = join(scratch, 'tools', 'prisma.mts');
+      const { status, stderr } = spawnSync(process.execPath, [tool, ...args], { cwd: scratch, env, encoding: 'utf8' });
+      await service.end();
+      expect([status, stderr]).toEqual([
+        1,
+        expect.stringContaining('A service is at work on this database (sessions of its roles: 1)'),
+      ]);
+    },
+  );
+
+  it.each([
+    ['DATABASE_WRITE_URL', 'postgresql://app@host/db', 'DATABASE_OWNER_URL is required with DATABASE_WRITE_URL'],
+    ['NODE_ENV', 'production', 'DATABASE_OWNER_URL is required with NODE_ENV=production'],
+    [
+      'DATABASE_URL',
+      'postgresql://app@host/db',
+      'DATABASE_URL is set and is not read: name the database in DATABASE_OWNER_URL',
+    ],
+    ['PGHOST', 'host', 'PGHOST is set and is not read'],
+  ])('does not take the embedded database where %s says that another is meant', (name, value, sentence) => {
+    const tool = join(scratch, 'tools', 'prisma.mts');
+    const env = { ...environment(), [name]: value };
+    const options = { cwd: scratch, env, encoding: 'utf8' } as const;
+    const { status, stderr } = spawnSync(process.execPath, [tool, 'migrate', 'deploy'], options);
+    expect([status, stderr]).toEqual([1, expect.stringContaining(sentence)]);
+  });
+
   it('starts the embedded database when none runs, and stops it afterwards', async () => {
     await cluster.stop();
     const { code, output } = prisma('migrate', 'reset', '--force');

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { breaking } from '../src/database/schema-version.ts';
@@ -134,3 +135,36 @@ it('says it in one sentence and ends with code 1', async () => {
     said: `${sentence(`it lacks the migration ${last}`)}${migrate}\n`,
   });
 });
+
+// A connection that is left open keeps a process for a minute, which is how long an idle one may live.
+it.each([
+  ['add-operator.mjs', ['somebody@example.com'], 1],
+  ['seed.mjs', [], 1],
+  ['verify-ledger.mjs', [], 2],
+  ['reconcile.mjs', [], 2],
+])(
+  '%s says it too, and ends at once',
+  async (name, args, expected) => {
+    await buildService();
+    await database.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [last]);
+    const { PATH = '', HOME = '' } = process.env;
+    const variables = {
+      DATABASE_WRITE_URL: database.urls.app,
+      DATABASE_READ_URL: database.urls.reader,
+      AUTH_SECRET: testSecret,
+      LOG_LEVEL: 'silent',
+    };
+    const child = spawn(process.execPath, [join('tools', name), ...args], { env: { PATH, HOME, ...variables } });
+    let said = '';
+    let saidAt = 0;
+    child.stderr.on('data', (chunk: Buffer) => {
+      said += chunk.toString();
+      saidAt = performance.now();
+    });
+    child.stdin.end('correct horse battery staple\n');
+    const code = await new Promise((resolve) => child.once('exit', resolve));
+    expect([code, said]).toEqual([expected, expect.stringContaining(`it lacks the migration ${last}`)]);
+    expect(performance.now() - saidAt).toBeLessThan(20_000);
+  },
+  120_000,
+);

@@ -1,3 +1,4 @@
+import { spawn } from 'node:child_process';
 import { existsSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -47,6 +48,18 @@ async function pay(url: string): Promise<void> {
   ).body.data;
   const body = { fromAccountId: accountId, toAccountId: account.id, amount: { amount: 1, currency: 'EUR' } };
   transfers.push((await alice.post('/v1/transfers', body).expect(201)).body.id);
+}
+/** A command of the project, on the same home. */
+function tool(name: string, args: readonly string[], variables: Record<string, string> = {}) {
+  const { PATH = '', HOME = '' } = process.env;
+  const env = { PATH, HOME, HOLDFAST_HOME: home, ...variables };
+  const child = spawn(process.execPath, [join('tools', name), ...args], { env });
+  let said = '';
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  child.stdin.end('libpq reads this as it reads all\n');
+  return new Promise<{ code: number | null; said: string }>((resolve) =>
+    child.once('close', (code) => resolve({ code, said })),
+  );
 }
 async function expectAllThere(url: string): Promise<void> {
   const { alice, balance } = await signIn(url);
@@ -129,6 +142,22 @@ describe('on its own database', () => {
     );
     const service = start();
     await expectAllThere(await service.url);
+    await stop(service);
+  });
+
+  it('what libpq reads from the environment reaches none of its connections, and is told', async () => {
+    const ofLibpq = {
+      ...{ PGSSLMODE: 'require', PGOPTIONS: '-c search_path=x', PGUSER: 'nobody', PGPASSWORD: 'wrong', PGPORT: '1' },
+      ...{ PGDATABASE: 'nowhere', PGAPPNAME: 'other', PGSSLROOTCERT: '/nowhere', PGCONNECT_TIMEOUT: '1' },
+      ...{ PGTZ: 'Asia/Tokyo', PGDATESTYLE: 'German', PGCLIENTENCODING: 'LATIN1', PGSSLNEGOTIATION: 'direct' },
+    };
+    const service = start(ofLibpq);
+    await expectAllThere(await service.url);
+    for (const name of Object.keys(ofLibpq))
+      expect(service.said()).toContain(`${name} is set and is not read: DATABASE_WRITE_URL names a database`);
+    expect(service.said()).not.toContain('nowhere');
+    const { code, said } = await tool('add-operator.mjs', ['libpq@example.com'], ofLibpq);
+    expect([code, said]).toEqual([0, 'libpq@example.com is an operator.\n']);
     await stop(service);
   });
 

@@ -31,7 +31,7 @@ export async function findService(
   }
   const sessions = await countSessions(databaseUrl);
   if (sessions === 0) return null;
-  return `A service is at work on this database (${sessions} sessions of holdfast_app or holdfast_reader). Stop it first: "${command}" would change the tables under it. With "npm run dev" it is started anew by itself.`;
+  return `A service is at work on this database (sessions of its roles: ${sessions}). Stop it first: "${command}" would change the tables under it. With "npm run dev" it is started anew by itself.`;
 }
 
 /** Of the service's roles in this database; 0 where it cannot be asked, for the command itself will say so. */

@@ -1,3 +1,4 @@
+import { shutOut } from '../../src/config/platform-variables.ts';
 import { type Cluster, startCluster } from '../../src/database/embedded/cluster.ts';
 import { runPrisma } from '../../src/database/embedded/prisma-cli.ts';
 import type { ClusterUrls } from './database.ts';
@@ -6,6 +7,8 @@ import { openLockOrders } from './lock-order.ts';
 
 /** One cluster for the whole run: a primary and a replica, with a migrated database that every test file clones. */
 export default async function setUp(): Promise<void> {
+  // The workers have their environment from here: no connection of a test is another one for what is set at the terminal.
+  shutOut(process.env);
   await clearLeftovers();
   openLockOrders();
   const cluster = await startCluster({

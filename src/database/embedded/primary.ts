@@ -9,6 +9,7 @@ import { plainEnvironment, readOrNull } from './processes.ts';
 import { endAll } from './server.ts';
 import { includeSettings } from './settings.ts';
 import { ROLE_NAMES } from './state.ts';
+import { lendName } from './user-name.ts';
 
 const INITDB_MS = 120_000;
 // The builtin provider knows C.UTF-8 on every system; before 17 it must come from the system's C library, which may lack it.
@@ -36,7 +37,7 @@ export async function createPrimary(made: NewPrimary): Promise<void> {
   }
   includeSettings(draft);
   renameSync(draft, made.folder);
-  rmSync(`${draft}.log`, { force: true });
+  for (const kind of ['log', 'passwd', 'group']) rmSync(`${draft}.${kind}`, { force: true });
 }
 
 /** A killed run leaves it half made, perhaps with its initdb still at work inside. */
@@ -90,7 +91,8 @@ async function initialise(folder: string, passwordFile: string, made: NewPrimary
 /** Its own folder is its working folder: so a later start finds it there when we are killed. */
 async function initdb(args: string[], folder: string, { binaries, account }: NewPrimary): Promise<void> {
   const identity = account === null ? {} : { uid: account.uid, gid: account.gid };
-  const options = { cwd: folder, env: plainEnvironment(), timeout: INITDB_MS, windowsHide: true, ...identity };
+  const env = { ...plainEnvironment(), ...(account === null ? lendName(folder) : {}) };
+  const options = { cwd: folder, env, timeout: INITDB_MS, windowsHide: true, ...identity };
   try {
     await promisify(execFile)(binaries.initdb, args, options);
   } catch (error) {

@@ -17,11 +17,13 @@ export interface Circumstances {
 }
 
 const FULL = /No space left on device|ENOSPC|Disk quota exceeded|EDQUOT/;
+// Its shared memory is on a disk of its own, which a container makes small.
+const SHARED_MEMORY = /could not (?:resize|open|map|create) shared memory segment|\/dev\/shm\b/;
 const TAKEN = /could not bind IPv4 address|could not create any TCP\/IP sockets/;
 
 /** What PostgreSQL printed, as an error of ours. */
 export function explain(output: string, { attempt, folder, logFile }: Circumstances): ClusterError {
-  if (FULL.test(output)) return diskFull(folder);
+  if (FULL.test(output)) return SHARED_MEMORY.test(output) ? sharedMemoryFull() : diskFull(folder);
   if (TAKEN.test(output)) return new PortTaken(`PostgreSQL could not ${attempt}: another program took its port.`);
   const reason = meaningfulLine(output);
   return new ClusterError(`PostgreSQL could not ${attempt}: ${reason}. The whole log: ${logFile}`);
@@ -34,7 +36,8 @@ export function explain(output: string, { attempt, folder, logFile }: Circumstan
 export function asClusterError(error: unknown, folder: string, log = ''): ClusterError {
   if (error instanceof ClusterError) return error;
   const message = error instanceof Error ? error.message : String(error);
-  if (FULL.test(message) || FULL.test(log)) return diskFull(folder);
+  if (FULL.test(message) || FULL.test(log))
+    return SHARED_MEMORY.test(`${message}\n${log}`) ? sharedMemoryFull() : diskFull(folder);
   const denied = /^(EACCES|EPERM|EROFS)\b/.test(message);
   const way = denied ? ' Give this user write access to it, or set HOLDFAST_HOME to another folder.' : '';
   return new ClusterError(`The embedded database in ${folder} failed: ${message}.${way}`, { cause: error });
@@ -46,6 +49,11 @@ export function logSince(logFile: string, from: number): string {
     .subarray(from)
     .toString();
 }
+
+const sharedMemoryFull = (): ClusterError =>
+  new ClusterError(
+    'Shared memory (/dev/shm) is full: give it more room, in a container for example with --shm-size=256m, or set DATABASE_WRITE_URL to a database of your own.',
+  );
 
 function diskFull(folder: string): ClusterError {
   return new ClusterError(
