@@ -295,6 +295,31 @@ describe('a configuration', () => {
     expect(existsSync(nowhere)).toBe(false);
   });
 
+  it('is refused at once with what the machine does not have: port, folder, files of certificates', async () => {
+    const squatter = createServer();
+    await new Promise<void>((resolve) => squatter.listen(0, '127.0.0.1', resolve));
+    const PORT = String((squatter.address() as AddressInfo).port);
+    const file = join(home, 'auth-secret');
+    const embedded = await start({ HOLDFAST_HOME: file, PORT, LOG_LEVEL: 'loud' }).exit;
+    expect(embedded).toMatchObject({ code: 1, said: expect.stringMatching(/^The configuration has 3 errors:\n/) });
+    expect(embedded.said).toContain(`  HOLDFAST_HOME is no folder: ${file}\n`);
+    expect(embedded.said).toContain(`  Port ${PORT} is taken. `);
+    const external = await start({
+      DATABASE_WRITE_URL: 'postgres://app:hidden@127.0.0.1:1/db?sslmode=verify-full&sslrootcert=/nowhere/ca.pem',
+      DATABASE_READ_URL: 'near=postgres://app:hidden@127.0.0.1:1/db?sslkey=/nowhere/key.pem',
+      PORT,
+    }).exit;
+    squatter.close();
+    expect(external.said.split('\n')).toEqual([
+      'The configuration has 4 errors:',
+      '  AUTH_SECRET is required with DATABASE_WRITE_URL; make one with: openssl rand -base64 48',
+      '  DATABASE_WRITE_URL names a file in sslrootcert that cannot be read: /nowhere/ca.pem',
+      '  DATABASE_READ_URL names a file in sslkey that cannot be read: /nowhere/key.pem',
+      `  Port ${PORT} is taken. Stop what listens there, or choose another: PORT=${Number(PORT) + 1} npm start`,
+      '',
+    ]);
+  });
+
   it('with a database of one’s own needs a secret, and says how to make one', async () => {
     const { code, said } = await start({ DATABASE_WRITE_URL: 'postgres://app:pw@127.0.0.1:1/db' }).exit;
     expect({ code, said }).toEqual({
@@ -380,6 +405,14 @@ describe('a configuration', () => {
     expect([await statusOf('/startupz'), await statusOf('/readyz'), await statusOf('/v1/products')]).toEqual([
       503, 503, 503,
     ]);
+    const refused = await fetch(`http://127.0.0.1:${PORT}/v1/products`, { method: 'POST' });
+    expect(refused.headers.get('content-type')).toBe('application/problem+json');
+    expect(await refused.json()).toMatchObject({
+      code: 'temporary-reduced-capacity',
+      detail: 'This instance is starting.',
+      retryable: true,
+      instance: '/v1/products',
+    });
     await new Promise<void>((resolve) => gate.listen(port, '127.0.0.1', resolve));
     expect(await service.url).toBe(`http://127.0.0.1:${PORT}`);
     expect([await statusOf('/startupz'), await statusOf('/readyz'), await statusOf('/v1/products')]).toEqual([

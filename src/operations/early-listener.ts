@@ -1,13 +1,7 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-
-const problem = {
-  type: '/problems#starting',
-  title: 'The service is starting',
-  status: 503,
-  code: 'starting',
-  retryable: true,
-};
+import { answerFor, HttpProblem } from '../http/problem.ts';
+import { newId, showId } from '../kernel/ids.ts';
 
 /** What `listen` of a server is given to go on with the port of another. */
 export interface ListeningPort {
@@ -50,18 +44,34 @@ export class EarlyListener {
   }
 }
 
+const starting = { status: 'error', details: { serving: { status: 'down', reason: 'starting' } } };
+const probes: Record<string, [number, object]> = {
+  '/livez': [200, { status: 'ok' }],
+  '/readyz': [503, starting],
+  '/startupz': [503, starting],
+};
+
 const answer: RequestListener = (request, response) => {
   const path = request.url?.split('?')[0] ?? '';
-  const isProbe = path === '/readyz' || path === '/startupz';
-  const [status, type, body] =
-    path === '/livez'
-      ? ([200, 'application/json', { status: 'ok' }] as const)
-      : ([503, isProbe ? 'application/json' : 'application/problem+json', isProbe ? starting : problem] as const);
-  response.writeHead(status, { 'content-type': type, 'retry-after': '1', connection: 'close' });
+  const requestId = showId('req', newId());
+  const probe = probes[path];
+  const [status, body] = probe ?? [503, { ...problem(), instance: path, requestId }];
+  response.writeHead(status, {
+    'content-type': probe === undefined ? 'application/problem+json' : 'application/json',
+    'cache-control': 'no-store',
+    'request-id': requestId,
+    connection: 'close',
+    ...(status === 503 && { 'retry-after': '1' }),
+  });
   response.end(request.method === 'HEAD' ? undefined : JSON.stringify(body));
 };
 
-const starting = { status: 'error', details: { serving: { status: 'down', reason: 'starting' } } };
+function problem(): object {
+  const { headers: _, ...told } = answerFor(
+    new HttpProblem(503, 'temporary-reduced-capacity', 'This instance is starting.'),
+  );
+  return told;
+}
 
 function reasonOf({ code, message }: NodeJS.ErrnoException, host: string, port: number): string {
   if (code === 'EADDRINUSE')

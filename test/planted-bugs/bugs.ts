@@ -1,5 +1,6 @@
 import { bugsOfConnections } from './bugs-of-connections.ts';
 import { bugsOfDiagnostics } from './bugs-of-diagnostics.ts';
+import { bugsOfOperations } from './bugs-of-operations.ts';
 
 /** A text of a file, and what stands in its place. */
 export interface Change {
@@ -769,4 +770,5 @@ export const bugs: readonly PlantedBug[] = [
   },
   ...bugsOfConnections,
   ...bugsOfDiagnostics,
+  ...bugsOfOperations,
 ];
