@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import {
   appendFileSync,
+  existsSync,
   chmodSync,
   cpSync,
   mkdtempSync,
@@ -48,7 +49,7 @@ beforeAll(async () => {
   const PORT = String(await freePort());
   url = `http://127.0.0.1:${PORT}`;
   const { PATH = '', HOME = '' } = process.env;
-  const flags = ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', 'dev.mts')];
+  const flags = ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', 'dev.mts'), '--no-types'];
   dev = spawn(process.execPath, flags, {
     cwd: project,
     env: { PATH, HOME, HOLDFAST_HOME: home, PORT, LOG_LEVEL: 'warn' },
@@ -128,7 +129,10 @@ it('a change of a Prisma file generates the client and starts the service anew',
   const before = starts();
   appendFileSync(schema, '\nenum Season {\n  summer\n  winter\n}\n');
   await eventually(
-    async () => readFileSync(join(project, 'src', 'database', 'generated', 'enums.ts'), 'utf8'),
+    async () => {
+      const file = join(project, 'src', 'database', 'generated', 'enums.ts');
+      return existsSync(file) ? readFileSync(file, 'utf8') : ''; // it is removed first
+    },
     (generated) => generated.includes('Season'),
     patience,
   );

@@ -17,15 +17,15 @@ export function makeHome(home: string): void {
   // Root's data may belong to another user, who has to pass through: not more and not less.
   const wanted = isRoot ? 0o711 : 0o700;
   if ((mode & 0o777) === wanted) return;
-  const mayClose = isRoot || uid === process.geteuid?.();
   // A folder that held something else before is not ours to close.
-  if (mayClose && isOurs(home)) return chmodSync(home, wanted);
+  if (belongsToUs(uid) && isOurs(home)) return chmodSync(home, wanted);
   if ((mode & openToWrite) === 0) return;
   throw new ClusterError(
     `Others may write to ${home} (mode ${(mode & 0o777).toString(8)}): run chmod go-w on it, or set HOLDFAST_HOME to a folder of its own.`,
   );
 }
 
+const belongsToUs = (uid: number): boolean => [0, uid].includes(process.geteuid?.() ?? -1);
 const isOurs = (home: string): boolean => existsSync(join(home, 'cluster.json')) || readdirSync(home).length === 0;
 
 /** Throws ClusterError when anybody else may read or change this file, or has made it. */
