@@ -68,6 +68,7 @@ async function expectAllThere(url: string): Promise<void> {
 }
 
 beforeAll(buildService);
+afterEach(killServices);
 afterAll(async () => {
   await killServices();
   for (const pid of postgres()) send(pid, 'SIGKILL');
@@ -170,7 +171,7 @@ describe('on its own database', () => {
   });
 
   it('a start beside one that is stopping waits for it', async () => {
-    const first = start({ SHUTDOWN_DRAIN_MS: '3000' });
+    const first = start({ SHUTDOWN_DRAIN_MS: '30000' });
     await first.url;
     first.kill('SIGTERM');
     await eventually(
@@ -275,6 +276,20 @@ describe('on its own database', () => {
     expect(postgres()).toEqual([]);
   });
 });
+
+/** A port that nobody has now. */
+async function freePort(): Promise<number> {
+  const probe = createServer();
+  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
+  const { port } = probe.address() as AddressInfo;
+  await new Promise((resolve) => probe.close(resolve));
+  return port;
+}
+const statusOf = (url: string): Promise<number> =>
+  fetch(url).then(
+    ({ status }) => status,
+    () => 0,
+  );
 
 describe('a configuration', () => {
   const nowhere = join(home, 'not-made');
@@ -383,28 +398,19 @@ describe('a configuration', () => {
           .on('close', () => to.destroy())
           .pipe(to);
     });
-    const free = async (): Promise<number> => {
-      const probe = createServer();
-      await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-      const { port } = probe.address() as AddressInfo;
-      await new Promise((resolve) => probe.close(resolve));
-      return port;
-    };
-    const [port, PORT] = [await free(), await free()];
+    const [port, PORT] = [await freePort(), await freePort()];
     const service = start({ ...own(Object.assign(target, { port: String(port) }).href), PORT: String(PORT) });
     target.port = new URL(database.urls.app).port;
-    const statusOf = (path: string): Promise<number> =>
-      fetch(`http://127.0.0.1:${PORT}${path}`).then(
-        ({ status }) => status,
-        () => 0,
-      );
+    const at = (path: string): string => `http://127.0.0.1:${PORT}${path}`;
     await eventually(
-      () => statusOf('/livez'),
+      () => statusOf(at('/livez')),
       (status) => status === 200,
     );
-    expect([await statusOf('/startupz'), await statusOf('/readyz'), await statusOf('/v1/products')]).toEqual([
-      503, 503, 503,
-    ]);
+    expect([
+      await statusOf(at('/startupz')),
+      await statusOf(at('/readyz')),
+      await statusOf(at('/v1/products')),
+    ]).toEqual([503, 503, 503]);
     const refused = await fetch(`http://127.0.0.1:${PORT}/v1/products`, { method: 'POST' });
     expect(refused.headers.get('content-type')).toBe('application/problem+json');
     expect(await refused.json()).toMatchObject({
@@ -415,9 +421,11 @@ describe('a configuration', () => {
     });
     await new Promise<void>((resolve) => gate.listen(port, '127.0.0.1', resolve));
     expect(await service.url).toBe(`http://127.0.0.1:${PORT}`);
-    expect([await statusOf('/startupz'), await statusOf('/readyz'), await statusOf('/v1/products')]).toEqual([
-      200, 200, 200,
-    ]);
+    expect([
+      await statusOf(at('/startupz')),
+      await statusOf(at('/readyz')),
+      await statusOf(at('/v1/products')),
+    ]).toEqual([200, 200, 200]);
     service.kill('SIGTERM');
     expect((await service.exit).code).toBe(0);
     gate.close();
@@ -445,12 +453,13 @@ describe('a configuration', () => {
   });
 
   it('a stop while it waits ends it at once with 0', async () => {
-    const service = start({
-      ...own('postgres://app:hidden@127.0.0.1:1/db'),
-      LOG_LEVEL: 'silent',
-      SHUTDOWN_DRAIN_MS: '60000',
-    });
-    await sleep(2000); // in whatever part of the start that finds it
+    const PORT = String(await freePort());
+    const service = start({ ...own('postgres://app:hidden@127.0.0.1:1/db'), PORT, SHUTDOWN_DRAIN_MS: '600000' });
+    await eventually(
+      () => statusOf(`http://127.0.0.1:${PORT}/livez`),
+      (status) => status === 200,
+      60_000,
+    );
     service.kill('SIGTERM');
     expect((await service.exit).code).toBe(0);
   });
