@@ -242,9 +242,9 @@ describe('transfers', () => {
     [
       'to an account in another currency',
       async (ada: Person) => transferOf(ada, await make.user({ currency: 'USD' }), eur(1)),
-      422,
-      'currency-mismatch',
-      undefined,
+      409,
+      'cannot-receive',
+      ['/toAccountId'],
     ],
     [
       'of another currency than both accounts have',
@@ -284,15 +284,15 @@ describe('transfers', () => {
     [
       'to an account that is not there',
       async (ada: Person) => transferOf(ada, nobodys, eur(1)),
-      404,
-      'account-not-found',
+      409,
+      'cannot-receive',
       ['/toAccountId'],
     ],
     [
       'to the sales of the house',
       async (ada: Person) => transferOf(ada, await houseAccount('sales'), eur(1)),
-      404,
-      'account-not-found',
+      409,
+      'cannot-receive',
       ['/toAccountId'],
     ],
   ])('%s are refused and nothing moves', async (_, transferOfAda, status, code, pointers) => {

@@ -220,8 +220,22 @@ const rules: Record<string, Rule | Rule[]> = {
   'balance-too-large': [
     { broken: () => move(cash, account, Number.MAX_SAFE_INTEGER, 'deposit') },
     { broken: () => change('max_balance = 5', `'Main', 0, 5, false, false`) },
-    // What is pending may all be posted.
-    { broken: () => [...change('max_balance = 10050', `'Main', 0, 10050, false, false`, bobsAccount), ...pend()] },
+    // At once, or of what was pending.
+    {
+      broken: () => [
+        ...change('max_balance = 10050', `'Main', 0, 10050, false, false`, bobsAccount),
+        ...move(account, bobsAccount, 100),
+      ],
+    },
+    {
+      broken: () => {
+        const id = newId();
+        const limit = change('max_balance = 10050', `'Main', 0, 10050, false, false`, bobsAccount);
+        return [...limit, ...pend(id), ...resolve(id, 'posted', 100)];
+      },
+    },
+    // More than can be counted, once all that is pending is posted.
+    { broken: () => [`UPDATE account SET pending_in = ${Number.MAX_SAFE_INTEGER} WHERE id = '${bobsAccount}'`] },
   ],
   'balance-not-zero': { broken: () => change('closed_at = now()', `'Main', 0, NULL, false, true`) },
   'pending-transfers': {
@@ -287,6 +301,40 @@ const rules: Record<string, Rule | Rule[]> = {
     { broken: () => [`UPDATE account SET pending_out = pending_out + 1 WHERE id = '${account}'`], at: 'COMMIT' },
     { broken: () => pend().slice(1), at: 'COMMIT' },
   ],
+  largest_balance_leaves_room: {
+    broken: () => change('max_balance = 9000', `'Main', 0, 9000, false, false`),
+    raises: 'balance-too-large',
+  },
+  reservation_begins_before_it_ends: {
+    broken: () => [
+      `UPDATE account SET expired_through = '2099-12-31T00:00:00Z' WHERE id IN ('${account}', '${empty}')`,
+      ...pend().map((sql) => sql.replaceAll(later, '2099-01-01T00:00:00Z')),
+    ],
+  },
+  what_expired_stays_expired: [
+    {
+      broken: () => [
+        `UPDATE account SET expired_through = now() WHERE id = '${empty}'`,
+        `UPDATE account SET expired_through = now() - interval '1 day' WHERE id = '${empty}'`,
+      ],
+    },
+    // What has expired counts no more: not in the total, so not on the account either.
+    {
+      broken: () => [`UPDATE account SET expired_through = '2200-01-01T00:00:00Z' WHERE id = '${account}'`],
+      raises: 'account_is_its_reservations',
+      at: 'COMMIT',
+    },
+  ],
+  reservations_are_added: {
+    broken: () => pend().slice(2),
+    at: 'COMMIT',
+    raises: 'account_is_its_reservations',
+  },
+  reservations_are_taken_away: {
+    broken: () => resolve(waiting, 'voided', null).slice(2),
+    at: 'COMMIT',
+    raises: 'account_is_its_reservations',
+  },
   account_begins_without_reservations: {
     broken: () => [accountRow('currency, user_id, pending_in', `'EUR', '${alice}', 5`)],
     at: 'COMMIT',

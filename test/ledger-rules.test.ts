@@ -8,9 +8,15 @@ import {
   refuseClosing,
   showAccount,
 } from '../src/modules/accounts/account.ts';
-import { type Condition, decide, type Movement } from '../src/modules/accounts/ledger.ts';
+import { type Books, decide as decideIn, foresee } from '../src/modules/accounts/ledger.ts';
+import type { Condition, Movement, PendingCounts } from '../src/modules/accounts/movement.ts';
 import { reversalAmount, reversible } from '../src/modules/accounts/reversal.ts';
-import { settle, statusOf, type StoredTransfer } from '../src/modules/accounts/settlement.ts';
+import {
+  type Resolution,
+  settle as settleBy,
+  statusOf,
+  type StoredTransfer,
+} from '../src/modules/accounts/settlement.ts';
 
 const now = new Date('2026-11-21T12:00:00Z');
 const before = new Date(now.getTime() - 1);
@@ -26,6 +32,7 @@ const account = (id: string, balance: bigint, changes: Partial<AccountState> = {
   balance,
   pendingOut: 0n,
   pendingIn: 0n,
+  expiredThrough: new Date(0),
   entryCount: 3,
   overdraftLimit: 0n,
   maxBalance: null,
@@ -54,6 +61,16 @@ const codeOf = (decision: unknown): string | null => (decision instanceof AppErr
 const placeOf = (decision: unknown): string | undefined =>
   decision instanceof AppError ? decision.errors[0]?.pointer : undefined;
 const books = (...accounts: AccountState[]) => new Map(accounts.map((one) => [one.id, one]));
+const over = (accounts: Map<string, AccountState>, pending: Books['pending'] = null): Books => ({
+  parties: accounts,
+  accounts,
+  pending,
+});
+const decide = (accounts: Map<string, AccountState>, moved: Movement) => decideIn(over(accounts), moved);
+const operator = { userId: 'an operator', role: 'operator' } as const;
+const sender = { userId: 'owner of a', role: 'customer' } as const;
+const settle = (accounts: Map<string, AccountState>, transfer: StoredTransfer, resolution: Resolution, at: Date) =>
+  settleBy(sender, accounts, transfer, { resolution, now: at });
 
 describe('a movement of money', () => {
   const rich = account('a', 100n);
@@ -69,27 +86,47 @@ describe('a movement of money', () => {
     ['of what has yet to come is refused', account('a', 0n, { pendingIn: 100n }), poor, {}, 'insufficient-funds'],
     ['that is pending needs the room as well', account('a', 99n), poor, pending, 'insufficient-funds'],
     ['up to the largest balance is allowed', rich, account('b', 900n, { maxBalance: 1000n }), {}, null],
-    ['beyond the largest balance is refused', rich, account('b', 901n, { maxBalance: 1000n }), {}, 'balance-too-large'],
+    ['beyond the largest balance is refused', rich, account('b', 901n, { maxBalance: 1000n }), {}, 'cannot-receive'],
     [
-      'that would break the largest balance when all is posted is refused',
+      'to an account on which others have reserved all the room is allowed',
       rich,
-      account('b', 0n, { maxBalance: 1000n, pendingIn: 901n }),
+      account('b', 0n, { maxBalance: 1000n, pendingIn: 1000n }),
       {},
-      'balance-too-large',
+      null,
+    ],
+    [
+      'that is pending needs no room on the other side',
+      rich,
+      account('b', 1000n, { maxBalance: 1000n }),
+      pending,
+      null,
+    ],
+    [
+      'back from sales passes by the largest balance',
+      account('a', 100n, { house: 'sales', userId: null }),
+      account('b', 1000n, { maxBalance: 1000n }),
+      { kind: 'refund' },
+      null,
     ],
     ['from a frozen account is refused', account('a', 100n, { frozenAt: now }), poor, {}, 'account-frozen'],
-    ['to a frozen account is refused', rich, account('b', 0n, { frozenAt: now }), {}, 'account-frozen'],
+    ['to a frozen account is refused', rich, account('b', 0n, { frozenAt: now }), {}, 'cannot-receive'],
     ['from a closed account is refused', account('a', 100n, { closedAt: now }), poor, {}, 'account-closed'],
-    ['to a closed account is refused', rich, account('b', 0n, { closedAt: now }), {}, 'account-closed'],
+    ['to a closed account is refused', rich, account('b', 0n, { closedAt: now }), {}, 'cannot-receive'],
     ['from another currency is refused', account('a', 100n, { currency: 'USD' }), poor, {}, 'currency-mismatch'],
-    ['to another currency is refused', rich, account('b', 0n, { currency: 'USD' }), {}, 'currency-mismatch'],
+    ['to another currency is refused', rich, account('b', 0n, { currency: 'USD' }), {}, 'cannot-receive'],
     ['from what is not one’s own is refused', account('a', 100n, { userId: 'x' }), poor, {}, 'account-not-found'],
     ['from an account of the house is refused', cash(100n), poor, {}, 'account-not-found'],
-    ['to an account of the house is refused', rich, account('b', 0n, { house: 'sales' }), {}, 'account-not-found'],
-    ['that the receiver cannot count is refused', rich, account('b', 9007199254740892n), {}, 'balance-too-large'],
+    ['to an account of the house is refused', rich, account('b', 0n, { house: 'sales' }), {}, 'cannot-receive'],
+    ['that the receiver cannot count is refused', rich, account('b', 9007199254740892n), {}, 'cannot-receive'],
     ['that the receiver can just count is allowed', rich, account('b', 9007199254740891n), {}, null],
     ['from cash may go below zero', cash(0n), poor, { kind: 'deposit' }, null],
-    ['that cash cannot count is refused', cash(-9007199254740892n), poor, { kind: 'deposit' }, 'balance-too-large'],
+    [
+      'that cash cannot count is refused',
+      cash(-9007199254740892n),
+      poor,
+      { kind: 'deposit', by: operator },
+      'balance-too-large',
+    ],
     [
       'from sales may not',
       account('a', 0n, { house: 'sales', userId: null }),
@@ -136,6 +173,50 @@ describe('a movement of money', () => {
   ])('with the condition %j on %s is %s', (condition, side, code, pointer) => {
     const decision = decide(books(rich, poor), movement({ conditions: { [side]: condition } }));
     expect([codeOf(decision), placeOf(decision)]).toEqual([code, pointer]);
+  });
+
+  it('is refused by its reason to whoever may see the account, and for none to whoever asks in vain', () => {
+    const full = account('b', 0n, { maxBalance: 99n });
+    const by = { userId: 'owner of a', role: 'operator' } as const;
+    for (const [to, code] of [
+      [full, 'balance-too-large'],
+      [account('b', 0n, { frozenAt: now }), 'account-frozen'],
+      [account('b', 0n, { closedAt: now }), 'account-closed'],
+      [account('b', 0n, { currency: 'USD' }), 'currency-mismatch'],
+      [account('b', 0n, { house: 'sales' }), 'account-not-found'],
+    ] as const) {
+      expect(codeOf(decide(books(rich, to), movement({ by })))).toBe(code);
+      const refused = decide(books(rich, to), movement()) as AppError;
+      expect([refused.kind, refused.message, refused.errors]).toEqual([
+        'conflict',
+        'The account cannot receive this.',
+        [{ pointer: '/toAccountId', code: 'cannot-receive' }],
+      ]);
+      // The own account speaks first, and a preview asks no other.
+      expect(codeOf(decide(books(account('a', 99n), to), movement()))).toBe('insufficient-funds');
+      expect(foresee(over(books(rich, to)), movement())).toMatchObject({ from: { balance: 0n }, to: null });
+    }
+  });
+
+  it('is never an operator’s deposit on the own account', () => {
+    const own = { userId: 'owner of b', role: 'operator' } as const;
+    expect(codeOf(decide(books(cash(0n), poor), movement({ kind: 'deposit', by: own })))).toBe('own-account');
+  });
+
+  it('that is pending is one of so many as may be, of the sender, to one account, and on it', () => {
+    const bounds = { perSender: 3, perPair: 2, perReceiver: 5 };
+    const ask = (counts: PendingCounts, by: Movement['by'] = sender) =>
+      codeOf(decideIn(over(books(rich, poor), { counts, bounds }), movement({ ...pending, by })));
+    const counts = (ofSender: number, ofPair: number, onReceiver: number): PendingCounts => ({
+      ofSender,
+      ofPair: new Map([['b', ofPair]]),
+      onReceiver: new Map([['b', onReceiver]]),
+    });
+    expect(ask(counts(2, 1, 4))).toBeNull();
+    expect(ask(counts(3, 1, 4))).toBe('too-many-pending');
+    expect(ask(counts(2, 2, 4))).toBe('too-many-pending');
+    expect(ask(counts(2, 1, 5))).toBe('cannot-receive');
+    expect(ask(counts(2, 1, 5), { ...sender, role: 'operator' })).toBe('too-many-pending');
   });
 
   it('with a condition on an account of others is decided for operators', () => {
@@ -193,6 +274,27 @@ describe('a pending transfer', () => {
     });
   });
 
+  it('is over once an account counts it no more, whatever the clock says', () => {
+    const counted = { ...to, expiredThrough: after };
+    for (const resolution of [posted, voided])
+      expect(codeOf(settle(books(from, counted), stored(), resolution, now))).toBe('expired');
+  });
+
+  it('is posted where there is room by then, and why not is told to whoever may see the account', () => {
+    const full = { ...to, maxBalance: 59n };
+    for (const [receiver, code] of [
+      [full, 'balance-too-large'],
+      [{ ...to, frozenAt: now }, 'account-frozen'],
+      [{ ...to, closedAt: now }, 'account-closed'],
+    ] as const) {
+      expect(codeOf(settle(books(from, receiver), stored(), posted, now))).toBe('cannot-receive');
+      expect(codeOf(settleBy(operator, books(from, receiver), stored(), { resolution: posted, now }))).toBe(code);
+    }
+    const own = { userId: 'owner of b', role: 'operator' } as const;
+    expect(codeOf(settleBy(own, books(from, to), stored(), { resolution: posted, now }))).toBe('own-account');
+    expect(codeOf(settleBy(own, books(from, to), stored(), { resolution: voided, now }))).toBeNull();
+  });
+
   it('is posted as a whole where nothing else is said', () => {
     expect(settle(books(from, to), stored(), posted, now)).toMatchObject({
       from: { balance: 40n },
@@ -247,7 +349,6 @@ describe('a pending transfer', () => {
 });
 
 describe('the settings of an account', () => {
-  const operator = { role: 'operator' } as const;
   it.each([
     [{}, { name: 'Other' }, 'customer', null],
     [{}, { overdraftLimit: eur(1n) }, 'customer', 'not-allowed'],
@@ -259,10 +360,17 @@ describe('the settings of an account', () => {
     [{}, { maxBalance: money(1n, 'USD') }, 'operator', 'currency-mismatch'],
     [{ balance: -5n, overdraftLimit: 5n }, { overdraftLimit: eur(4n) }, 'operator', 'insufficient-funds'],
     [{ balance: -5n, overdraftLimit: 9n }, { overdraftLimit: eur(5n) }, 'operator', null],
-    [{ balance: 5n, pendingIn: 5n }, { maxBalance: eur(9n) }, 'operator', 'balance-too-large'],
-    [{ balance: 5n, pendingIn: 5n }, { maxBalance: eur(10n) }, 'operator', null],
+    [{ balance: 5n, pendingIn: 5n }, { maxBalance: eur(4n) }, 'operator', 'balance-too-large'],
+    [{ balance: 5n, pendingIn: 5n }, { maxBalance: eur(5n) }, 'operator', null],
+    // A refund has gone beyond the limit: what leaves the limit alone may be changed.
+    [{ balance: 5n, maxBalance: 4n }, { frozen: true }, 'operator', null],
+    [{ balance: 5n, maxBalance: 4n }, { maxBalance: eur(3n) }, 'operator', 'balance-too-large'],
+    [{ userId: 'somebody' }, { overdraftLimit: eur(1n) }, 'operator', 'own-account'],
+    [{ userId: 'somebody' }, { maxBalance: null }, 'operator', 'own-account'],
+    [{ userId: 'somebody' }, { frozen: false }, 'operator', 'own-account'],
+    [{ userId: 'somebody' }, { name: 'Other' }, 'operator', null],
   ] as const)('%# of %o are changed to %o by a %s: %s', (state, patch, role, code) => {
-    expect(codeOf(changeSettings(account('a', 0n, state), patch, { role }, now))).toBe(code);
+    expect(codeOf(changeSettings(account('a', 0n, state), patch, { userId: 'somebody', role }, now))).toBe(code);
   });
 
   it('keep what is not mentioned, and the first moment of freezing', () => {

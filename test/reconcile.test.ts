@@ -168,8 +168,8 @@ const plants: Record<string, Plant> = {
     sql: () => [without('account', 'insufficient-funds'), ...settingsOf(dollars, 'overdraft_limit', 60)],
     finds: () => ({ 'an account is below its limit': [dollars] }),
   },
-  'an account that holds more than it may with what is pending': {
-    sql: () => [without('account', 'balance-too-large'), ...settingsOf(dans, 'max_balance', 'balance + 29')],
+  'an account that holds more than it may, and not by a refund': {
+    sql: () => settingsOf(dans, 'max_balance', 'balance - 1'),
     finds: () => ({ 'an account holds more than it may': [dans] }),
   },
   'a closed account with money': {
@@ -188,10 +188,22 @@ const plants: Record<string, Plant> = {
     ],
     finds: () => ({ 'an account does not count what is reserved': sorted(dollars, dans) }),
   },
+  'a total of reservations that is none': {
+    sql: () => [
+      `UPDATE reservation_total SET outgoing_count = outgoing_count + 1 WHERE account_id = '${dollars}'`,
+      `DELETE FROM reservation_total WHERE account_id = '${dans}'`,
+    ],
+    finds: () => ({ 'the reservations of an account are not their total': sorted(dollars, dans) }),
+  },
+  'an account that leaves out what its total counts': {
+    sql: () => [`UPDATE account SET expired_through = expired_through + interval '1 day' WHERE id = '${dollars}'`],
+    finds: () => ({ 'the reservations of an account are not their total': [dollars] }),
+  },
   'a reservation on the wrong side': {
     sql: () => [`UPDATE reservation SET side = 'out' WHERE account_id = '${dans}'`],
     finds: () => ({
       'an account does not count what is reserved': [dans],
+      'the reservations of an account are not their total': [dans],
       'a pending transfer does not reserve what it should': [pending],
     }),
   },
@@ -263,6 +275,7 @@ const plants: Record<string, Plant> = {
     sql: () => [`DELETE FROM reservation WHERE account_id = '${dans}'`],
     finds: () => ({
       'an account does not count what is reserved': [dans],
+      'the reservations of an account are not their total': [dans],
       'a pending transfer does not reserve what it should': [pending],
     }),
   },
@@ -405,7 +418,7 @@ describe('the reconciliation', () => {
     const rows = Object.fromEntries(results.map((check) => [check.table, check.rows]));
     const [counted] = await service.database.query<Record<string, number>>(
       `SELECT (SELECT count(*) FROM account)::int AS account, (SELECT count(*) FROM transfer)::int AS transfer,
-        (SELECT count(*) FROM entry)::int AS entry, 1 AS stock, 4 AS stock_movement, 2 AS order, 2 AS order_line, 2 AS payment, 1 AS refund, 2 AS settlement`,
+        (SELECT count(*) FROM entry)::int AS entry, 1 AS stock, 4 AS stock_movement, 2 AS order, 2 AS order_line, 2 AS payment, 1 AS refund, 2 AS settlement, 2 AS reservation_total`,
     );
     expect(rows).toEqual(counted);
   });

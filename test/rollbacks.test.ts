@@ -151,6 +151,13 @@ const boundaries: Record<string, Case> = {
       return () => from.api.post(`/v1/transfers/${id}/void`);
     },
   },
+  'PendingTransfersService.voidAll': {
+    last: 'INSERT settlement',
+    prepare: async () => {
+      const { from, id } = await pending();
+      return () => from.api.post('/v1/transfers/void', { transferIds: [id] });
+    },
+  },
   'ReversalsService.reverse': {
     last: 'INSERT entry',
     prepare: async () => {

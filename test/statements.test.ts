@@ -21,6 +21,7 @@ const figures = {
   'GET /v1/accounts/:id': [1, 1],
   'GET /v1/accounts/:id, with asOf': [2, 2],
   'GET /v1/accounts/:id/entries': [2, 2],
+  'GET /v1/accounts/:id/changes': [2, 2],
   'PATCH /v1/accounts/:id': [5, 4],
   'POST /v1/accounts/:id/close': [5, 4],
   'POST /v1/deposits': [6, 5],
@@ -31,6 +32,7 @@ const figures = {
   'POST /v1/transfers/preview': [4, 3],
   'POST /v1/transfers/:id/post': [8, 7],
   'POST /v1/transfers/:id/void': [8, 7],
+  'POST /v1/transfers/void': [8, 7],
   'POST /v1/transfers/:id/reversals': [8, 7],
   'GET /v1/transfers': [3, 3],
   'GET /v1/transfers, with both accounts': [7, 6],
@@ -131,6 +133,7 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
   'GET /v1/accounts/:id/entries': async () => () => alice.api.get(`/v1/accounts/${alice.accountId}/entries`),
   'GET /v1/accounts/:id, with asOf': async () => () =>
     alice.api.get(`/v1/accounts/${alice.accountId}?asOf=2100-01-01T00:00:00Z`),
+  'GET /v1/accounts/:id/changes': async () => () => operator.api.get(`/v1/accounts/${alice.accountId}/changes`),
   'PATCH /v1/accounts/:id': async () => () =>
     operator.api.patch(`/v1/accounts/${alice.accountId}`, { overdraftLimit: eur(5) }).set('if-match', '*'),
   'POST /v1/accounts/:id/close': async () => {
@@ -152,6 +155,10 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
   'POST /v1/transfers/:id/void': async () => {
     const id = await sent({ type: 'pending' });
     return () => alice.api.post(`/v1/transfers/${id}/void`);
+  },
+  'POST /v1/transfers/void': async () => {
+    const id = await sent({ type: 'pending' });
+    return () => alice.api.post('/v1/transfers/void', { transferIds: [id] });
   },
   'POST /v1/transfers/:id/reversals': async () => {
     const id = await sent();

@@ -1,4 +1,5 @@
 import { ConfigModule, registerAs } from '@nestjs/config';
+import { currenciesIn } from '../kernel/currencies.ts';
 import type { Environment } from './environment.ts';
 
 /** The environment with the database and the secret settled, in the slices that the rooms ask for. Frozen. */
@@ -27,7 +28,8 @@ export function makeConfig(e: Settled) {
       accessTokenSeconds: e.AUTH_ACCESS_TOKEN_SECONDS,
       refreshTokenSeconds: e.AUTH_REFRESH_TOKEN_SECONDS,
     },
-    ledger: { sealIntervalMs: e.LEDGER_SEAL_INTERVAL_MS },
+    shop: { currencies: e.CURRENCIES === undefined ? null : currenciesIn(e.CURRENCIES) },
+    ledger: ledgerSlice(e),
     retention: { sweepIntervalMs: e.RETENTION_SWEEP_INTERVAL_MS },
     shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
   });
@@ -47,6 +49,16 @@ const rateLimitsSlice = (e: Settled) => ({
   perAddress: e.RATE_LIMIT_PER_ADDRESS,
   logInsPerAddress: e.RATE_LIMIT_LOG_INS_PER_ADDRESS,
   logInsPerEmail: e.RATE_LIMIT_LOG_INS_PER_EMAIL,
+  previewsPerPrincipal: e.RATE_LIMIT_PREVIEWS_PER_PRINCIPAL,
+});
+
+const ledgerSlice = (e: Settled) => ({
+  sealIntervalMs: e.LEDGER_SEAL_INTERVAL_MS,
+  pending: {
+    perSender: e.LEDGER_PENDING_PER_SENDER,
+    perPair: e.LEDGER_PENDING_PER_PAIR,
+    perReceiver: e.LEDGER_PENDING_PER_ACCOUNT,
+  },
 });
 
 const databaseSlice = (e: Settled) => ({
@@ -73,6 +85,7 @@ export const TransactionsConfig = slice('transactions');
 export const RateLimitsConfig = slice('rateLimits');
 export const AuthConfig = slice('auth');
 export const LedgerConfig = slice('ledger');
+export const ShopConfig = slice('shop');
 export const RetentionConfig = slice('retention');
 
 /** The global @nestjs/config module that serves the slices of this config. */

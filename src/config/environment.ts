@@ -1,5 +1,6 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
+import { currenciesIn } from '../kernel/currencies.ts';
 import { replicasIn } from './replicas.ts';
 import { LoggableError } from '../kernel/loggable-error.ts';
 import { brokenRules } from './rules.ts';
@@ -69,6 +70,9 @@ export const variables = {
   RATE_LIMIT_LOG_INS_PER_EMAIL: whole(1, 1_000_000_000)
     .default(20)
     .describe('Log-ins tried with one e-mail address in a window'),
+  RATE_LIMIT_PREVIEWS_PER_PRINCIPAL: whole(1, 1_000_000_000)
+    .default(120)
+    .describe('Previews of transfers by one user in a window'),
   RATE_LIMIT_MAX_KEYS: whole(1, 10_000_000)
     .default(20_000)
     .describe('Users, or addresses, that are counted at a time; who has not been seen longest is forgotten first'),
@@ -157,8 +161,25 @@ export const variables = {
   RETENTION_SWEEP_INTERVAL_MS: whole(0, 3_600_000)
     .default(5000)
     .describe(
-      'How long after one round all that is over (keys, sessions) is removed again; 0 leaves that to other instances',
+      'How long after one round all that is over (keys, sessions, expired reservations) is removed again; 0 leaves that to other instances',
     ),
+  CURRENCIES: z
+    .string()
+    .refine(
+      (text) => currenciesIn(text) !== null,
+      'must be codes of ISO 4217 that have a minor unit, with commas between',
+    )
+    .optional()
+    .describe(
+      'In which accounts are opened and prices set, by their codes with commas between; without it any of ISO 4217. The first, or EUR, is that of a sign-up that names none',
+    ),
+  LEDGER_PENDING_PER_SENDER: whole(1, 100_000)
+    .default(2000)
+    .describe('Pending transfers that a person may have made at a time, from all their accounts'),
+  LEDGER_PENDING_PER_PAIR: whole(1, 100_000).default(500).describe('Of those, to one account'),
+  LEDGER_PENDING_PER_ACCOUNT: whole(1, 1_000_000)
+    .default(20_000)
+    .describe('Pending transfers to one account at a time, from whomever'),
   SHUTDOWN_DRAIN_MS: whole(0, 120_000)
     .default(5000)
     .describe('After SIGTERM: how long requests are still served while /readyz answers 503'),

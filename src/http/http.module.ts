@@ -1,5 +1,6 @@
 import { Global, Module } from '@nestjs/common';
 import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
+import { Currencies } from '../config/currencies.ts';
 import { AccessTokens } from './access-tokens.ts';
 import { IdempotencyInterceptor } from './idempotency.interceptor.ts';
 import { IdempotencyRepository } from './idempotency.repository.ts';
@@ -19,6 +20,7 @@ import { RateLimits } from './rate-limits.ts';
 @Module({
   imports: [DiscoveryModule],
   providers: [
+    Currencies,
     AccessTokens,
     Callers,
     Cursors,
@@ -34,6 +36,6 @@ import { RateLimits } from './rate-limits.ts';
     { provide: APP_INTERCEPTOR, useClass: PagesInterceptor },
     { provide: APP_INTERCEPTOR, useClass: ExpansionInterceptor },
   ],
-  exports: [AccessTokens, Cursors, RateLimits],
+  exports: [Currencies, AccessTokens, Cursors, RateLimits],
 })
 export class HttpModule {}

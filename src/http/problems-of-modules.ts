@@ -19,10 +19,10 @@ export const problemsOfModules = {
   ),
   'user-not-found': missing('user'),
   'account-not-found': missing('account'),
-  'house-account-not-found': final(
-    404,
-    'Currency not dealt in',
-    'The house has no account in this currency. Use another currency, or have one opened.',
+  'currency-not-accepted': final(
+    422,
+    'Currency not accepted',
+    'The shop opens no accounts and sets no prices in this currency. Use another.',
   ),
   'transfer-not-found': missing('transfer'),
   'product-not-found': missing('product'),
@@ -64,6 +64,21 @@ export const problemsOfModules = {
     'An operator has frozen the account: nothing moves until it is thawed.',
   ),
   'account-closed': final(409, 'Account closed', 'The account is closed, for good. Use another.'),
+  'cannot-receive': final(
+    409,
+    'Cannot receive this',
+    'The account to which the money is to go does not receive it, or there is none. Why, is told only to whoever may see the account: ask them.',
+  ),
+  'own-account': final(
+    403,
+    'Own account',
+    'What an operator does to accounts and their money is done for others, never for the own account. Ask another operator.',
+  ),
+  'too-many-pending': final(
+    409,
+    'Too many pending transfers',
+    'As many transfers are pending as may be at a time, of you, or between you and this account. Post or void some, or wait until they expire.',
+  ),
   'condition-not-met': final(
     409,
     'Condition not met',
@@ -90,7 +105,7 @@ export const problemsOfModules = {
   'pending-transfers': final(
     409,
     'Pending transfers',
-    'Transfers of the account are pending. Post or void them first.',
+    'Transfers from the account are pending, or too many to it. Post or void them first: POST /v1/transfers/void takes a list.',
   ),
   'exceeds-pending': final(422, 'More than is pending', 'A posting cannot be larger than its transfer. Post less.'),
   'exceeds-remaining': final(
@@ -109,7 +124,7 @@ export const problemsOfModules = {
   'balance-too-large': final(
     422,
     'Balance too large',
-    'A balance would pass 2^53 - 1 minor units. Use another account.',
+    'The account would hold more than its largest balance, or than 2^53 - 1 minor units. Move less, or use another account.',
   ),
   'total-too-large': final(422, 'Total too large', 'The order would cost more than 2^53 - 1 minor units. Order less.'),
 } satisfies Record<string, KnownProblem>;

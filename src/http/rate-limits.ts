@@ -8,7 +8,7 @@ import { HttpProblem } from './problem.ts';
 import { isProbe } from './probes.ts';
 import { RateLimitStore } from './rate-limit-store.ts';
 
-type PolicyName = 'principal' | 'address' | 'log-in-address' | 'log-in-email';
+type PolicyName = 'principal' | 'address' | 'log-in-address' | 'log-in-email' | 'preview';
 type KeyOf = (request: FastifyRequest) => Promise<string> | string;
 type Meter = ReturnType<FastifyInstance['createRateLimit']>;
 
@@ -49,6 +49,7 @@ export class RateLimits {
     // Without a key of ours it is the address, of which an IPv6 network of 64 bits counts as one.
     meter('address', config.perAddress);
     meter('log-in-address', config.logInsPerAddress);
+    meter('preview', config.previewsPerPrincipal, { keyGenerator: userOf });
     meter('log-in-email', config.logInsPerEmail, { keyGenerator: emailOf });
     fastify.addHook('onRequest', async (request: FastifyRequest) => {
       if (isProbe(request.url)) return;

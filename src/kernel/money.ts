@@ -1,17 +1,5 @@
+import { exponents } from './currencies.ts';
 import { MisuseError } from './loggable-error.ts';
-
-/** The currencies that accounts and prices may have, with their minor-unit exponent (ISO 4217): 1 EUR = 10² cents. */
-export const currencies = {
-  BHD: 3,
-  CHF: 2,
-  EUR: 2,
-  GBP: 2,
-  JPY: 0,
-  KWD: 3,
-  SEK: 2,
-  USD: 2,
-} as const;
-export type Currency = keyof typeof currencies;
 
 /** An amount in minor units of a currency. Arithmetic is exact: `bigint` refuses to mix with floats. */
 export interface Money {
@@ -26,7 +14,7 @@ export const money = (amount: bigint, currency: string): Money => ({ amount, cur
 
 /** `1299n EUR` becomes `12.99 EUR`, for people. */
 export function showMoney({ amount, currency }: Money): string {
-  const exponent = currencies[currency as Currency] ?? 0;
+  const exponent = exponents.get(currency) ?? 0;
   if (exponent === 0) return `${amount} ${currency}`;
   const sign = amount < 0n ? '-' : '';
   const shown = (amount < 0n ? -amount : amount).toString().padStart(exponent + 1, '0');

@@ -21,9 +21,13 @@ const accounts: readonly Check[] = [
     wrong: `SELECT id::text FROM account WHERE balance + overdraft_limit - pending_out < 0 AND house IS DISTINCT FROM 'cash'`,
   },
   {
+    // Nothing but a refund may have gone beyond the limit, and by then there was one.
     mistake: 'an account holds more than it may',
     table: 'account',
-    wrong: `SELECT id::text FROM account WHERE balance + pending_in > max_balance`,
+    wrong: `
+      SELECT a.id::text AS id FROM account a WHERE a.balance > a.max_balance AND NOT EXISTS (
+        SELECT FROM entry e JOIN transfer t ON t.id = e.transfer_id
+        WHERE e.account_id = a.id AND t.kind = 'refund' AND e.balance_after > a.max_balance)`,
   },
   {
     mistake: 'an account is closed and not empty',
@@ -34,9 +38,24 @@ const accounts: readonly Check[] = [
     mistake: 'an account does not count what is reserved',
     table: 'account',
     wrong: `
-      SELECT a.id::text AS id FROM account a LEFT JOIN reservation r ON r.account_id = a.id GROUP BY a.id
+      SELECT a.id::text AS id FROM account a LEFT JOIN reservation r ON r.account_id = a.id AND r.expires_at > a.expired_through GROUP BY a.id
       HAVING a.pending_out <> coalesce(sum(r.amount) FILTER (WHERE r.side = 'out'), 0)
         OR a.pending_in <> coalesce(sum(r.amount) FILTER (WHERE r.side = 'in'), 0)`,
+  },
+  {
+    mistake: 'the reservations of an account are not their total',
+    table: 'reservation_total',
+    wrong: `
+      SELECT coalesce(t.account_id, r.account_id)::text AS id FROM reservation_total t
+      LEFT JOIN account a ON a.id = t.account_id
+      FULL JOIN (
+        SELECT r.account_id, sum(r.amount) FILTER (WHERE r.side = 'out') AS outgoing, sum(r.amount) FILTER (WHERE r.side = 'in') AS incoming,
+          count(*) FILTER (WHERE r.side = 'out') AS outgoing_count, count(*) FILTER (WHERE r.side = 'in') AS incoming_count
+        FROM reservation r JOIN account a ON a.id = r.account_id AND r.expires_at > a.expired_through GROUP BY r.account_id) AS r
+        ON r.account_id = t.account_id
+      WHERE (t.outgoing = coalesce(r.outgoing, 0) AND t.incoming = coalesce(r.incoming, 0)
+        AND t.outgoing_count = coalesce(r.outgoing_count, 0) AND t.incoming_count = coalesce(r.incoming_count, 0)
+        AND t.expired_through = a.expired_through) IS NOT TRUE`,
   },
   {
     // The first version is the account as it was opened, which no change has left.

@@ -15,6 +15,8 @@ export interface AccountState {
   readonly pendingOut: bigint;
   /** What unresolved pending transfers may still bring. */
   readonly pendingIn: bigint;
+  /** Reservations that end by then count in neither. */
+  readonly expiredThrough: Date;
   readonly entryCount: number;
   readonly overdraftLimit: bigint;
   /** Null: as much as can be counted. */
@@ -28,13 +30,24 @@ export interface AccountState {
   readonly createdAt: Date;
 }
 
+/** What of an account never changes, as a trigger keeps it: it may be read without a lock, and remembered. */
+export type Party = Pick<AccountState, 'id' | 'userId' | 'house' | 'currency'>;
+
+/** Whether somebody may see the account: their own, and an operator any. */
+export const sees = ({ userId, role }: Pick<Principal, 'userId' | 'role'>, account: Party): boolean =>
+  role === 'operator' || account.userId === userId;
+
 /** What a transfer may take from the account. */
 export const availableOf = ({ balance, overdraftLimit, pendingOut }: AccountState): bigint =>
   balance + overdraftLimit - pendingOut;
 
-/** Whether what it holds, with what is on its way, stays within its limits when so much more comes. */
-export const canHold = ({ balance, pendingIn, maxBalance }: AccountState, more: bigint): boolean =>
-  balance + pendingIn + more <= (maxBalance ?? largestAmount);
+/** Whether so much more can be counted on it, with all that is pending. */
+export const canCount = ({ balance, pendingIn }: AccountState, more: bigint): boolean =>
+  balance + pendingIn + more <= largestAmount;
+
+/** Whether it may hold so much more. What is pending takes no room: anybody may put that on anybody's account. */
+export const canHold = (account: AccountState, more: bigint): boolean =>
+  account.balance + more <= (account.maxBalance ?? largestAmount) && canCount(account, more);
 
 /** An account as it is shown: `expired` is what transfers that have expired still count as pending. */
 export function showAccount(account: AccountState, expired: { out: bigint; in: bigint } = { out: 0n, in: 0n }) {
@@ -66,11 +79,11 @@ export interface SettingsPatch {
 
 export type Settings = Pick<AccountState, 'name' | 'overdraftLimit' | 'maxBalance' | 'frozenAt' | 'closedAt'>;
 
-type By = Pick<Principal, 'role'>;
+type By = Pick<Principal, 'userId' | 'role'>;
 
 /**
- * The settings after a change, or why it may not be: account-closed, not-allowed (limits and freezing are an operator's), currency-mismatch, and
- * insufficient-funds or balance-too-large where a limit does not leave room for what is there.
+ * The settings after a change, or why it may not be: account-closed, not-allowed (limits and freezing are an operator's), own-account (and of
+ * another one than its owner), currency-mismatch, and insufficient-funds or balance-too-large where a limit does not leave room for what is there.
  */
 export function changeSettings(account: AccountState, patch: SettingsPatch, by: By, now: Date): Settings | AppError {
   const refusal = refuseChange(account, patch, by);
@@ -83,31 +96,33 @@ export function changeSettings(account: AccountState, patch: SettingsPatch, by: 
     maxBalance: maxBalance === undefined ? account.maxBalance : (maxBalance?.amount ?? null),
     frozenAt: frozen === undefined ? account.frozenAt : frozenSince(account, frozen, now),
   };
-  return refuseLimits(changed) ?? changed;
+  return refuseLimits(changed, account) ?? changed;
 }
 
 const frozenSince = ({ frozenAt }: AccountState, frozen: boolean, now: Date): Date | null =>
   frozen ? (frozenAt ?? now) : null;
 
-function refuseChange({ closedAt, currency }: AccountState, patch: SettingsPatch, { role }: By): AppError | null {
+function refuseChange({ closedAt, currency, ...account }: AccountState, patch: SettingsPatch, by: By): AppError | null {
   if (closedAt !== null) return conflict('account-closed', 'The account is closed.');
   const { overdraftLimit, maxBalance, frozen } = patch;
   const isForOperators = [overdraftLimit, maxBalance, frozen].some((member) => member !== undefined);
-  if (isForOperators && role !== 'operator')
+  if (isForOperators && by.role !== 'operator')
     return forbidden('not-allowed', 'Limits and freezing are decided by an operator.');
+  if (isForOperators && account.userId === by.userId) return ownAccount();
   const other = Object.entries({ overdraftLimit, maxBalance }).find(
     ([, limit]) => limit && limit.currency !== currency,
   );
   return other === undefined ? null : mismatch(currency, `/${other[0]}/currency`);
 }
 
-function refuseLimits(account: AccountState): AppError | null {
+function refuseLimits(account: AccountState, before: AccountState): AppError | null {
   if (availableOf(account) < 0n)
     return invalid('insufficient-funds', 'The account is further below zero than that, with what is pending.', {
       errors: [{ pointer: '/overdraftLimit', code: 'insufficient-funds' }],
     });
-  if (!canHold(account, 0n))
-    return invalid('balance-too-large', 'The account holds more than that, with what is pending.', {
+  // A refund may have gone beyond the limit that was there.
+  if (account.maxBalance !== before.maxBalance && account.balance > (account.maxBalance ?? largestAmount))
+    return invalid('balance-too-large', 'The account holds more than that.', {
       errors: [{ pointer: '/maxBalance', code: 'balance-too-large' }],
     });
   return null;
@@ -122,6 +137,13 @@ export function refuseClosing(account: AccountState): AppError | null {
   if (account.balance !== 0n) return conflict('balance-not-zero', 'There is money on the account, or missing from it.');
   return null;
 }
+
+/** An operator decides about an account of somebody else. */
+export const ownAccount = (): AppError =>
+  forbidden(
+    'own-account',
+    'What an operator does to an account is done to one of somebody else. Ask another operator.',
+  );
 
 /** The amount is in another currency than it must be. */
 export const mismatch = (currency: string, pointer?: string): AppError =>

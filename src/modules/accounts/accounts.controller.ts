@@ -2,17 +2,19 @@ import { Controller, Get, Patch, Post } from '@nestjs/common';
 import { Idempotent } from '../../http/idempotency.ts';
 import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
 import { Body, Param, Query } from '../../http/input.ts';
-import { Caller, SignedIn } from '../../http/principal.ts';
+import { Caller, OperatorsOnly, SignedIn } from '../../http/principal.ts';
 import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import {
+  AccountChangePage,
   AccountId,
   AccountPage,
   AccountPatch,
   AccountQuery,
   AccountView,
   AsOf,
+  ChangeQuery,
   Closing,
   EntryPage,
   EntryQuery,
@@ -28,6 +30,7 @@ export class AccountsController {
   @SignedIn()
   @Idempotent('optional')
   @ReturnsCreated(AccountView, '/v1/accounts')
+  @Refuses('currency-not-accepted')
   openAccount(@Caller() caller: Principal, @Body(NewAccount) account: NewAccount) {
     return this.accounts.open(caller, account);
   }
@@ -55,6 +58,18 @@ export class AccountsController {
     return this.accounts.listEntries(caller, id, query);
   }
 
+  @Get('accounts/:id/changes')
+  @OperatorsOnly()
+  @Returns(200, AccountChangePage)
+  @Refuses('account-not-found')
+  listAccountChanges(
+    @Caller() caller: Principal,
+    @Param('id', AccountId) id: string,
+    @Query(ChangeQuery) query: ChangeQuery,
+  ) {
+    return this.accounts.listChanges(caller, id, query);
+  }
+
   @Patch('accounts/:id')
   @SignedIn()
   @NeedsIfMatch()
@@ -62,6 +77,7 @@ export class AccountsController {
   @Refuses(
     'account-not-found',
     'not-allowed',
+    'own-account',
     'account-closed',
     'currency-mismatch',
     'insufficient-funds',

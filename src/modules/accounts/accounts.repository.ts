@@ -9,7 +9,7 @@ import type { NewAccount } from './accounts.schema.ts';
 @Injectable()
 export class AccountsRepository {
   // Sql: Prisma has no statement that writes two tables and none that searches by halves.
-  constructor(@InjectDatabase() private readonly db: Tables<'account' | 'entry' | 'reservation'> & Sql) {}
+  constructor(@InjectDatabase() private readonly db: Tables<'account' | 'entry' | 'accountChange'> & Sql) {}
 
   create(userId: string, account: NewAccount) {
     return this.db.account.create({ data: { id: newId(), userId, ...account } });
@@ -21,6 +21,14 @@ export class AccountsRepository {
 
   findAll(scope: Scope, ids: readonly string[]) {
     return this.db.account.findMany({ where: { id: { in: [...ids] }, ...scope } });
+  }
+
+  /** What never changes of those of the accounts that there are. */
+  listParties(ids: readonly string[]) {
+    return this.db.account.findMany({
+      where: { id: { in: [...ids] } },
+      select: { id: true, userId: true, house: true, currency: true },
+    });
   }
 
   list(userId: string, { after, take }: Slice<string>) {
@@ -39,16 +47,6 @@ export class AccountsRepository {
     });
   }
 
-  /** What expired transfers still count as pending, by account and side. */
-  async sumExpired(accountIds: readonly string[], now: Date) {
-    const sums = await this.db.reservation.groupBy({
-      by: ['accountId', 'side'],
-      where: { accountId: { in: [...accountIds] }, expiresAt: { lte: now } },
-      _sum: { amount: true },
-    });
-    return sums.map(({ accountId, side, _sum }) => ({ accountId, side, amount: _sum.amount ?? 0n }));
-  }
-
   /** What the newest entry at or before the moment left. By halves, as the times of entries grow with their numbers. */
   async balanceAsOf(accountId: string, moment: Date): Promise<bigint> {
     const [entry] = await this.db.$queryRaw<{ balance: bigint }[]>`
@@ -62,14 +60,37 @@ export class AccountsRepository {
     return entry?.balance ?? 0n;
   }
 
-  /** The next version of the settings, and who made it; whether the account was still as it was. */
+  async findHouse(house: 'cash' | 'sales', currency: string): Promise<string | null> {
+    const account = await this.db.account.findUnique({
+      where: { house_currency: { house, currency } },
+      select: { id: true },
+    });
+    return account?.id ?? null;
+  }
+
+  /** Nothing when there is one already; waits for whoever is making it. */
+  async createHouse(account: { id: string; house: 'cash' | 'sales'; currency: string; name: string }): Promise<void> {
+    await this.db.account.createMany({ data: [account], skipDuplicates: true });
+  }
+
+  /** How the settings were changed, newest first. */
+  listChanges(accountId: string, { after, take }: Slice<number>) {
+    return this.db.accountChange.findMany({
+      where: { accountId, ...(after !== null && { version: { lt: after } }) },
+      orderBy: { version: 'desc' },
+      take,
+    });
+  }
+
+  /** The next version of the settings, what has expired left out, and who made it; whether the account was still as it was. */
   async change(account: AccountState, settings: Settings, by: { userId: string; reason: string | null }) {
     const { name, overdraftLimit, maxBalance, frozenAt, closedAt } = settings;
+    const { pendingOut, pendingIn, expiredThrough } = account;
     const version = account.version + 1;
     const made = await this.db.$queryRaw<unknown[]>`
       WITH changed AS (
         UPDATE account SET name = ${name}, overdraft_limit = ${overdraftLimit}, max_balance = ${maxBalance}, frozen_at = ${frozenAt},
-          closed_at = ${closedAt}, version = ${version}
+          closed_at = ${closedAt}, pending_out = ${pendingOut}, pending_in = ${pendingIn}, expired_through = ${expiredThrough}, version = ${version}
         WHERE id = ${account.id}::uuid AND version = ${account.version} AND balance_version = ${account.balanceVersion}
         RETURNING *)
       INSERT INTO account_change (account_id, version, name, overdraft_limit, max_balance, is_frozen, is_closed, reason, created_by_id)

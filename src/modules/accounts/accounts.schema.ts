@@ -48,7 +48,7 @@ export const AccountView = z
     }),
     overdraftLimit: MoneyOut.meta({ description: 'How far below zero it may go' }),
     maxBalance: MoneyOut.nullable().meta({
-      description: 'What it may hold at most, with what is pending; null without a limit',
+      description: 'What it may hold at most, but for refunds, which go beyond; null without a limit',
     }),
     status: z
       .enum(['active', 'frozen', 'closed'])
@@ -68,7 +68,7 @@ export const AccountPatch = z
     overdraftLimit: MoneyFromZero.optional().meta({ description: 'How far below zero it may go; by operators' }),
     maxBalance: MoneyFromZero.nullable()
       .optional()
-      .meta({ description: 'What it may hold at most, with what is pending; null takes the limit away; by operators' }),
+      .meta({ description: 'What it may hold at most, but for refunds; null takes the limit away; by operators' }),
     frozen: z
       .boolean()
       .optional()
@@ -123,3 +123,30 @@ expandable(EntryView, { transfer: 'tr' });
 export const EntryQuery = z.strictObject(pageQuery);
 export type EntryQuery = z.infer<typeof EntryQuery>;
 export const EntryPage = pageOf(EntryView).meta({ id: 'EntryPage', description: 'Entries, newest first' });
+
+export const AccountChangeView = z
+  .object({
+    object: z.literal('account_change').default('account_change'),
+    accountId: idOut('acct'),
+    version: z.int().meta({ description: 'The version of the settings that it made', examples: [2] }),
+    name: z.string().meta({ description: 'As it was left', examples: ['Savings'] }),
+    overdraftLimit: MoneyOut.meta({ description: 'As it was left' }),
+    maxBalance: MoneyOut.nullable().meta({ description: 'As it was left; null without a limit' }),
+    isFrozen: z.boolean().meta({ description: 'As it was left', examples: [false] }),
+    isClosed: z.boolean().meta({ description: 'As it was left', examples: [false] }),
+    reason: z
+      .string()
+      .nullable()
+      .meta({ description: 'As it was given', examples: ['Under investigation'] }),
+    createdById: idOut('usr').meta({ description: 'Who made the change' }),
+    createdAt: instant,
+  })
+  .meta({ id: 'AccountChange', description: 'The settings of an account as a change has left them' });
+expandable(AccountChangeView, { createdBy: 'usr' });
+
+export const ChangeQuery = z.strictObject(pageQuery);
+export type ChangeQuery = z.infer<typeof ChangeQuery>;
+export const AccountChangePage = pageOf(AccountChangeView).meta({
+  id: 'AccountChangePage',
+  description: 'Changes of an account, newest first',
+});

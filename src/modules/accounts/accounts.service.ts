@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
+import { Currencies } from '../../config/currencies.ts';
 import { Expands } from '../../http/expansions.ts';
 import type { ExpectedVersion } from '../../http/if-match.ts';
 import { page } from '../../http/page.ts';
@@ -8,19 +9,23 @@ import { AppError, found, stale } from '../../kernel/errors.ts';
 import { money } from '../../kernel/money.ts';
 import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import { type AccountState, changeSettings, refuseClosing, type Settings, showAccount } from './account.ts';
+import { type AccountState, changeSettings, refuseClosing, sees, type Settings, showAccount } from './account.ts';
+import { AccountParties } from './account-parties.ts';
 import { AccountsRepository } from './accounts.repository.ts';
 import {
   type AccountPatch,
   type AccountQuery,
   AccountView,
   type AsOf,
+  type ChangeQuery,
   type Closing,
   type EntryQuery,
   type NewAccount,
 } from './accounts.schema.ts';
-import { missing } from './ledger.ts';
+import { ArrivalsService } from './arrivals.service.ts';
 import { changedMeanwhile, LedgerService, type OpenBooks } from './ledger.service.ts';
+import { missing } from './parties.ts';
+import { ReservationsRepository } from './reservations.repository.ts';
 
 type Account = NonNullable<Awaited<ReturnType<AccountsRepository['find']>>>;
 
@@ -28,12 +33,18 @@ type Account = NonNullable<Awaited<ReturnType<AccountsRepository['find']>>>;
 export class AccountsService {
   constructor(
     private readonly accounts: AccountsRepository,
+    private readonly reservations: ReservationsRepository,
+    private readonly arrivals: ArrivalsService,
+    private readonly parties: AccountParties,
     private readonly ledger: LedgerService,
+    private readonly currencies: Currencies,
     private readonly clock: Clock,
   ) {}
 
+  /** Throws currency-not-accepted. */
   @Transactional()
   async open({ userId }: Principal, account: NewAccount) {
+    this.currencies.demand(account.currency, '/currency');
     return showAccount(await this.accounts.create(userId, account));
   }
 
@@ -81,42 +92,73 @@ export class AccountsService {
     return { ...entries, data };
   }
 
+  /** How the settings were changed, by whom and why, newest first; for operators. Throws account-not-found. */
+  async listChanges(principal: Principal, id: string, query: ChangeQuery) {
+    const { currency } = await this.find(principal, id);
+    const changes = await page(
+      'account-changes',
+      { ...query, id },
+      z.int32(),
+      (slice) => this.accounts.listChanges(id, slice),
+      ({ version }) => version,
+    );
+    const data = changes.data.map((change) => ({
+      ...change,
+      overdraftLimit: money(change.overdraftLimit, currency),
+      maxBalance: change.maxBalance === null ? null : money(change.maxBalance, currency),
+    }));
+    return { ...changes, data };
+  }
+
   /**
-   * Changes the settings that were seen: the name by its owner, all by an operator. Throws account-not-found, version-mismatch, not-allowed,
-   * account-closed, currency-mismatch, insufficient-funds, balance-too-large.
+   * Changes the settings that were seen: the name by its owner, all by an operator who is not. Throws account-not-found, version-mismatch,
+   * not-allowed, own-account, account-closed, currency-mismatch, insufficient-funds, balance-too-large.
    */
   @Transactional()
   async edit(by: Principal, id: string, version: ExpectedVersion, { reason, ...patch }: AccountPatch) {
-    const now = this.clock.now();
-    return this.change(by, { id, version, reason: reason ?? null }, (account) =>
-      changeSettings(account, patch, by, now),
+    await this.demandRight(by, id);
+    const books = await this.ledger.lock([id]);
+    return this.change(by, { id, version, reason: reason ?? null }, books, (account) =>
+      changeSettings(account, patch, by, books.now),
     );
   }
 
-  /** For good; by its owner or an operator. Throws account-not-found, version-mismatch, account-closed, account-frozen, pending-transfers, balance-not-zero. */
+  /**
+   * For good; by its owner or an operator. What others have pending to it is given back: nobody can keep it open. Throws account-not-found,
+   * version-mismatch, account-closed, account-frozen, pending-transfers, balance-not-zero.
+   */
   @Transactional()
   async close(by: Principal, id: string, version: ExpectedVersion, { reason }: Closing) {
-    const closedAt = this.clock.now();
+    await this.demandRight(by, id);
+    const { books, arrivals } = await this.arrivals.lock(id);
+    const account = accountIn(books, id);
+    refuseVersion(account, version);
+    const refusal = refuseClosing({ ...account, pendingIn: 0n, pendingOut: 0n });
+    if (refusal) throw refusal;
+    await this.arrivals.void(by, books, arrivals);
+    const later = arrivals.length === 0 ? books : await this.ledger.lock([id]);
     return this.change(
       by,
       { id, version, reason: reason ?? null },
-      (account) => refuseClosing(account) ?? { ...account, closedAt },
+      later,
+      (now) => refuseClosing(now) ?? { ...now, closedAt: books.now },
     );
+  }
+
+  /** Before anything is locked. The accounts of the house are as they are. */
+  private async demandRight(by: Principal, id: string): Promise<void> {
+    const account = (await this.parties.find([id])).get(id);
+    if (account?.house !== null || !sees(by, account)) throw missing();
   }
 
   private async change(
     by: Principal,
     { id, version, reason }: { id: string; version: ExpectedVersion; reason: string | null },
+    books: OpenBooks,
     decide: (account: AccountState) => Settings | AppError,
   ) {
-    const books = await this.ledger.open([id]);
-    const locked = books.accounts.get(id);
-    if (locked === undefined || !mayChange(by, locked)) throw missing();
-    if (version !== 'any' && !version.includes(locked.version))
-      throw stale('version-mismatch', `The account is at version ${locked.version} by now.`, {
-        version: locked.version,
-      });
-    const settings = await this.ledger.withRoom(books, [id], () => decide(accountIn(books, id)), wantsRoom);
+    refuseVersion(accountIn(books, id), version);
+    const settings = await this.ledger.withRoom(books, () => decide(accountIn(books, id)), wantsRoom);
     if (settings instanceof AppError) throw settings;
     const account = accountIn(books, id);
     if (!(await this.accounts.change(account, settings, { userId: by.userId, reason }))) changedMeanwhile();
@@ -131,21 +173,19 @@ export class AccountsService {
   private async show(accounts: readonly Account[]) {
     const pending = accounts.filter(({ pendingOut, pendingIn }) => pendingOut > 0n || pendingIn > 0n);
     if (pending.length === 0) return accounts.map((account) => showAccount(account));
-    const expired = await this.accounts.sumExpired(
+    const sums = await this.reservations.sumExpired(
       pending.map(({ id }) => id),
       this.clock.now(),
     );
-    const freed = (id: string, side: 'out' | 'in'): bigint =>
-      expired.find((sum) => sum.accountId === id && sum.side === side)?.amount ?? 0n;
-    return accounts.map((account) =>
-      showAccount(account, { out: freed(account.id, 'out'), in: freed(account.id, 'in') }),
-    );
+    const expired = new Map(sums.map((sum) => [sum.accountId, sum]));
+    return accounts.map((account) => showAccount(account, expired.get(account.id)));
   }
 }
 
-// The accounts of the house are as they are.
-const mayChange = ({ userId, role }: Principal, account: AccountState): boolean =>
-  account.house === null && (role === 'operator' || account.userId === userId);
+function refuseVersion({ version }: AccountState, expected: ExpectedVersion): void {
+  if (expected === 'any' || expected.includes(version)) return;
+  throw stale('version-mismatch', `The account is at version ${version} by now.`, { version });
+}
 
 const accountIn = ({ accounts }: OpenBooks, id: string): AccountState => accounts.get(id) ?? changedMeanwhile();
 

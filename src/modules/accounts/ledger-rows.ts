@@ -1,5 +1,6 @@
+import { InvariantError } from '../../kernel/loggable-error.ts';
 import type { AccountState } from './account.ts';
-import type { Movement } from './ledger.ts';
+import type { Moved, Movement } from './movement.ts';
 
 /** An account as it was locked and as it is to be. */
 export interface Change {
@@ -23,6 +24,8 @@ export interface ReservationRow {
   readonly side: 'out' | 'in';
   readonly amount: bigint;
   readonly expiresAt: Date;
+  /** Who owns the account that the money is to leave. */
+  readonly senderId: string;
 }
 
 /** All that is written for some transfers. */
@@ -41,6 +44,41 @@ export interface SettlementRow {
   readonly createdById: string;
 }
 
+/** Each account that is not as it was locked. */
+export function changesBetween(
+  locked: ReadonlyMap<string, AccountState>,
+  accounts: ReadonlyMap<string, AccountState>,
+): Change[] {
+  return [...accounts.values()]
+    .map((after) => changeOf(locked.get(after.id), after))
+    .filter(({ before, after }) => before !== after);
+}
+
+function changeOf(before: AccountState | undefined, after: AccountState): Change {
+  if (before === undefined) throw new InvariantError('An account that was not locked is to be changed.');
+  return { before, after };
+}
+
+/** Both sides of what is posted at once. */
+export const entriesOf = ({ id, amount: { amount }, expiresAt }: Movement, moved: Moved): EntryRow[] =>
+  expiresAt === null ? entryPair(id, amount, moved) : [];
+
+export const entryPair = (transferId: string, amount: bigint, { from, to }: Moved): EntryRow[] => [
+  { accountId: from.id, seq: from.entryCount, transferId, amount: -amount, balanceAfter: from.balance },
+  { accountId: to.id, seq: to.entryCount, transferId, amount, balanceAfter: to.balance },
+];
+
+/** Both sides of what is pending. */
+export function reservationsOf(movement: Movement): ReservationRow[] {
+  const { id: transferId, amount, expiresAt, fromAccountId, toAccountId, by } = movement;
+  if (expiresAt === null) return [];
+  const row = { transferId, amount: amount.amount, expiresAt, senderId: by.userId };
+  return [
+    { ...row, accountId: fromAccountId, side: 'out' },
+    { ...row, accountId: toAccountId, side: 'in' },
+  ];
+}
+
 // Column by column, as unnest() takes them. Amounts as texts: a bigint inside an array is not passed on as what it is.
 
 export const changeColumns = (changes: readonly Change[]) => ({
@@ -50,6 +88,7 @@ export const changeColumns = (changes: readonly Change[]) => ({
   balances: changes.map(({ after }) => `${after.balance}`),
   out: changes.map(({ after }) => `${after.pendingOut}`),
   in: changes.map(({ after }) => `${after.pendingIn}`),
+  expired: changes.map(({ after }) => after.expiredThrough.toISOString()),
   entryCounts: changes.map(({ after }) => after.entryCount),
   versions: changes.map(({ after }) => after.balanceVersion),
 });
@@ -83,4 +122,12 @@ export const reservationColumns = (reservations: readonly ReservationRow[]) => (
   sides: reservations.map(({ side }) => side),
   amounts: reservations.map(({ amount }) => `${amount}`),
   expiring: reservations.map(({ expiresAt }) => expiresAt.toISOString()),
+  senders: reservations.map(({ senderId }) => senderId),
+});
+
+export const settlementColumns = (rows: readonly SettlementRow[]) => ({
+  transfers: rows.map(({ transferId }) => transferId),
+  outcomes: rows.map(({ outcome }) => outcome),
+  amounts: rows.map(({ amount }) => amount?.toString() ?? null),
+  by: rows.map(({ createdById }) => createdById),
 });

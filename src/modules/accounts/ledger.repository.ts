@@ -11,10 +11,11 @@ import {
   movementColumns,
   type Pages,
   reservationColumns,
-  type ReservationRow,
+  settlementColumns,
   type SettlementRow,
 } from './ledger-rows.ts';
 
+/** Whatever was written, with when. */
 interface Stamped {
   readonly id: string;
   readonly createdAt: Date;
@@ -29,6 +30,7 @@ const columns: Record<keyof AccountState, string> = {
   balance: 'balance',
   pendingOut: 'pending_out',
   pendingIn: 'pending_in',
+  expiredThrough: 'expired_through',
   entryCount: 'entry_count',
   overdraftLimit: 'overdraft_limit',
   maxBalance: 'max_balance',
@@ -49,7 +51,7 @@ export const isTakenMeanwhile = (error: unknown): boolean => databaseFailure(err
 @Injectable()
 export class LedgerRepository {
   // Sql: Prisma has no row locks, and no statement that writes several tables.
-  constructor(@InjectDatabase() private readonly db: Tables<'reservation' | 'transfer'> & Sql) {}
+  constructor(@InjectDatabase() private readonly db: Tables<'account' | 'transfer'> & Sql) {}
 
   /** Locks the accounts in id order until the boundary ends, and gives them by id. */
   async lock(ids: readonly string[]): Promise<Map<string, AccountState>> {
@@ -57,38 +59,19 @@ export class LedgerRepository {
     return new Map(accounts.map((account) => [account.id, account]));
   }
 
-  /** Which of these transfers exist. */
-  async listExisting(ids: readonly string[]): Promise<Set<string>> {
-    const found = await this.db.transfer.findMany({ where: { id: { in: [...ids] } }, select: { id: true } });
-    return new Set(found.map(({ id }) => id));
+  /** The accounts as they are, without a lock. */
+  async load(ids: readonly string[]): Promise<Map<string, AccountState>> {
+    const accounts = await this.db.account.findMany({ where: { id: { in: [...ids] } } });
+    return new Map(accounts.map((account) => [account.id, account]));
   }
 
-  /** What expired transfers still reserve on the accounts, oldest first. */
-  listExpired(accountIds: readonly string[], now: Date, take: number): Promise<ReservationRow[]> {
-    return this.db.reservation.findMany({
-      where: { accountId: { in: [...accountIds] }, expiresAt: { lte: now } },
-      orderBy: [{ expiresAt: 'asc' }, { transferId: 'asc' }],
-      take,
+  /** Which of these transfers exist, with the owners of their accounts. */
+  listExisting(ids: readonly string[]) {
+    const owner = { select: { userId: true } } as const;
+    return this.db.transfer.findMany({
+      where: { id: { in: [...ids] } },
+      select: { id: true, fromAccount: owner, toAccount: owner },
     });
-  }
-
-  /** Writes down that they expired, and gives the room back to accounts that are locked. Those on the other side keep theirs until they are. */
-  async release(changes: readonly Change[], expired: readonly ReservationRow[]): Promise<boolean> {
-    const [a, r] = [changeColumns(changes), reservationColumns(expired)];
-    // In the order of their ids, as whoever holds the other account may write down the same.
-    const released = await this.db.$queryRaw<unknown[]>`
-      WITH ended AS (
-        INSERT INTO settlement (transfer_id, outcome)
-        SELECT DISTINCT id, 'expired'::settlement_outcome FROM unnest(${r.transfers}::uuid[]) AS id ORDER BY id
-        ON CONFLICT (transfer_id) DO NOTHING),
-      freed AS (
-        DELETE FROM reservation AS r USING unnest(${r.transfers}::uuid[], ${r.accounts}::uuid[]) AS e (transfer_id, account_id)
-        WHERE r.transfer_id = e.transfer_id AND r.account_id = e.account_id)
-      UPDATE account AS a SET pending_out = c.pending_out, pending_in = c.pending_in
-      FROM unnest(${a.ids}::uuid[], ${a.seen}::int[], ${a.out}::bigint[], ${a.in}::bigint[]) AS c (id, seen, pending_out, pending_in)
-      WHERE a.id = c.id AND a.balance_version = c.seen
-      RETURNING a.id`;
-    return released.length === changes.length;
   }
 
   /** The transfers with their entries, or what they reserve, and the accounts. Gives when each was written. Violates `transfer-exists`. */
@@ -98,10 +81,10 @@ export class LedgerRepository {
     return this.db.$queryRaw<Stamped[]>`
       WITH changed AS (
         UPDATE account AS a SET balance = c.balance, pending_out = c.pending_out, pending_in = c.pending_in,
-          entry_count = c.entry_count, balance_version = c.balance_version
+          expired_through = c.expired_through, entry_count = c.entry_count, balance_version = c.balance_version
         FROM unnest(${a.ids}::uuid[], ${a.seenVersions}::int[], ${a.seen}::int[], ${a.balances}::bigint[], ${a.out}::bigint[],
-          ${a.in}::bigint[], ${a.entryCounts}::int[], ${a.versions}::int[])
-          AS c (id, seen_version, seen, balance, pending_out, pending_in, entry_count, balance_version)
+          ${a.in}::bigint[], ${a.expired}::timestamptz[], ${a.entryCounts}::int[], ${a.versions}::int[])
+          AS c (id, seen_version, seen, balance, pending_out, pending_in, expired_through, entry_count, balance_version)
         WHERE a.id = c.id AND a.balance_version = c.seen AND a.version = c.seen_version
         RETURNING a.id),
       guarded AS (SELECT FROM changed HAVING count(*) = ${changes.length}),
@@ -117,36 +100,34 @@ export class LedgerRepository {
         SELECT e.*, made.created_at FROM unnest(${e.accounts}::uuid[], ${e.seqs}::int[], ${e.transfers}::uuid[], ${e.amounts}::bigint[],
           ${e.balances}::bigint[]) AS e (account_id, seq, transfer_id, amount, balance) JOIN made ON made.id = e.transfer_id),
       reserved AS (
-        INSERT INTO reservation (transfer_id, account_id, side, amount, expires_at)
+        INSERT INTO reservation (transfer_id, account_id, side, amount, expires_at, sender_id)
         SELECT r.* FROM unnest(${r.transfers}::uuid[], ${r.accounts}::uuid[], ${r.sides}::reservation_side[], ${r.amounts}::bigint[],
-          ${r.expiring}::timestamptz[]) AS r, guarded)
+          ${r.expiring}::timestamptz[], ${r.senders}::uuid[]) AS r, guarded)
       SELECT id, created_at AS "createdAt" FROM made`;
   }
 
-  /** What became of a pending transfer, with its entries and the accounts; null when they are not as they were. */
-  async settle(row: SettlementRow, changes: readonly Change[], entries: readonly EntryRow[]): Promise<Date | null> {
-    const [a, e] = [changeColumns(changes), entryColumns(entries)];
-    const { transferId, outcome, amount, createdById } = row;
-    const settled = await this.db.$queryRaw<{ createdAt: Date }[]>`
+  /** What became of pending transfers, with their entries and the accounts. Gives when each was written: none unless all is as it was. */
+  settle(rows: readonly SettlementRow[], changes: readonly Change[], entries: readonly EntryRow[]): Promise<Stamped[]> {
+    const [s, a, e] = [settlementColumns(rows), changeColumns(changes), entryColumns(entries)];
+    return this.db.$queryRaw<Stamped[]>`
       WITH changed AS (
         UPDATE account AS a SET balance = c.balance, pending_out = c.pending_out, pending_in = c.pending_in,
-          entry_count = c.entry_count, balance_version = c.balance_version
+          expired_through = c.expired_through, entry_count = c.entry_count, balance_version = c.balance_version
         FROM unnest(${a.ids}::uuid[], ${a.seenVersions}::int[], ${a.seen}::int[], ${a.balances}::bigint[], ${a.out}::bigint[],
-          ${a.in}::bigint[], ${a.entryCounts}::int[], ${a.versions}::int[])
-          AS c (id, seen_version, seen, balance, pending_out, pending_in, entry_count, balance_version)
+          ${a.in}::bigint[], ${a.expired}::timestamptz[], ${a.entryCounts}::int[], ${a.versions}::int[])
+          AS c (id, seen_version, seen, balance, pending_out, pending_in, expired_through, entry_count, balance_version)
         WHERE a.id = c.id AND a.balance_version = c.seen AND a.version = c.seen_version
         RETURNING a.id),
-      freed AS (DELETE FROM reservation WHERE transfer_id = ${transferId}::uuid RETURNING account_id),
+      freed AS (DELETE FROM reservation WHERE transfer_id = ANY(${s.transfers}::uuid[]) RETURNING account_id),
       ended AS (
         INSERT INTO settlement (transfer_id, outcome, amount, created_by_id)
-        SELECT ${transferId}::uuid, ${outcome}::settlement_outcome, ${amount?.toString() ?? null}::bigint, ${createdById}::uuid
-        WHERE (SELECT count(*) FROM changed) = 2 AND (SELECT count(*) FROM freed) = 2
-        RETURNING created_at),
+        SELECT s.* FROM unnest(${s.transfers}::uuid[], ${s.outcomes}::settlement_outcome[], ${s.amounts}::bigint[], ${s.by}::uuid[]) AS s
+        WHERE (SELECT count(*) FROM changed) = ${changes.length} AND (SELECT count(*) FROM freed) = ${rows.length * 2}
+        RETURNING transfer_id, created_at),
       entered AS (
         INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after, created_at)
         SELECT e.*, ended.created_at FROM unnest(${e.accounts}::uuid[], ${e.seqs}::int[], ${e.transfers}::uuid[], ${e.amounts}::bigint[],
-          ${e.balances}::bigint[]) AS e, ended)
-      SELECT created_at AS "createdAt" FROM ended`;
-    return settled[0]?.createdAt ?? null;
+          ${e.balances}::bigint[]) AS e (account_id, seq, transfer_id, amount, balance) JOIN ended USING (transfer_id))
+      SELECT transfer_id AS id, created_at AS "createdAt" FROM ended`;
   }
 }

@@ -1,11 +1,15 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { type Config, LedgerConfig } from '../../config/config.ts';
 import { Clock } from '../../kernel/clock.ts';
-import { AppError, conflict, unavailable } from '../../kernel/errors.ts';
+import { AppError, conflict, notFound, unavailable } from '../../kernel/errors.ts';
 import type { AccountState } from './account.ts';
-import { type Decision, decide, type Moved, type Movement, wantsRoom } from './ledger.ts';
+import { AccountParties } from './account-parties.ts';
+import { type Books, type Decision, decide, foresee, wantsRoom } from './ledger.ts';
 import { LedgerRepository } from './ledger.repository.ts';
-import type { Change, EntryRow, ReservationRow } from './ledger-rows.ts';
-import { InvariantError } from '../../kernel/loggable-error.ts';
+import { type Change, changesBetween, entriesOf, reservationsOf } from './ledger-rows.ts';
+import type { Moved, Movement, PendingCounts } from './movement.ts';
+import { accountsOf } from './parties.ts';
+import { ReservationsRepository } from './reservations.repository.ts';
 
 /** A movement that was written. */
 export interface Booked {
@@ -16,33 +20,50 @@ export interface Booked {
 }
 
 /** The accounts of one boundary: as they were locked, and as what has been decided since leaves them. */
-export interface OpenBooks {
-  readonly locked: Map<string, AccountState>;
+export interface OpenBooks extends Books {
+  readonly locked: ReadonlyMap<string, AccountState>;
   readonly accounts: Map<string, AccountState>;
+  /** When they were locked; all that is decided over them is decided at this moment. */
+  readonly now: Date;
+  /** Whether what has expired was asked for: it is asked once, however many want room. */
+  isRid: boolean;
 }
-
-// So many expired transfers are written off at once.
-const mostReleased = 100;
 
 /** The ledger's own way from a decision to the books. It runs inside the boundary of whoever asks. */
 @Injectable()
 export class LedgerService {
   constructor(
     private readonly ledger: LedgerRepository,
+    private readonly reservations: ReservationsRepository,
+    private readonly parties: AccountParties,
     private readonly clock: Clock,
+    @Inject(LedgerConfig.KEY) private readonly config: Config['ledger'],
   ) {}
 
-  /** Locks the accounts in id order, also those of many movements at once. */
-  async open(accountIds: readonly string[]): Promise<OpenBooks> {
-    const locked = await this.ledger.lock(accountIds);
-    return { locked, accounts: new Map(locked) };
+  /** Locks, in id order, the accounts of the movements that may be, as far as it is known without a lock. */
+  async open(movements: readonly Movement[]): Promise<OpenBooks> {
+    const parties = await this.parties.find(
+      movements.flatMap(({ fromAccountId, toAccountId }) => [fromAccountId, toAccountId]),
+    );
+    const waiting = movements.filter((one) => one.expiresAt !== null && accountsOf(parties, one).length > 0);
+    const sender = waiting[0]?.by.userId;
+    if (sender !== undefined) await this.reservations.lockSender(sender);
+    const books = await this.lock(movements.flatMap((one) => accountsOf(parties, one)));
+    const pending = sender === undefined ? null : await this.countPending(sender, books);
+    return { ...books, parties, pending };
   }
 
-  /**
-   * Moves money, or refuses: locks both accounts, decides, writes. Throws what `decide` says, and transfer-exists.
-   */
+  /** Locks accounts in id order, for somebody whose right to it is known. */
+  async lock(accountIds: readonly string[]): Promise<OpenBooks> {
+    const parties = await this.parties.find(accountIds);
+    const locked = await this.ledger.lock(accountIds);
+    const now = latest([this.clock.now(), ...[...locked.values()].map(({ expiredThrough }) => expiredThrough)]);
+    return { parties, locked, accounts: new Map(locked), now, pending: null, isRid: false };
+  }
+
+  /** Moves money, or refuses: locks both accounts, decides, writes. Throws what `decide` says, and transfer-exists. */
   async book(movement: Movement): Promise<Booked> {
-    return this.bookIn(await this.open([movement.fromAccountId, movement.toAccountId]), movement);
+    return this.bookIn(await this.open([movement]), movement);
   }
 
   /** The same between accounts that are locked already. */
@@ -53,39 +74,37 @@ export class LedgerService {
     return booked ?? changedMeanwhile();
   }
 
-  /**
-   * Decides about one movement over the accounts as they are by now, and has them be what comes of it. When the room is lacking that expired
-   * transfers still take, they are written off first.
-   */
+  /** Decides about one movement over the accounts as they are by now, and has them be what comes of it. */
   async decide(books: OpenBooks, movement: Movement): Promise<Decision> {
-    const decided = await this.withRoom(
-      books,
-      [movement.fromAccountId, movement.toAccountId],
-      () => decide(books.accounts, movement),
-      wantsRoom,
-    );
-    if (!(decided instanceof AppError)) keep(books, decided);
+    const decided = await this.withRoom(books, () => decide(books, movement), wantsRoom);
+    if (!(decided instanceof AppError)) keep(books, decided, movement);
     return decided;
   }
 
-  /** Decides, and where the refusal wants room decides again for as long as expired transfers take some. */
+  /** Why the movement is refused as far as its caller may see; else the accounts are what comes of it, as far as that. */
+  async foresee(books: OpenBooks, movement: Movement) {
+    const foreseen = await this.withRoom(books, () => foresee(books, movement), wantsRoom);
+    if (!(foreseen instanceof AppError)) keep(books, foreseen, movement);
+    return foreseen;
+  }
+
+  /** Decides, and where the refusal wants room decides once more without what has expired. */
   async withRoom<T>(
     books: OpenBooks,
-    accountIds: readonly string[],
     decision: () => T | AppError,
     isWanting: (refusal: AppError) => boolean,
   ): Promise<T | AppError> {
-    let decided = decision();
-    while (decided instanceof AppError && isWanting(decided) && (await this.release(books, accountIds)))
-      decided = decision();
-    return decided;
+    const decided = decision();
+    if (!(decided instanceof AppError) || !isWanting(decided)) return decided;
+    return (await this.leaveOutExpired(books)) ? decision() : decided;
   }
 
   /** Writes what was decided, in the order of the decisions, with one statement. */
   async write(books: OpenBooks, decided: readonly Omit<Booked, 'createdAt'>[]): Promise<Booked[]> {
-    if (decided.length === 0) return [];
+    const changes = changesOf(books);
+    if (changes.length === 0) return [];
     const written = await this.ledger.write({
-      changes: changesOf(books),
+      changes,
       movements: decided.map(({ movement }) => movement),
       entries: decided.flatMap(({ movement, after }) => entriesOf(movement, after)),
       reservations: decided.flatMap(({ movement }) => reservationsOf(movement)),
@@ -95,77 +114,86 @@ export class LedgerService {
     return decided.map((one) => ({ ...one, createdAt: times.get(one.movement.id) ?? changedMeanwhile() }));
   }
 
-  /** Which of these transfers are there already. */
-  async taken(ids: readonly string[]): Promise<ReadonlySet<string>> {
-    return ids.length === 0 ? new Set() : this.ledger.listExisting(ids);
+  /** Why ids cannot be those of new transfers: `transfer-exists`; of one that the caller may not see, `transfer-not-found`, as of any other. */
+  async taken(by: Movement['by'], ids: readonly string[]): Promise<Map<string, AppError>> {
+    const existing = ids.length === 0 ? [] : await this.ledger.listExisting(ids);
+    const isSeen = ({ fromAccount, toAccount }: (typeof existing)[number]): boolean =>
+      by.role === 'operator' || [fromAccount, toAccount].some(({ userId }) => userId === by.userId);
+    return new Map(existing.map((one) => [one.id, isSeen(one) ? existsAlready() : notYours()]));
   }
 
-  /** Whether expired transfers took room on the accounts, and have been written off. */
-  private async release(books: OpenBooks, accountIds: readonly string[]): Promise<boolean> {
-    const ids = accountIds.filter((id) => isReserved(books.locked.get(id)));
+  /** The same books without a lock, for what writes nothing. */
+  async read(movement: Movement): Promise<OpenBooks> {
+    const ids = [movement.fromAccountId, movement.toAccountId];
+    const parties = await this.parties.find(ids);
+    const loaded = await this.ledger.load(accountsOf(parties, movement));
+    const books = { parties, locked: loaded, accounts: new Map(loaded), now: this.clock.now(), isRid: false };
+    const pending = movement.expiresAt === null ? null : await this.countPending(movement.by.userId, books);
+    return { ...books, pending };
+  }
+
+  private async countPending(userId: string, { accounts, now }: Pick<OpenBooks, 'accounts' | 'now'>) {
+    const ofPair = await this.reservations.countOfSender(userId, now);
+    const onReceiver = await this.reservations.countOnReceivers([...accounts.keys()]);
+    const ofSender = [...ofPair.values()].reduce((sum, one) => sum + one, 0);
+    const counts: PendingCounts = { ofSender, ofPair, onReceiver };
+    return { counts, bounds: this.config.pending };
+  }
+
+  /** Whether anything that has expired counted on the accounts, and counts no more: written with all that is decided. */
+  private async leaveOutExpired(books: OpenBooks): Promise<boolean> {
+    if (books.isRid) return false;
+    books.isRid = true;
+    const ids = [...books.locked.values()].filter(isReserved).map(({ id }) => id);
     if (ids.length === 0) return false;
-    const expired = await this.ledger.listExpired(ids, this.clock.now(), mostReleased);
-    if (expired.length === 0) return false;
-    const before = new Map(books.locked);
-    for (const row of expired) free(books, row);
-    const ours = [...new Set(expired.map(({ accountId }) => accountId))];
-    const changes = ours.map((id) => changeOf(before.get(id), books.locked.get(id)));
-    return (await this.ledger.release(changes, expired)) || changedMeanwhile();
+    const expired = await this.reservations.sumExpired(ids, books.now);
+    for (const sum of expired) {
+      const account = books.accounts.get(sum.accountId) ?? changedMeanwhile();
+      const [pendingOut, pendingIn] = [account.pendingOut - sum.out, account.pendingIn - sum.in];
+      books.accounts.set(account.id, { ...account, pendingOut, pendingIn, expiredThrough: books.now });
+      books.pending?.counts.onReceiver.set(
+        account.id,
+        (books.pending.counts.onReceiver.get(account.id) ?? 0) - sum.inCount,
+      );
+    }
+    return expired.length > 0;
   }
 }
 
-const isReserved = (account?: AccountState): boolean =>
-  account !== undefined && (account.pendingOut > 0n || account.pendingIn > 0n);
+const isReserved = ({ pendingOut, pendingIn }: AccountState): boolean => pendingOut > 0n || pendingIn > 0n;
 
-// What is decided already in the same boundary keeps its effect, as only sums are changed.
-function free({ locked, accounts }: OpenBooks, { accountId, side, amount }: ReservationRow): void {
-  const freed = (account: AccountState): AccountState =>
-    side === 'out'
-      ? { ...account, pendingOut: account.pendingOut - amount }
-      : { ...account, pendingIn: account.pendingIn - amount };
-  const [before, now] = [locked.get(accountId), accounts.get(accountId)];
-  if (before === undefined || now === undefined) return;
-  locked.set(accountId, freed(before));
-  accounts.set(accountId, now === before ? (locked.get(accountId) ?? now) : freed(now));
+const latest = (moments: readonly Date[]): Date => new Date(Math.max(...moments.map(Number)));
+
+function keep(
+  books: OpenBooks,
+  { from, to }: { from: AccountState; to: AccountState | null },
+  movement: Movement,
+): void {
+  books.accounts.set(from.id, from);
+  if (to !== null) books.accounts.set(to.id, to);
+  if (movement.expiresAt === null || books.pending === null) return;
+  const { counts } = books.pending;
+  counts.ofSender++;
+  for (const count of [counts.ofPair, counts.onReceiver])
+    count.set(movement.toAccountId, (count.get(movement.toAccountId) ?? 0) + 1);
 }
 
-export function keep({ accounts }: OpenBooks, { from, to }: Moved): void {
-  accounts.set(from.id, from);
-  accounts.set(to.id, to);
-}
+/** Books of their own, over the same accounts: for what is tried and not meant. */
+export const copyOf = (books: OpenBooks): OpenBooks => ({
+  ...books,
+  accounts: new Map(books.accounts),
+  pending: books.pending && {
+    ...books.pending,
+    counts: {
+      ofSender: books.pending.counts.ofSender,
+      ofPair: new Map(books.pending.counts.ofPair),
+      onReceiver: new Map(books.pending.counts.onReceiver),
+    },
+  },
+});
 
 /** Each account that is not as it was locked. */
-export const changesOf = ({ locked, accounts }: OpenBooks): Change[] =>
-  [...accounts.values()]
-    .map((after) => changeOf(locked.get(after.id), after))
-    .filter(({ before, after }) => before !== after);
-
-function changeOf(before?: AccountState, after?: AccountState): Change {
-  if (before === undefined || after === undefined)
-    throw new InvariantError('An account that was not locked is to be changed.');
-  return { before, after };
-}
-
-/** Both sides of what is posted at once. */
-function entriesOf({ id, amount: { amount }, expiresAt }: Movement, { from, to }: Moved): EntryRow[] {
-  return expiresAt === null ? entryPair(id, amount, { from, to }) : [];
-}
-
-export const entryPair = (transferId: string, amount: bigint, { from, to }: Moved): EntryRow[] => [
-  { accountId: from.id, seq: from.entryCount, transferId, amount: -amount, balanceAfter: from.balance },
-  { accountId: to.id, seq: to.entryCount, transferId, amount, balanceAfter: to.balance },
-];
-
-/** Both sides of what is pending. */
-function reservationsOf(movement: Movement): ReservationRow[] {
-  const { id: transferId, amount, expiresAt, fromAccountId, toAccountId } = movement;
-  if (expiresAt === null) return [];
-  const row = { transferId, amount: amount.amount, expiresAt };
-  return [
-    { ...row, accountId: fromAccountId, side: 'out' },
-    { ...row, accountId: toAccountId, side: 'in' },
-  ];
-}
+export const changesOf = ({ locked, accounts }: OpenBooks): Change[] => changesBetween(locked, accounts);
 
 // Not reachable while the rows are locked; the guard is in the statement all the same.
 export function changedMeanwhile(): never {
@@ -173,3 +201,8 @@ export function changedMeanwhile(): never {
 }
 
 export const existsAlready = (): AppError => conflict('transfer-exists', 'It exists already.');
+
+const notYours = (): AppError =>
+  notFound('transfer-not-found', 'There is no such transfer of yours.', {
+    errors: [{ pointer: '/id', code: 'transfer-not-found' }],
+  });

@@ -1,113 +1,102 @@
-import { type AppError, conflict, invalid, notFound } from '../../kernel/errors.ts';
-import { largestAmount, type Money } from '../../kernel/money.ts';
-import type { Principal } from '../../kernel/principal.ts';
-import { type AccountState, availableOf, canHold, mismatch, placed } from './account.ts';
+import { type AppError, conflict, invalid } from '../../kernel/errors.ts';
+import { largestAmount } from '../../kernel/money.ts';
+import { type AccountState, availableOf, canCount, canHold, mismatch, placed, sees } from './account.ts';
+import {
+  type Condition,
+  type Moved,
+  type Movement,
+  type PendingBounds,
+  type PendingCounts,
+  pointers,
+  type Side,
+  sides,
+} from './movement.ts';
+import { cannotReceive, missing, type Parties, refuseReceiver, refuseSender } from './parties.ts';
 
 // What a transfer may do is decided here, over accounts whose rows are locked, and nowhere else: for one, for a batch, for a preview.
 
-export type TransferKind = 'deposit' | 'transfer' | 'payment' | 'refund' | 'reversal';
-
-/** What must be true of an account for the transfer to be made. */
-export interface Condition {
-  /** Of what is available before the transfer. */
-  readonly ifAvailableAtLeast?: Money | undefined;
-  /** The balanceVersion that was seen. */
-  readonly ifVersion?: number | undefined;
-}
-
-/** Money that is to move from one account to another. */
-export interface Movement {
-  /** Of the transfer. */
-  readonly id: string;
-  readonly kind: TransferKind;
-  readonly fromAccountId: string;
-  readonly toAccountId: string;
-  readonly amount: Money;
-  readonly note: string | null;
-  /** Until when it may be posted; null: it is posted at once. */
-  readonly expiresAt: Date | null;
-  readonly conditions: { readonly from?: Condition | undefined; readonly to?: Condition | undefined };
-  /** Of a reversal: what it reverses, the how-manieth it is, and how much is reversed with it. */
-  readonly reverses: { readonly id: string; readonly seq: number; readonly total: bigint } | null;
-  readonly by: Pick<Principal, 'userId' | 'role'>;
-}
-
-/** Both accounts as the movement leaves them. */
-export interface Moved {
-  readonly from: AccountState;
-  readonly to: AccountState;
-}
-
 export type Accounts = ReadonlyMap<string, AccountState>;
+
+/** What a movement is decided over. */
+export interface Books {
+  /** Every account that was named, as far as it is there. */
+  readonly parties: Parties;
+  /** Those that may take part, as they are by now. */
+  readonly accounts: Accounts;
+  /** Of reservations; null where nothing is to be pending. */
+  readonly pending: { readonly counts: PendingCounts; readonly bounds: PendingBounds } | null;
+}
 
 /** Why it may not be, or what comes of it. */
 export type Decision = AppError | Moved;
 
-type Side = 'from' | 'to';
-const sides = ['from', 'to'] as const;
-
-/** Who may stand on either side of a transfer of each kind, and where in the body the account was named. */
-const parties: Record<TransferKind, Record<Side, (account: AccountState, movement: Movement) => boolean>> = {
-  deposit: { from: ({ house }) => house === 'cash', to: ({ house }) => house === null },
-  transfer: { from: isOwn, to: ({ house }) => house === null },
-  payment: { from: isOwn, to: ({ house }) => house === 'sales' },
-  refund: { from: ({ house }) => house === 'sales', to: ({ house }) => house === null },
-  // Of a transfer that was made, by somebody who may: that is known before.
-  reversal: { from: () => true, to: () => true },
-};
-const pointers: Partial<Record<TransferKind, Record<Side, string>>> = {
-  deposit: { from: '', to: '/accountId' },
-  transfer: { from: '/fromAccountId', to: '/toAccountId' },
-  payment: { from: '/payment/accountId', to: '' },
-};
-
-function isOwn(account: AccountState, { by }: Movement): boolean {
-  return account.userId === by.userId;
+/** What comes of it where the caller may see it. */
+export interface Foreseen {
+  readonly from: AccountState;
+  readonly to: AccountState | null;
 }
 
 /**
- * Decides about one movement. `account-not-found`, `same-account`, `currency-mismatch`, `account-closed`, `account-frozen`,
- * `condition-not-met`, `insufficient-funds`, `balance-too-large`.
+ * Decides about one movement. What the caller may know comes first; only what could be made otherwise asks the account of somebody else, and
+ * is refused in one way, `cannot-receive`. To whoever may see the account: `account-not-found`, `same-account`, `currency-mismatch`,
+ * `account-closed`, `account-frozen`, `condition-not-met`, `insufficient-funds`, `balance-too-large`, `too-many-pending`, `own-account`.
  */
-export function decide(accounts: Accounts, movement: Movement): Decision {
-  const [from, to] = [accounts.get(movement.fromAccountId), accounts.get(movement.toAccountId)];
-  const allowed = parties[movement.kind];
-  if (from === undefined || !allowed.from(from, movement)) return missing(pointers[movement.kind]?.from);
-  if (to === undefined || !allowed.to(to, movement)) return missing(pointers[movement.kind]?.to);
-  return refuse(from, to, movement) ?? moved(from, to, movement);
+export function decide(books: Books, movement: Movement): Decision {
+  const foreseen = foresee(books, movement);
+  if (!('from' in foreseen)) return foreseen;
+  if (foreseen.to !== null) return { ...foreseen, to: foreseen.to };
+  const to = books.accounts.get(movement.toAccountId);
+  const isRefused = to === undefined || refuseReceiver(books.parties, movement) || refuseHidden(books, to, movement);
+  if (isRefused) return cannotReceive(pointers[movement.kind]?.to);
+  return { ...foreseen, to: received(to, movement) };
 }
 
-function refuse(from: AccountState, to: AccountState, movement: Movement): AppError | null {
-  const { amount, currency } = movement.amount;
-  if (from.id === to.id) return invalid('same-account', 'Money cannot be moved from an account to itself.');
-  if (from.currency !== currency || to.currency !== currency)
-    return invalid('currency-mismatch', `Both accounts must be in ${currency}.`);
+/** The same as far as the caller may see: whether the account of somebody else can receive it is not asked. */
+export function foresee(books: Books, movement: Movement): AppError | Foreseen {
+  const refusal = refuseSender(books.parties, movement);
+  if (refusal) return refusal;
+  const from = books.accounts.get(movement.fromAccountId);
+  if (from === undefined) return missing(pointers[movement.kind]?.from);
+  const seen = movement.by.role === 'operator' || isSeen(books, movement);
+  const refused = seen ? refuseReceiver(books.parties, movement) : null;
+  if (refused) return refused;
+  const to = seen ? books.accounts.get(movement.toAccountId) : null;
+  if (to === undefined) return missing(pointers[movement.kind]?.to);
+  const wanting = refuse(books, { from, to }, movement);
+  return wanting ?? { from: sent(from, movement), to: to && received(to, movement) };
+}
+
+function isSeen({ parties }: Books, { by, toAccountId }: Movement): boolean {
+  const to = parties.get(toAccountId);
+  return to !== undefined && sees(by, to);
+}
+
+function refuse(books: Books, both: Foreseen, movement: Movement): AppError | null {
   return (
-    refuseShut(from, to, pointers[movement.kind]) ??
-    refuseConditions({ from, to }, movement) ??
-    refuseRoom(from, to, amount)
+    refuseShut(both, pointers[movement.kind]) ??
+    refuseConditions(both, movement) ??
+    refuseFunds(both.from, movement.amount.amount) ??
+    refusePending(books, both, movement) ??
+    (both.to && refuseRoom(both.to, movement))
   );
 }
 
 /** Nothing is posted from or to an account that is closed or frozen. */
-export function refuseShut(from: AccountState, to: AccountState, at?: Record<Side, string>): AppError | null {
-  const both = { from, to };
+export function refuseShut(both: Foreseen, at?: Record<Side, string>): AppError | null {
   for (const side of sides) {
-    if (both[side].closedAt !== null)
+    const account = both[side];
+    if (account && account.closedAt !== null)
       return conflict('account-closed', 'The account is closed.', placed('account-closed', at?.[side]));
-    if (both[side].frozenAt !== null)
+    if (account && account.frozenAt !== null)
       return conflict('account-frozen', 'The account is frozen.', placed('account-frozen', at?.[side]));
   }
   return null;
 }
 
-function refuseConditions(accounts: Moved, { conditions, by }: Movement): AppError | null {
+function refuseConditions(both: Foreseen, { conditions }: Movement): AppError | null {
   for (const side of sides) {
-    const condition = conditions[side];
-    if (condition === undefined) continue;
-    // Whoever could ask about any account would know its balance after some questions.
-    if (by.role !== 'operator' && accounts[side].userId !== by.userId) return missing(`/conditions/${side}`);
-    const refusal = refuseCondition(accounts[side], condition, `/conditions/${side}`);
+    const [account, condition] = [both[side], conditions[side]];
+    const refusal = account && condition && refuseCondition(account, condition, `/conditions/${side}`);
     if (refusal) return refusal;
   }
   return null;
@@ -122,25 +111,58 @@ function refuseCondition(account: AccountState, condition: Condition, pointer: s
   return null;
 }
 
-function refuseRoom(from: AccountState, to: AccountState, amount: bigint): AppError | null {
+function refuseFunds(from: AccountState, amount: bigint): AppError | null {
   // Money enters the house through cash: its balance is what the outside world has paid in, below zero.
   if (from.house !== 'cash' && availableOf(from) < amount)
     return invalid('insufficient-funds', 'The account does not hold that much.');
-  if (!canHold(to, amount) || from.balance - amount < -largestAmount)
-    return invalid('balance-too-large', 'The account cannot hold that much.');
-  return null;
+  return from.balance - amount < -largestAmount ? tooLarge() : null;
 }
 
-/** Whether the room that an expired transfer still takes could be what is missing. */
-export const wantsRoom = ({ code }: AppError): boolean =>
-  code === 'insufficient-funds' || code === 'balance-too-large' || code === 'condition-not-met';
+function refuseRoom(to: AccountState, movement: Movement): AppError | null {
+  return hasRoom(to, movement) ? null : tooLarge();
+}
 
-function moved(from: AccountState, to: AccountState, { amount: { amount }, expiresAt }: Movement): Moved {
-  if (expiresAt === null) return { from: entered(from, -amount), to: entered(to, amount) };
-  return {
-    from: counted({ ...from, pendingOut: from.pendingOut + amount }),
-    to: counted({ ...to, pendingIn: to.pendingIn + amount }),
-  };
+/** What is pending needs room when it is posted, and a refund never: what was taken from an account comes back to it. */
+const hasRoom = (to: AccountState, { kind, expiresAt, amount: { amount } }: Movement): boolean =>
+  kind === 'refund' || expiresAt !== null ? canCount(to, amount) : canHold(to, amount);
+
+function refusePending({ pending }: Books, { to }: Foreseen, movement: Movement): AppError | null {
+  if (pending === null || movement.expiresAt === null) return null;
+  const { counts, bounds } = pending;
+  if (counts.ofSender >= bounds.perSender) return tooMany(`You have ${bounds.perSender} pending transfers.`);
+  if ((counts.ofPair.get(movement.toAccountId) ?? 0) >= bounds.perPair)
+    return tooMany(`You have ${bounds.perPair} pending transfers to this account.`);
+  return to && isCrowded(pending, to) ? tooMany('There are too many pending transfers to this account.') : null;
+}
+
+const isCrowded = ({ counts, bounds }: NonNullable<Books['pending']>, to: AccountState): boolean =>
+  (counts.onReceiver.get(to.id) ?? 0) >= bounds.perReceiver;
+
+/** Why an account that the caller may not see cannot receive it. */
+function refuseHidden({ pending }: Books, to: AccountState, movement: Movement): boolean {
+  const isShut = to.closedAt !== null || to.frozenAt !== null;
+  return (
+    isShut || !hasRoom(to, movement) || (pending !== null && movement.expiresAt !== null && isCrowded(pending, to))
+  );
+}
+
+const wanting: ReadonlySet<string> = new Set([
+  'insufficient-funds',
+  'balance-too-large',
+  'condition-not-met',
+  'too-many-pending',
+  'cannot-receive',
+]);
+
+/** Whether what has expired and still counts could be what is missing. */
+export const wantsRoom = ({ code }: AppError): boolean => wanting.has(code);
+
+function sent(from: AccountState, { amount: { amount }, expiresAt }: Movement): AccountState {
+  return expiresAt === null ? entered(from, -amount) : counted({ ...from, pendingOut: from.pendingOut + amount });
+}
+
+function received(to: AccountState, { amount: { amount }, expiresAt }: Movement): AccountState {
+  return expiresAt === null ? entered(to, amount) : counted({ ...to, pendingIn: to.pendingIn + amount });
 }
 
 export const counted = (account: AccountState): AccountState => ({
@@ -154,5 +176,6 @@ export const entered = (account: AccountState, amount: bigint): AccountState =>
 const unmet = (pointer: string): AppError =>
   conflict('condition-not-met', 'The account is not as the condition says.', placed('condition-not-met', pointer));
 
-export const missing = (pointer = ''): AppError =>
-  notFound('account-not-found', 'There is no such account.', placed('account-not-found', pointer));
+export const tooLarge = (): AppError => invalid('balance-too-large', 'The account cannot hold that much.');
+
+const tooMany = (message: string): AppError => conflict('too-many-pending', message);

@@ -1,14 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import { Clock } from '../../kernel/clock.ts';
 import { AppError } from '../../kernel/errors.ts';
-import type { Principal } from '../../kernel/principal.ts';
+import { type Principal, scopeOf } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import { changedMeanwhile, changesOf, entryPair, keep, LedgerService } from './ledger.service.ts';
-import type { SettlementRow } from './ledger-rows.ts';
-import { LedgerRepository } from './ledger.repository.ts';
-import { type Resolution, settle } from './settlement.ts';
-import { showTransfer, TransfersService } from './transfers.service.ts';
-import type { Posting } from './transfers.schema.ts';
+import { SettlementsService } from './settlements.service.ts';
+import { refuseResolution, type Resolution } from './settlement.ts';
+import type { NewVoids, Posting } from './transfers.schema.ts';
+import { showTransfer, transferMissing, TransfersService } from './transfers.service.ts';
 import { TransfersRepository } from './transfers.repository.ts';
 
 type Stored = NonNullable<Awaited<ReturnType<TransfersRepository['find']>>>;
@@ -18,14 +16,14 @@ export class PendingTransfersService {
   constructor(
     private readonly transfers: TransfersService,
     private readonly stored: TransfersRepository,
-    private readonly ledger: LedgerService,
-    private readonly books: LedgerRepository,
+    private readonly settlements: SettlementsService,
     private readonly clock: Clock,
   ) {}
 
   /**
-   * Posts what is pending, or a part of it, once; the rest is free again. By whoever owns the account it leaves, or an operator.
-   * Throws transfer-not-found, already-posted, already-voided, expired, exceeds-pending, currency-mismatch, account-frozen.
+   * Posts what is pending, or a part of it, once; the rest is free again. By whoever owns the account it leaves, or an operator for others.
+   * Throws transfer-not-found, already-posted, already-voided, expired, exceeds-pending, currency-mismatch, account-frozen, own-account,
+   * balance-too-large; cannot-receive where the other account is somebody else's.
    */
   @Transactional()
   async post(by: Principal, id: string, { amount }: Posting) {
@@ -42,18 +40,27 @@ export class PendingTransfersService {
     return this.resolve(by, await this.transfers.findAs(by, id, 'either'), { outcome: 'voided' });
   }
 
-  private async resolve({ userId }: Principal, transfer: Stored, resolution: Resolution) {
-    const { id, fromAccountId, toAccountId } = transfer;
-    const books = await this.ledger.open([fromAccountId, toAccountId]);
-    // Whoever resolves it holds both accounts: only now is it known what became of it.
-    const current = { ...transfer, settlement: await this.stored.findSettlement(id) };
-    const decided = settle(books.accounts, current, resolution, this.clock.now());
-    if (decided instanceof AppError) throw decided;
-    keep(books, decided);
-    const amount = resolution.outcome === 'posted' ? (resolution.amount?.amount ?? transfer.amount) : null;
-    const row: SettlementRow = { transferId: id, outcome: resolution.outcome, amount, createdById: userId };
-    const entries = amount === null ? [] : entryPair(id, amount, decided);
-    const createdAt = (await this.books.settle(row, changesOf(books), entries)) ?? changedMeanwhile();
-    return showTransfer({ ...transfer, settlement: { outcome: row.outcome, amount, createdAt } }, createdAt);
+  /** Gives back many, each answered by itself as `void` would be. Gives the transfers in their order, or why not. */
+  @Transactional()
+  async voidAll(by: Principal, { transferIds }: NewVoids) {
+    const found = await this.stored.findAll(scopeOf(by), transferIds);
+    const resolved = await this.settlements.settleAll(by, found, { outcome: 'voided' });
+    const data = transferIds.map((id, n) => {
+      const one = resolved.get(id) ?? transferMissing();
+      return one instanceof AppError
+        ? { transfer: null, refusal: one.within(`/transferIds/${n}`) }
+        : { transfer: showTransfer(one, this.clock.now()), refusal: null };
+    });
+    return { mode: 'partial' as const, data };
+  }
+
+  private async resolve(by: Principal, transfer: Stored, resolution: Resolution) {
+    // What is over stays over, so no account is locked for it.
+    const known = await this.stored.settled(transfer);
+    const over = refuseResolution(known, this.clock.now());
+    if (over) throw over;
+    const settled = (await this.settlements.settleAll(by, [known], resolution)).get(transfer.id) ?? transferMissing();
+    if (settled instanceof AppError) throw settled;
+    return showTransfer(settled, settled.settlement.createdAt);
   }
 }

@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { AppError } from '../../kernel/errors.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
+import { ownAccount } from './account.ts';
 import { LedgerService } from './ledger.service.ts';
 import { reversalAmount, reversible } from './reversal.ts';
 import { TransfersRepository } from './transfers.repository.ts';
@@ -18,13 +19,18 @@ export class ReversalsService {
 
   /**
    * Moves back what a transfer has moved, or a part of it; all reversals together never more. By whoever owns the account that received, or
-   * an operator. Throws transfer-not-found, not-posted, not-reversible, exceeds-remaining, and what a transfer throws.
+   * an operator for others. Throws transfer-not-found, not-posted, not-reversible, exceeds-remaining, own-account, and what a transfer throws.
    */
   @Transactional()
   async reverse(by: Principal, id: string, { amount, note }: NewReversal) {
     const transfer = await this.stored.settled(await this.transfers.findAs(by, id, 'receiver'));
     const { fromAccountId, toAccountId, currency } = transfer;
-    const books = await this.ledger.open([fromAccountId, toAccountId]);
+    // What can be said without a lock is said without one: a payment would lock the house.
+    const beforehand = reversible(transfer, null, by);
+    if (beforehand instanceof AppError) throw beforehand;
+    const books = await this.ledger.lock([fromAccountId, toAccountId]);
+    const [sender, receiver] = [books.parties.get(fromAccountId), books.parties.get(toAccountId)];
+    if (sender?.userId === by.userId && receiver?.userId !== by.userId) throw ownAccount();
     // Every reversal of a transfer holds both accounts: this is the last one before ours.
     const last = await this.stored.findLastReversal(id);
     const left = reversible(transfer, last, by);

@@ -1,16 +1,10 @@
 import { type AppError, conflict, invalid } from '../../kernel/errors.ts';
 import type { Money } from '../../kernel/money.ts';
-import { mismatch, placed } from './account.ts';
-import {
-  type Accounts,
-  counted,
-  type Decision,
-  entered,
-  missing,
-  type Moved,
-  refuseShut,
-  type TransferKind,
-} from './ledger.ts';
+import type { Principal } from '../../kernel/principal.ts';
+import { canHold, mismatch, ownAccount, placed, sees } from './account.ts';
+import { type Accounts, counted, type Decision, entered, refuseShut, tooLarge } from './ledger.ts';
+import type { Moved, TransferKind } from './movement.ts';
+import { cannotReceive, missing } from './parties.ts';
 
 /** A transfer as it is stored, with what became of it. */
 export interface StoredTransfer {
@@ -40,24 +34,9 @@ export const postedOf = ({ expiresAt, amount, settlement }: StoredTransfer): big
   expiresAt === null ? amount : (settlement?.amount ?? null);
 
 /**
- * Decides what becomes of a pending transfer. It was reserved, so posting can break no limit. `already-posted`, `already-voided`, `expired`,
- * `currency-mismatch`, `exceeds-pending`, `account-frozen`.
+ * Why it cannot be resolved whatever the accounts say; null while nothing became of it. `already-posted`, `already-voided`, `expired`.
  */
-export function settle(accounts: Accounts, transfer: StoredTransfer, resolution: Resolution, now: Date): Decision {
-  const [from, to] = [accounts.get(transfer.fromAccountId), accounts.get(transfer.toAccountId)];
-  if (from === undefined || to === undefined) return missing();
-  const refusal = refuseResolution(transfer, now) ?? refusePosting({ from, to }, transfer, resolution);
-  if (refusal) return refusal;
-  const freed = {
-    from: { ...from, pendingOut: from.pendingOut - transfer.amount },
-    to: { ...to, pendingIn: to.pendingIn - transfer.amount },
-  };
-  if (resolution.outcome === 'voided') return { from: counted(freed.from), to: counted(freed.to) };
-  const amount = resolution.amount?.amount ?? transfer.amount;
-  return { from: entered(freed.from, -amount), to: entered(freed.to, amount) };
-}
-
-function refuseResolution(transfer: StoredTransfer, now: Date): AppError | null {
+export function refuseResolution(transfer: StoredTransfer, now: Date): AppError | null {
   switch (statusOf(transfer, now)) {
     case 'posted':
       return conflict('already-posted', 'The transfer has been posted.');
@@ -70,10 +49,50 @@ function refuseResolution(transfer: StoredTransfer, now: Date): AppError | null 
   }
 }
 
-function refusePosting({ from, to }: Moved, { amount, currency }: StoredTransfer, what: Resolution): AppError | null {
+type By = Pick<Principal, 'userId' | 'role'>;
+
+/**
+ * Decides what becomes of a pending transfer. It was reserved, so posting it breaks no limit of the account that it leaves. `already-posted`,
+ * `already-voided`, `expired`, `currency-mismatch`, `exceeds-pending`, `account-frozen`, `balance-too-large`, `own-account`; `cannot-receive`
+ * where the other account is none of the caller's.
+ */
+export function settle(by: By, accounts: Accounts, transfer: StoredTransfer, asked: Asked): Decision {
+  const [from, to] = [accounts.get(transfer.fromAccountId), accounts.get(transfer.toAccountId)];
+  if (from === undefined || to === undefined) return missing();
+  const { resolution } = asked;
+  // What an account counts no more has expired, whatever a clock says.
+  const now = new Date(Math.max(...[asked.now, from.expiredThrough, to.expiredThrough].map(Number)));
+  const freed = {
+    from: { ...from, pendingOut: from.pendingOut - transfer.amount },
+    to: { ...to, pendingIn: to.pendingIn - transfer.amount },
+  };
+  const refusal = refuseResolution(transfer, now) ?? refusePosting(by, freed, transfer, resolution);
+  if (refusal) return refusal;
+  if (resolution.outcome === 'voided') return { from: counted(freed.from), to: counted(freed.to) };
+  const amount = amountOf(resolution, transfer);
+  return { from: entered(freed.from, -amount), to: entered(freed.to, amount) };
+}
+
+/** What is asked for, and when. */
+export interface Asked {
+  readonly resolution: Resolution;
+  readonly now: Date;
+}
+
+const amountOf = (resolution: Resolution & { outcome: 'posted' }, transfer: Pick<StoredTransfer, 'amount'>): bigint =>
+  resolution.amount?.amount ?? transfer.amount;
+
+function refusePosting(by: By, both: Moved, transfer: StoredTransfer, what: Resolution): AppError | null {
   if (what.outcome === 'voided') return null;
+  const { amount, currency } = transfer;
   if (what.amount && what.amount.currency !== currency) return mismatch(currency, '/amount/currency');
   if (what.amount && what.amount.amount > amount)
     return invalid('exceeds-pending', 'That is more than is pending.', placed('exceeds-pending', '/amount/amount'));
-  return refuseShut(from, to);
+  if (by.userId === both.to.userId && by.userId !== both.from.userId) return ownAccount();
+  return refuseShut({ from: both.from, to: null }) ?? refuseArrival(by, both, amountOf(what, transfer));
+}
+
+function refuseArrival(by: By, { to }: Moved, amount: bigint): AppError | null {
+  const refusal = refuseShut({ from: to, to: null }) ?? (canHold(to, amount) ? null : tooLarge());
+  return refusal && !sees(by, to) ? cannotReceive() : refusal;
 }

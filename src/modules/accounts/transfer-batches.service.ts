@@ -3,9 +3,9 @@ import { Clock } from '../../kernel/clock.ts';
 import { AppError, invalid } from '../../kernel/errors.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import type { Movement } from './ledger.ts';
 import { isTakenMeanwhile } from './ledger.repository.ts';
-import { type Booked, existsAlready, LedgerService, type OpenBooks } from './ledger.service.ts';
+import { type Booked, copyOf, existsAlready, LedgerService, type OpenBooks } from './ledger.service.ts';
+import type { Movement } from './movement.ts';
 import { mostTransfers, type NewTransferBatch } from './transfers.schema.ts';
 import { movementOf, showBooked } from './transfers.service.ts';
 
@@ -13,6 +13,7 @@ import { movementOf, showBooked } from './transfers.service.ts';
 const mostRepeats = 3;
 
 type Decided = AppError | Omit<Booked, 'createdAt'>;
+type Taken = Map<string, AppError>;
 
 @Injectable()
 export class TransferBatchesService {
@@ -22,9 +23,9 @@ export class TransferBatchesService {
   ) {}
 
   /**
-   * Transfers in their order, each seeing what those before it leave. `atomic`: the first that is refused refuses all. `partial`: each has
-   * its own answer. Throws batch-too-large, in an atomic batch what a transfer throws, and transfer-exists when ids of it were taken
-   * by others again and again while it ran.
+   * Transfers in their order, each seeing what those before it leave. `atomic`: the first that is refused refuses all; what the caller may see
+   * is asked of all of them before anything else. `partial`: each has its own answer. Throws batch-too-large, in an atomic batch what a transfer
+   * throws, and transfer-exists when ids of it were taken by others again and again while it ran.
    */
   async transferAll(by: Principal, batch: NewTransferBatch) {
     if (batch.transfers.length > mostTransfers)
@@ -51,12 +52,12 @@ export class TransferBatchesService {
   async transferTogether(by: Principal, { mode, transfers }: NewTransferBatch) {
     const now = this.clock.now();
     const movements = transfers.map((transfer) => movementOf(by, transfer, now));
-    const books = await this.ledger.open(
-      movements.flatMap(({ fromAccountId, toAccountId }) => [fromAccountId, toAccountId]),
+    const books = await this.ledger.open(movements);
+    const taken = await this.ledger.taken(
+      by,
+      transfers.flatMap(({ id }) => id ?? []),
     );
-    const chosen = transfers.flatMap(({ id }) => id ?? []);
-    const taken = new Set(await this.ledger.taken(chosen));
-
+    if (mode === 'atomic') await this.foresee(books, new Map(taken), movements);
     const decided: Decided[] = [];
     for (const [n, movement] of movements.entries()) {
       const one = await this.decide(books, taken, movement);
@@ -68,13 +69,33 @@ export class TransferBatchesService {
     return { mode, data: answersOf(decided, booked) };
   }
 
-  private async decide(books: OpenBooks, taken: Set<string>, movement: Movement): Promise<Decided> {
-    if (taken.has(movement.id)) return existsAlready();
+  // Else a batch whose end is bound to be refused would tell, for nothing, what somebody else's account can receive.
+  private async foresee(books: OpenBooks, taken: Taken, movements: readonly Movement[]): Promise<void> {
+    const drafts = copyOf(books);
+    for (const [n, movement] of movements.entries()) {
+      const refusal = refuseId(taken, movement) ?? (await this.ledger.foresee(drafts, movement));
+      if (refusal instanceof AppError) throw refusal.within(`/transfers/${n}`);
+    }
+  }
+
+  private async decide(books: OpenBooks, taken: Taken, movement: Movement): Promise<Decided> {
+    const refusal = refuseId(taken, movement);
+    if (refusal) return refusal;
     const after = await this.ledger.decide(books, movement);
-    if (after instanceof AppError) return after;
-    taken.add(movement.id);
+    if (after instanceof AppError) {
+      taken.delete(movement.id);
+      return after;
+    }
     return { movement, after };
   }
+}
+
+/** Why the id cannot be used; from now on it cannot, once. */
+function refuseId(taken: Taken, { id }: Movement): AppError | null {
+  const refusal = taken.get(id);
+  if (refusal) return refusal;
+  taken.set(id, existsAlready());
+  return null;
 }
 
 const isRefused = (one: Decided): one is AppError => one instanceof AppError;

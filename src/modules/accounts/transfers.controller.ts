@@ -1,6 +1,7 @@
-import { Controller, Get, Post } from '@nestjs/common';
+import { Controller, Get, Post, UseGuards } from '@nestjs/common';
 import { Idempotent } from '../../http/idempotency.ts';
 import { Body, Param, Query } from '../../http/input.ts';
+import { PreviewQuota } from '../../http/preview-quota.guard.ts';
 import { Caller, OperatorsOnly, SignedIn } from '../../http/principal.ts';
 import { Refuses } from '../../http/refuses.ts';
 import { AlsoReturns, Returns, ReturnsCreated } from '../../http/returns.ts';
@@ -13,6 +14,7 @@ import {
   NewReversal,
   NewTransfer,
   NewTransferBatch,
+  NewVoids,
   Posting,
   TransferBatchView,
   TransferId,
@@ -32,6 +34,15 @@ const ofAMovement = [
   'balance-too-large',
   'account-frozen',
   'account-closed',
+  'cannot-receive',
+] as const;
+// What a transfer that somebody asks for may be refused with besides.
+const ofATransfer = [
+  ...ofAMovement,
+  'condition-not-met',
+  'transfer-exists',
+  'transfer-not-found',
+  'too-many-pending',
 ] as const;
 
 @Controller('v1')
@@ -53,7 +64,7 @@ export class TransfersController {
     'balance-too-large',
     'account-frozen',
     'account-closed',
-    'house-account-not-found',
+    'own-account',
   )
   deposit(@Caller() caller: Principal, @Body(NewDeposit) deposit: NewDeposit) {
     return this.transfers.deposit(caller, deposit);
@@ -63,7 +74,7 @@ export class TransfersController {
   @SignedIn()
   @Idempotent('required')
   @ReturnsCreated(TransferView, '/v1/transfers')
-  @Refuses(...ofAMovement, 'condition-not-met', 'transfer-exists')
+  @Refuses(...ofATransfer)
   transfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
     return this.transfers.transfer(caller, transfer);
   }
@@ -78,8 +89,9 @@ export class TransfersController {
 
   @Post('transfers/preview')
   @SignedIn()
+  @UseGuards(PreviewQuota)
   @Returns(200, TransferPreview)
-  @Refuses(...ofAMovement, 'condition-not-met', 'transfer-exists')
+  @Refuses(...ofATransfer)
   previewTransfer(@Caller() caller: Principal, @Body(NewTransfer) transfer: NewTransfer) {
     return this.transfers.preview(caller, transfer);
   }
@@ -89,9 +101,17 @@ export class TransfersController {
   @Idempotent('required')
   @Returns(201, TransferBatchView)
   @AlsoReturns(207, TransferBatchView, ({ mode }) => mode === 'partial')
-  @Refuses(...ofAMovement, 'condition-not-met', 'transfer-exists', 'batch-too-large')
+  @Refuses(...ofATransfer, 'batch-too-large')
   transferAll(@Caller() caller: Principal, @Body(NewTransferBatch) batch: NewTransferBatch) {
     return this.batches.transferAll(caller, batch);
+  }
+
+  @Post('transfers/void')
+  @SignedIn()
+  @Idempotent('required')
+  @Returns(207, TransferBatchView)
+  voidTransfers(@Caller() caller: Principal, @Body(NewVoids) voids: NewVoids) {
+    return this.pending.voidAll(caller, voids);
   }
 
   @Get('transfers/:id')
@@ -114,8 +134,10 @@ export class TransfersController {
     'exceeds-pending',
     'currency-mismatch',
     'account-frozen',
+    'account-closed',
     'balance-too-large',
-    'insufficient-funds',
+    'cannot-receive',
+    'own-account',
   )
   postTransfer(@Caller() caller: Principal, @Param('id', TransferId) id: string, @Body(Posting) posting: Posting) {
     return this.pending.post(caller, id, posting);
@@ -134,7 +156,7 @@ export class TransfersController {
   @SignedIn()
   @Idempotent('required')
   @ReturnsCreated(TransferView, '/v1/transfers')
-  @Refuses(...ofAMovement, 'transfer-not-found', 'not-posted', 'not-reversible', 'exceeds-remaining')
+  @Refuses(...ofAMovement, 'transfer-not-found', 'not-posted', 'not-reversible', 'exceeds-remaining', 'own-account')
   reverseTransfer(
     @Caller() caller: Principal,
     @Param('id', TransferId) id: string,

@@ -25,7 +25,7 @@ export class TransfersRepository {
     return this.db.transfer.findFirst({ where: { id, ...ofOwner(scope, side) } });
   }
 
-  /** Those in which one of the owner's accounts is on either side. */
+  /** Those in which one of the owner's accounts is on either side, with what became of them. */
   findAll(scope: Scope, ids: readonly string[]) {
     return this.db.transfer.findMany({
       where: { id: { in: [...ids] }, ...ofOwner(scope, 'either') },
@@ -36,6 +36,15 @@ export class TransfersRepository {
   /** What became of a pending transfer; null as long as nothing did. */
   findSettlement(transferId: string) {
     return this.db.settlement.findUnique({ where: { transferId }, ...settlement });
+  }
+
+  /** What became of those of the transfers that are no longer pending, by their ids. */
+  async findSettlements(transferIds: readonly string[]) {
+    const rows = await this.db.settlement.findMany({
+      where: { transferId: { in: [...transferIds] } },
+      select: { transferId: true, ...settlement.select },
+    });
+    return new Map(rows.map(({ transferId, ...rest }) => [transferId, rest]));
   }
 
   /** The transfer with what became of it, which is asked for where it was pending. */
@@ -91,14 +100,6 @@ export class TransfersRepository {
       WHERE (${userId}::uuid IS NULL OR a.user_id = ${userId}::uuid) AND (${accountId}::uuid IS NULL OR a.id = ${accountId}::uuid)
         AND r.expires_at > ${now} AND (${after}::uuid IS NULL OR r.transfer_id < ${after}::uuid)
       ORDER BY r.transfer_id DESC LIMIT ${take}`;
-  }
-
-  async findHouse(house: 'cash' | 'sales', currency: string): Promise<string | null> {
-    const account = await this.db.account.findUnique({
-      where: { house_currency: { house, currency } },
-      select: { id: true },
-    });
-    return account?.id ?? null;
   }
 }
 

@@ -89,6 +89,17 @@ export const NewTransferBatch = z
 export type NewTransferBatch = z.infer<typeof NewTransferBatch>;
 
 const status = z.enum(['pending', 'posted', 'voided', 'expired']);
+export const NewVoids = z
+  .strictObject({
+    transferIds: z
+      .array(TransferId)
+      .min(1)
+      .max(mostTransfers)
+      .meta({ description: 'Pending transfers from or to your accounts; each is answered by itself' }),
+  })
+  .meta({ id: 'NewVoids' });
+export type NewVoids = z.infer<typeof NewVoids>;
+
 export const TransferQuery = z.strictObject({
   ...pageQuery,
   accountId: AccountId.optional(),

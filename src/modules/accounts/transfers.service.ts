@@ -1,29 +1,33 @@
-import { Injectable } from '@nestjs/common';
+import { Injectable, Logger } from '@nestjs/common';
 import { z } from 'zod';
 import { Expands } from '../../http/expansions.ts';
 import { page } from '../../http/page.ts';
 import { Clock, later } from '../../kernel/clock.ts';
-import { found } from '../../kernel/errors.ts';
+import { AppError, notFound } from '../../kernel/errors.ts';
 import { newId } from '../../kernel/ids.ts';
 import { type Money, money } from '../../kernel/money.ts';
 import type { Principal, Scope } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { Transactions } from '../../transactions/transactions.ts';
-import { type AccountState, showAccount } from './account.ts';
-import type { Movement, TransferKind } from './ledger.ts';
+import { mismatch, type AccountState, showAccount } from './account.ts';
+import { AccountParties } from './account-parties.ts';
+import { HouseAccounts } from './house-accounts.ts';
 import { type Booked, LedgerService } from './ledger.service.ts';
+import type { Movement, TransferKind } from './movement.ts';
+import { missing } from './parties.ts';
 import { postedOf, statusOf, type StoredTransfer } from './settlement.ts';
 import { TransfersRepository } from './transfers.repository.ts';
 import { type NewDeposit, type NewTransfer, type TransferQuery, TransferView } from './transfers.schema.ts';
 
 @Injectable()
 export class TransfersService {
-  // The accounts of the house are made with the tables and stay: their ids need to be asked for once.
-  private readonly houses = new Map<string, string>();
+  private readonly logger = new Logger(TransfersService.name);
 
   constructor(
     private readonly transfers: TransfersRepository,
     private readonly ledger: LedgerService,
+    private readonly parties: AccountParties,
+    private readonly houses: HouseAccounts,
     private readonly clock: Clock,
     private readonly transactions: Transactions,
   ) {}
@@ -41,32 +45,41 @@ export class TransfersService {
   }
 
   /**
-   * From one's own account to any, posted at once or pending until it is. Throws account-not-found, same-account, currency-mismatch,
-   * insufficient-funds, balance-too-large, account-frozen, account-closed, condition-not-met, transfer-exists.
+   * From one's own account to any, posted at once or pending until it is. Throws what `decide` says; `transfer-exists` where the id is taken,
+   * `transfer-not-found` where it is by a transfer that the caller may not see.
    */
   @Transactional()
   async transfer(by: Principal, transfer: NewTransfer) {
-    return this.book(movementOf(by, transfer, this.clock.now()));
+    const movement = movementOf(by, transfer, this.clock.now());
+    if (transfer.id !== undefined) await this.refuseTaken(movement);
+    return this.book(movement);
   }
 
-  /** Money from outside, by an operator: from the house's cash account. Throws as `transfer` does. */
+  /** Money from outside, by an operator: from the house's cash account. Throws as `transfer` does, and own-account. */
   @Transactional()
   async deposit(by: Principal, { accountId, amount, note }: NewDeposit) {
-    const cash = await this.house('cash', amount.currency);
+    const cash = await this.houses.find('cash', amount.currency);
     return this.book(direct('deposit', by, { from: cash, to: accountId, amount, note: note ?? null }));
+  }
+
+  /** Refuses whoever could not pay from the account whatever it holds, before anything is locked. Throws account-not-found, currency-mismatch. */
+  async demandPayer(by: Principal, accountId: string, currency: string): Promise<void> {
+    const account = (await this.parties.find([accountId])).get(accountId);
+    if (account?.userId !== by.userId) throw missing('/payment/accountId');
+    if (account.currency !== currency) throw mismatch(account.currency);
   }
 
   /** Pays the house from one's own account. Throws as `transfer` does. */
   @Transactional({ propagation: 'mandatory' })
   async pay(by: Principal, accountId: string, amount: Money) {
-    const sales = await this.house('sales', amount.currency);
+    const sales = await this.houses.find('sales', amount.currency);
     return this.book(direct('payment', by, { from: accountId, to: sales, amount }));
   }
 
-  /** Gives a payment back to the account it came from. Throws account-frozen, account-closed, balance-too-large. */
+  /** Gives a payment back to the account it came from, whatever its largest balance is. Throws account-frozen, account-closed. */
   @Transactional({ propagation: 'mandatory' })
   async refund(by: Principal, accountId: string, amount: Money) {
-    const sales = await this.house('sales', amount.currency);
+    const sales = await this.houses.find('sales', amount.currency);
     return this.book(direct('refund', by, { from: sales, to: accountId, amount }));
   }
 
@@ -85,52 +98,44 @@ export class TransfersService {
   }
 
   /**
-   * What a transfer would be, and what it would leave on those of the accounts that one may see: the real thing, rolled back. Throws as
-   * `transfer` does.
+   * What a transfer would be, and what it would leave on those of the accounts that one may see. Nothing is locked or written. Whether the
+   * account of somebody else can receive it is not asked: who could ask for nothing would know its balance. Throws as `transfer` does else.
    */
   async preview(by: Principal, transfer: NewTransfer) {
     const movement = movementOf(by, transfer, this.clock.now());
-    const preview = await this.transactions
-      .run({ name: 'TransfersService.preview', propagation: 'nested' }, async () => {
-        throw new Previewed(await this.ledger.book(movement));
-      })
-      .catch(previewed);
-    const { from, to } = preview.after;
-    const shown = (account: AccountState) =>
-      by.role === 'operator' || account.userId === by.userId ? showAccount(account) : null;
-    return { transfer: showBooked(preview), from: shown(from), to: shown(to) };
+    const { fromAccountId, toAccountId } = movement;
+    this.logger.log({ userId: by.userId, fromAccountId, toAccountId }, 'a transfer was previewed');
+    const foreseen = await this.transactions.run({ name: 'TransfersService.preview', readOnly: true }, async () => {
+      if (transfer.id !== undefined) await this.refuseTaken(movement);
+      return this.ledger.foresee(await this.ledger.read(movement), movement);
+    });
+    if (foreseen instanceof AppError) throw foreseen;
+    const shown = (account: AccountState | null) => account && showAccount(account);
+    return {
+      transfer: showBooked({ movement, createdAt: this.clock.now() }),
+      from: shown(foreseen.from),
+      to: shown(foreseen.to),
+    };
   }
 
   /** A transfer as it is found by somebody on this side of it, or an operator. Throws transfer-not-found. */
   async findAs({ userId, role }: Principal, id: string, side: 'sender' | 'receiver' | 'either') {
     const transfer = await this.transfers.find(role === 'operator' ? {} : { userId }, id, side);
-    return found(transfer, 'transfer-not-found', 'There is no such transfer.');
+    if (transfer === null) throw transferMissing();
+    return transfer;
   }
 
   private async book(movement: Movement) {
     return showBooked(await this.ledger.book(movement));
   }
 
-  private async house(house: 'cash' | 'sales', currency: string): Promise<string> {
-    const key = `${house} ${currency}`;
-    const id = this.houses.get(key) ?? (await this.transfers.findHouse(house, currency));
-    const known = found(id, 'house-account-not-found', `The house has no ${house} account in ${currency}.`);
-    this.houses.set(key, known);
-    return known;
+  private async refuseTaken({ by, id }: Movement): Promise<void> {
+    const refusal = (await this.ledger.taken(by, [id])).get(id);
+    if (refusal) throw refusal;
   }
 }
 
-/** Carries what was written out of the boundary that is rolled back with it. */
-class Previewed extends Error {
-  constructor(readonly booked: Booked) {
-    super('previewed');
-  }
-}
-
-function previewed(error: unknown): Booked {
-  if (error instanceof Previewed) return error.booked;
-  throw error;
-}
+export const transferMissing = (): AppError => notFound('transfer-not-found', 'There is no such transfer.');
 
 interface Direct {
   readonly from: string;
@@ -165,7 +170,7 @@ export function movementOf(by: Movement['by'], transfer: NewTransfer, now: Date)
 }
 
 /** A transfer that was written a moment ago. */
-export const showBooked = ({ movement, createdAt }: Booked) => {
+export const showBooked = ({ movement, createdAt }: Pick<Booked, 'movement' | 'createdAt'>) => {
   const { amount, reverses, ...rest } = movement;
   const row = {
     ...rest,

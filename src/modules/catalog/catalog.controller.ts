@@ -35,7 +35,7 @@ export class CatalogController {
   @OperatorsOnly()
   @Idempotent('optional')
   @ReturnsCreated(ProductView, '/v1/products')
-  @Refuses('slug-taken', 'sku-code-taken')
+  @Refuses('slug-taken', 'sku-code-taken', 'currency-not-accepted')
   addProduct(@Caller() caller: Principal, @Body(NewProduct) product: NewProduct) {
     return this.catalog.add(caller, product);
   }
@@ -72,7 +72,7 @@ export class CatalogController {
   @OperatorsOnly()
   @Idempotent('optional')
   @ReturnsCreated(SkuView, '/v1/skus')
-  @Refuses('product-not-found', 'too-many-skus', 'sku-code-taken')
+  @Refuses('product-not-found', 'too-many-skus', 'sku-code-taken', 'currency-not-accepted')
   addSku(@Caller() caller: Principal, @Param('id', ProductId) id: string, @Body(NewSku) sku: NewSku) {
     return this.catalog.addSku(caller, id, sku);
   }
@@ -89,7 +89,7 @@ export class CatalogController {
   @OperatorsOnly()
   @NeedsIfMatch()
   @Returns(200, SkuView)
-  @Refuses('sku-not-found', 'sku-code-taken')
+  @Refuses('sku-not-found', 'sku-code-taken', 'currency-not-accepted')
   editSku(@Param('id', SkuId) id: string, @IfMatch() version: ExpectedVersion, @Body(SkuPatch) patch: SkuPatch) {
     return this.catalog.editSku(id, version, patch);
   }

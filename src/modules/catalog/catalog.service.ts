@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
+import { Currencies } from '../../config/currencies.ts';
 import { Expands } from '../../http/expansions.ts';
 import type { ExpectedVersion } from '../../http/if-match.ts';
 import { page } from '../../http/page.ts';
@@ -21,17 +22,23 @@ import {
 
 @Injectable()
 export class CatalogService {
-  constructor(private readonly catalog: CatalogRepository) {}
+  constructor(
+    private readonly catalog: CatalogRepository,
+    private readonly currencies: Currencies,
+  ) {}
 
-  /** The product with its SKUs, stocks and images, or nothing. Throws slug-taken, sku-code-taken. */
+  /** The product with its SKUs, stocks and images, or nothing. Throws slug-taken, sku-code-taken, currency-not-accepted. */
   @Transactional()
   async add({ userId }: Principal, product: NewProduct) {
+    for (const [n, { price }] of product.skus.entries())
+      this.currencies.demand(price.currency, `/skus/${n}/price/currency`);
     return showProduct(await this.catalog.create(product, userId));
   }
 
-  /** Throws product-not-found, too-many-skus, sku-code-taken. */
+  /** Throws product-not-found, too-many-skus, sku-code-taken, currency-not-accepted. */
   @Transactional()
   async addSku({ userId }: Principal, productId: string, sku: NewSku) {
+    this.currencies.demand(sku.price.currency, '/price/currency');
     // The update holds the product's row: of two SKUs at once, the second counts the first.
     await this.catalog.update(productId, 'any', {});
     const { skus } = await this.get(productId);
@@ -94,9 +101,10 @@ export class CatalogService {
     return product;
   }
 
-  /** Changes the version that was seen. Throws sku-not-found, version-mismatch, sku-code-taken. */
+  /** Changes the version that was seen. Throws sku-not-found, version-mismatch, sku-code-taken, currency-not-accepted. */
   @Transactional()
   async editSku(id: string, version: ExpectedVersion, patch: SkuPatch) {
+    if (patch.price) this.currencies.demand(patch.price.currency, '/price/currency');
     const changed = await this.catalog.updateSku(id, version, patch);
     const sku = await this.getSku(id);
     if (!changed)

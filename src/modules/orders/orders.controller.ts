@@ -19,7 +19,6 @@ export class OrdersController {
   @Refuses(
     'sku-not-found',
     'account-not-found',
-    'house-account-not-found',
     'currency-mismatch',
     'price-changed',
     'out-of-stock',
@@ -27,6 +26,7 @@ export class OrdersController {
     'account-frozen',
     'account-closed',
     'balance-too-large',
+    'cannot-receive',
     'total-too-large',
   )
   placeOrder(@Caller() caller: Principal, @Body(NewOrder) order: NewOrder) {
@@ -58,7 +58,6 @@ export class OrdersController {
     'sku-not-found',
     'too-much-stock',
     'account-not-found',
-    'house-account-not-found',
     'insufficient-funds',
     'account-frozen',
     'account-closed',

@@ -59,8 +59,10 @@ export class OrdersRepository {
     return this.db.order.findFirst({ where: { id, ...scope }, include: whole });
   }
 
-  /** The order, locked until the boundary ends. */
+  /** The order, locked until the boundary ends; that of somebody else is neither found nor locked. */
   async lock(scope: Scope, id: string) {
+    const owned = await this.db.order.findFirst({ where: { id, ...scope }, select: { id: true } });
+    if (owned === null) return null;
     await lockRows(this.db, { order: [id] });
     return this.find(scope, id);
   }

@@ -34,6 +34,8 @@ export class OrdersService {
     const total = totalOf(lines, currency);
     const refusal = refuseTotal(total, expectedTotal);
     if (refusal) throw refusal;
+    // Before any stock is held for somebody who could not pay from this account whatever it holds.
+    await this.transfers.demandPayer(buyer, payment.accountId, currency);
 
     const id = newId();
     await this.orders.create({ id, userId: buyer.userId, total, lines, details });

@@ -19,7 +19,7 @@ export class UsersController {
   @Public()
   @Idempotent('optional')
   @ReturnsCreated(UserView, '/v1/users')
-  @Refuses('email-taken', 'weak-password')
+  @Refuses('email-taken', 'weak-password', 'currency-not-accepted')
   @Prepares(NewUser, ({ password, email, profile }) => hashNewPassword(password, { email, ...profile }))
   signUp(@Body(NewUser) user: NewUser, @Prepared() passwordHash: PasswordHash) {
     return this.users.signUp(user, passwordHash);

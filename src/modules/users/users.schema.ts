@@ -42,7 +42,9 @@ export const NewUser = z
     email: Email,
     password: Password,
     profile: z.strictObject(profile).meta({ description: 'What others see' }),
-    currency: CurrencyCode.default('EUR').meta({ description: 'Currency of the first account' }),
+    currency: CurrencyCode.optional().meta({
+      description: 'Currency of the first account; without it, that of the shop',
+    }),
   })
   .meta({ id: 'NewUser' });
 export type NewUser = z.infer<typeof NewUser>;

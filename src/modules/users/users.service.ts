@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Currencies } from '../../config/currencies.ts';
 import { Expands } from '../../http/expansions.ts';
 import type { ExpectedVersion } from '../../http/if-match.ts';
 import { found, stale } from '../../kernel/errors.ts';
@@ -10,11 +11,18 @@ import { type NewUser, type UserPatch, UserView } from './users.schema.ts';
 
 @Injectable()
 export class UsersService {
-  constructor(private readonly users: UsersRepository) {}
+  constructor(
+    private readonly users: UsersRepository,
+    private readonly currencies: Currencies,
+  ) {}
 
-  /** A customer with a profile and a first account, or nothing. Hashing takes long, so it is done before any boundary. Throws email-taken. */
+  /**
+   * A customer with a profile and a first account, or nothing. Hashing takes long, so it is done before any boundary. Throws email-taken,
+   * currency-not-accepted.
+   */
   @Transactional()
-  async signUp({ password: _, currency, ...user }: NewUser, passwordHash: PasswordHash) {
+  async signUp({ password: _, currency = this.currencies.first, ...user }: NewUser, passwordHash: PasswordHash) {
+    this.currencies.demand(currency, '/currency');
     return this.users.create({ ...user, role: 'customer', passwordHash }, currency);
   }
 

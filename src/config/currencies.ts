@@ -1,0 +1,21 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { invalid } from '../kernel/errors.ts';
+import { type Config, ShopConfig } from './config.ts';
+
+/** In which currencies the shop opens accounts and sets prices. What there is in another one stays as it is. */
+@Injectable()
+export class Currencies {
+  constructor(@Inject(ShopConfig.KEY) private readonly config: Config['shop']) {}
+
+  /** Of an account for which none was named. */
+  get first(): string {
+    return this.config.currencies?.[0] ?? 'EUR';
+  }
+
+  /** Throws currency-not-accepted, with the place in the body. */
+  demand(currency: string, pointer: string): void {
+    if (this.config.currencies === null || this.config.currencies.includes(currency)) return;
+    const errors = [{ pointer, code: 'currency-not-accepted' }];
+    throw invalid('currency-not-accepted', `The shop does not deal in ${currency}.`, { errors });
+  }
+}
