@@ -201,7 +201,7 @@ describe('the OpenAPI document', () => {
     expect(misfit('/components/schemas/PositiveMoney', { amount: 0, currency: 'EUR' })).toContain(
       'amount must be >= 1',
     );
-    expect(misfit('/components/schemas/Money', { amount: 1299, currency: 'XXX' })).toContain('allowed values');
+    expect(misfit('/components/schemas/Money', { amount: 1299, currency: 'eur' })).toContain('pattern');
   });
 
   it('bounds all that is sent: text, numbers, lists, and the names of members', () => {
@@ -300,7 +300,7 @@ describe('the OpenAPI document', () => {
     expect(tells('malformed-json', ({ method }) => method !== 'GET')).toEqual([]);
     expect(tells('validation-failed', (route) => route.requestBody !== undefined || takes(route, 'query'))).toEqual([]);
     const takesMoney =
-      /^(placeOrder|cancelOrder|transfer|previewTransfer|transferAll|postTransfer|reverseTransfer|editAccount)$/;
+      /^(placeOrder|cancelOrder|transfer|previewTransfer|transferAll|reverseTransfer|editAccount)$/;
     expect(tells('insufficient-funds', ({ operationId }) => takesMoney.test(operationId))).toEqual([]);
     for (const [code, { value }] of Object.entries(document.components.examples)) {
       expect(misfit('/components/schemas/Problem', value)).toBeNull();

@@ -156,8 +156,8 @@ describe('pending transfers', () => {
       'too-many-pending',
       'You have 5 pending transfers to this account.',
     ]);
-    await send(a, { ...a, accountId: second } as Person, 10).expect(201);
-    for (let n = 0; n < 3; n++) await sentId({ ...a, accountId: second } as Person, c, 1, pending);
+    await send(a, { ...a, accountId: second }, 10).expect(201);
+    for (let n = 0; n < 3; n++) await sentId({ ...a, accountId: second }, c, 1, pending);
     expect((await send(a, d, 1, pending).expect(409)).body.detail).toBe('You have 8 pending transfers.');
     // The receiver is nobody's business: the answer is that of any account that cannot receive.
     for (let n = 0; n < 2; n++) await sentId(c, b, 1, pending);

@@ -26,13 +26,15 @@ const figures = {
   'POST /v1/accounts/:id/close': [5, 4],
   'POST /v1/deposits': [6, 5],
   'POST /v1/transfers': [6, 5],
-  'POST /v1/transfers, pending': [6, 5],
+  // Others of the same sender are kept out, and what there is counted.
+  'POST /v1/transfers, pending': [8, 7],
   'POST /v1/transfers/batch, one': [6, 5],
   'POST /v1/transfers/batch, fifty': [6, 5],
-  'POST /v1/transfers/preview': [4, 3],
-  'POST /v1/transfers/:id/post': [8, 7],
-  'POST /v1/transfers/:id/void': [8, 7],
-  'POST /v1/transfers/void': [8, 7],
+  'POST /v1/transfers/preview': [3, 2],
+  // Whether it is over is asked before its accounts are locked, and again when they are.
+  'POST /v1/transfers/:id/post': [9, 8],
+  'POST /v1/transfers/:id/void': [9, 8],
+  'POST /v1/transfers/void': [9, 8],
   'POST /v1/transfers/:id/reversals': [8, 7],
   'GET /v1/transfers': [3, 3],
   'GET /v1/transfers, with both accounts': [7, 6],
@@ -75,8 +77,9 @@ beforeAll(async () => {
   [alice, bob] = [await make.user({ balance: 1_000_000 }), await make.user()];
   const product = await make.product({ onHand: [1000, 1000, 1000, 1000, 1000], price: 10 });
   [skus, productId] = [product.skus, product.id];
-  // The service asks for the accounts of the house once.
+  // The service asks once for the accounts of the house, and once for whose an account is.
   await make.order(alice, [skus[0]!.id]);
+  await sent();
 });
 afterAll(() => service.close());
 
@@ -148,6 +151,7 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
   'POST /v1/transfers/batch, one': async () => () => batchOf(1),
   'POST /v1/transfers/batch, fifty': async () => () => batchOf(50),
   'POST /v1/transfers/preview': async () => () => alice.api.post('/v1/transfers/preview', toBob()),
+  // Whether it is over is asked before its accounts are locked, and again when they are.
   'POST /v1/transfers/:id/post': async () => {
     const id = await sent({ type: 'pending' });
     return () => alice.api.post(`/v1/transfers/${id}/post`);

@@ -6,6 +6,7 @@ import { describeVariables } from '../src/config/environment.ts';
 const [begin, end] = ['<!-- config -->', '<!-- /config -->'];
 // What a variable without a default may look like.
 const examples: Record<string, string> = {
+  CURRENCIES: 'EUR, CHF, USD',
   HTTP_TRUSTED_PROXIES: '10.0.0.0/8',
   DATABASE_WRITE_URL: 'postgresql://holdfast_app:PASSWORD@db.example.com:5432/holdfast',
   DATABASE_READ_URL: 'postgresql://holdfast_reader:PASSWORD@replica.example.com:5432/holdfast',

@@ -85,7 +85,11 @@ export const bugs: readonly PlantedBug[] = [
     name: 'nobody asks whether there is enough money',
     harm: 'An account goes below zero, as often as somebody sends what it does not hold.',
     changes: [
-      { file: `${accounts}/ledger.ts`, text: 'refuseRoom(from, to, amount)\n', replacement: 'null\n' },
+      {
+        file: `${accounts}/ledger.ts`,
+        text: 'refuseFunds(both.from, movement.amount.amount) ??',
+        replacement: 'null ??',
+      },
       {
         file: `${migrations}/20261121000300_ledger/migration.sql`,
         text: `ADD CONSTRAINT "insufficient-funds" CHECK (house IS NOT DISTINCT FROM 'cash' OR balance + overdraft_limit - pending_out >= 0),`,
@@ -101,7 +105,13 @@ export const bugs: readonly PlantedBug[] = [
   {
     name: 'only the database asks whether there is enough money',
     harm: 'One transfer that cannot be made takes all others of its partial batch with it.',
-    changes: [{ file: `${accounts}/ledger.ts`, text: 'refuseRoom(from, to, amount)\n', replacement: 'null\n' }],
+    changes: [
+      {
+        file: `${accounts}/ledger.ts`,
+        text: 'refuseFunds(both.from, movement.amount.amount) ??',
+        replacement: 'null ??',
+      },
+    ],
     caughtBy: {
       file: 'test/ledger-transfers.test.ts',
       tests: ['that is partial makes what may be made and says of the others why not'],
@@ -113,15 +123,9 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Of two that resolve a pending transfer at once the second is told to try again for ever, not that it is resolved.',
     changes: [
       {
-        file: `${accounts}/pending-transfers.service.ts`,
-        text: 'const books = await this.ledger.open([fromAccountId, toAccountId]);',
-        replacement:
-          'const settlement = await this.stored.findSettlement(id); const books = await this.ledger.open([fromAccountId, toAccountId]);',
-      },
-      {
-        file: `${accounts}/pending-transfers.service.ts`,
-        text: '{ ...transfer, settlement: await this.stored.findSettlement(id) }',
-        replacement: '{ ...transfer, settlement }',
+        file: `${accounts}/settlements.service.ts`,
+        text: 'await this.stored.findSettlements(transfers.map(({ id }) => id))',
+        replacement: 'new Map(transfers.map(({ id, settlement }) => [id, settlement]))',
       },
     ],
     caughtBy: { file: 'test/ledger-races.test.ts', tests: ['is posted by one of twenty'] },
@@ -160,20 +164,110 @@ export const bugs: readonly PlantedBug[] = [
     saying: /-\s+"status": "expired"/,
   },
   {
-    name: 'a preview is stored',
-    harm: 'Somebody who asked what would happen has paid.',
+    name: 'a preview asks the account of somebody else',
+    harm: 'Somebody who asks often enough knows what is on the account.',
     changes: [
       {
         file: `${accounts}/transfers.service.ts`,
-        text: 'throw new Previewed(await this.ledger.book(movement));',
-        replacement: 'return await this.ledger.book(movement);',
+        text: 'return this.ledger.foresee(await this.ledger.read(movement), movement);',
+        replacement: `const decided = await this.ledger.decide(await this.ledger.read(movement), movement);
+      return decided instanceof AppError || by.role === 'operator' ? decided : { ...decided, to: null };`,
       },
     ],
     caughtBy: {
-      file: 'test/ledger-transfers.test.ts',
-      tests: ['says what would come of it, and stores nothing'],
+      file: 'test/strangers.test.ts',
+      tests: ['a preview says the same whatever the state of the account is, and leaves a line in the log'],
     },
-    saying: /Expected: \d+\s+Received: \d+/,
+    saying: /expected 200 .*, got 409/,
+  },
+  {
+    name: 'a stranger is told why an account cannot receive',
+    harm: 'Whoever sends a cent learns that somebody’s account is frozen.',
+    changes: [
+      {
+        file: `${accounts}/ledger.ts`,
+        text: "const seen = movement.by.role === 'operator' || isSeen(books, movement);",
+        replacement: "const seen = movement.kind === 'transfer' || isSeen(books, movement);",
+      },
+    ],
+    caughtBy: {
+      file: 'test/strangers.test.ts',
+      tests: ['%s to an account that cannot receive it says one thing, whatever the reason'],
+    },
+    saying: /-\s+"code": "cannot-receive"/,
+  },
+  {
+    name: 'every account that is named is locked',
+    harm: 'A batch of a stranger that names the house holds up everybody’s orders.',
+    changes: [
+      {
+        file: `${accounts}/parties.ts`,
+        text: 'return refuseReceiver(parties, movement) ? [fromAccountId] : [fromAccountId, toAccountId];',
+        replacement: 'return [fromAccountId, toAccountId];',
+      },
+    ],
+    caughtBy: {
+      file: 'test/ledger-locks.test.ts',
+      tests: ['%s waits for what it may change, and for nothing else'],
+    },
+    saying: /\+\s+"the sales of the house"/,
+  },
+  {
+    name: 'what has expired counts for good',
+    harm: 'An account cannot pay what it shows as available.',
+    changes: [
+      { file: `${accounts}/ledger.service.ts`, text: 'return expired.length > 0;', replacement: 'return false;' },
+    ],
+    caughtBy: {
+      file: 'test/reservations.test.ts',
+      tests: ['pays what it shows as available at once, though nobody has swept, after requests that failed as well'],
+    },
+    saying: /got 422/,
+  },
+  {
+    name: 'pending transfers of one sender are counted side by side',
+    harm: 'Somebody with several accounts has as many pending as they like.',
+    changes: [
+      {
+        file: `${accounts}/ledger.service.ts`,
+        text: 'if (sender !== undefined) await this.reservations.lockSender(sender);',
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/reservations.test.ts',
+      tests: ['are bounded within a batch, and when many are made at once from several accounts'],
+    },
+    saying: /-\s+"201": 8/,
+  },
+  {
+    name: 'the total of reservations does not see what is taken away',
+    harm: 'An account whose pending transfers were voided can be made to count them still.',
+    changes: [
+      {
+        file: `${migrations}/20261130010000_reservations_end_together/migration.sql`,
+        text: 'CREATE TRIGGER reservations_are_taken_away AFTER DELETE ON reservation REFERENCING OLD TABLE AS removed\n  FOR EACH STATEMENT EXECUTE FUNCTION reservations_are_totalled();',
+        replacement: '',
+      },
+    ],
+    caughtBy: { file: 'test/ledger-transfers.test.ts', tests: ['is voided by either side, once'] },
+    saying: /expected 200 .*, got 500/,
+  },
+  {
+    name: 'an account of the house is remembered before it is stored',
+    harm: 'After a first deposit that was refused nobody can be paid in that currency until the service starts again.',
+    changes: [
+      {
+        file: `${accounts}/house-accounts.ts`,
+        text: 'afterCommit(() => {',
+        replacement: 'afterCommit(() => undefined); [() => undefined].forEach(() => {',
+      },
+    ],
+    caughtBy: {
+      file: 'test/currencies.test.ts',
+      tests: ['forgets an account of the house whose boundary was taken back'],
+    },
+    saying: /expected 201 .*, got 404/,
   },
   {
     name: 'money is split with floats',

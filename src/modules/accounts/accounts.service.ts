@@ -10,7 +10,6 @@ import { money } from '../../kernel/money.ts';
 import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { type AccountState, changeSettings, refuseClosing, sees, type Settings, showAccount } from './account.ts';
-import { AccountParties } from './account-parties.ts';
 import { AccountsRepository } from './accounts.repository.ts';
 import {
   type AccountPatch,
@@ -25,7 +24,6 @@ import {
 import { ArrivalsService } from './arrivals.service.ts';
 import { changedMeanwhile, LedgerService, type OpenBooks } from './ledger.service.ts';
 import { missing } from './parties.ts';
-import { ReservationsRepository } from './reservations.repository.ts';
 
 type Account = NonNullable<Awaited<ReturnType<AccountsRepository['find']>>>;
 
@@ -33,9 +31,7 @@ type Account = NonNullable<Awaited<ReturnType<AccountsRepository['find']>>>;
 export class AccountsService {
   constructor(
     private readonly accounts: AccountsRepository,
-    private readonly reservations: ReservationsRepository,
     private readonly arrivals: ArrivalsService,
-    private readonly parties: AccountParties,
     private readonly ledger: LedgerService,
     private readonly currencies: Currencies,
     private readonly clock: Clock,
@@ -133,8 +129,8 @@ export class AccountsService {
     const { books, arrivals } = await this.arrivals.lock(id);
     const account = accountIn(books, id);
     refuseVersion(account, version);
-    const refusal = refuseClosing({ ...account, pendingIn: 0n, pendingOut: 0n });
-    if (refusal) throw refusal;
+    const refusal = refuseClosing({ ...account, pendingIn: 0n });
+    if (refusal && !wantsRoom(refusal)) throw refusal;
     await this.arrivals.void(by, books, arrivals);
     const later = arrivals.length === 0 ? books : await this.ledger.lock([id]);
     return this.change(
@@ -147,7 +143,7 @@ export class AccountsService {
 
   /** Before anything is locked. The accounts of the house are as they are. */
   private async demandRight(by: Principal, id: string): Promise<void> {
-    const account = (await this.parties.find([id])).get(id);
+    const account = await this.ledger.party(id);
     if (account?.house !== null || !sees(by, account)) throw missing();
   }
 
@@ -173,11 +169,7 @@ export class AccountsService {
   private async show(accounts: readonly Account[]) {
     const pending = accounts.filter(({ pendingOut, pendingIn }) => pendingOut > 0n || pendingIn > 0n);
     if (pending.length === 0) return accounts.map((account) => showAccount(account));
-    const sums = await this.reservations.sumExpired(
-      pending.map(({ id }) => id),
-      this.clock.now(),
-    );
-    const expired = new Map(sums.map((sum) => [sum.accountId, sum]));
+    const expired = await this.ledger.sumExpired(pending.map(({ id }) => id));
     return accounts.map((account) => showAccount(account, expired.get(account.id)));
   }
 }

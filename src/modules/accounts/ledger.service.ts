@@ -2,14 +2,14 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type Config, LedgerConfig } from '../../config/config.ts';
 import { Clock } from '../../kernel/clock.ts';
 import { AppError, conflict, notFound, unavailable } from '../../kernel/errors.ts';
-import type { AccountState } from './account.ts';
+import type { AccountState, Party } from './account.ts';
 import { AccountParties } from './account-parties.ts';
 import { type Books, type Decision, decide, foresee, wantsRoom } from './ledger.ts';
 import { LedgerRepository } from './ledger.repository.ts';
 import { type Change, changesBetween, entriesOf, reservationsOf } from './ledger-rows.ts';
 import type { Moved, Movement, PendingCounts } from './movement.ts';
 import { accountsOf } from './parties.ts';
-import { ReservationsRepository } from './reservations.repository.ts';
+import { type ExpiredSum, ReservationsRepository } from './reservations.repository.ts';
 
 /** A movement that was written. */
 export interface Booked {
@@ -59,6 +59,17 @@ export class LedgerService {
     const locked = await this.ledger.lock(accountIds);
     const now = latest([this.clock.now(), ...[...locked.values()].map(({ expiredThrough }) => expiredThrough)]);
     return { parties, locked, accounts: new Map(locked), now, pending: null, isRid: false };
+  }
+
+  /** Whose an account is, without a lock; undefined where there is none. */
+  async party(id: string): Promise<Party | undefined> {
+    return (await this.parties.find([id])).get(id);
+  }
+
+  /** What has expired by now and still counts on the accounts, by account. */
+  async sumExpired(accountIds: readonly string[]): Promise<Map<string, ExpiredSum>> {
+    const sums = await this.reservations.sumExpired(accountIds, this.clock.now());
+    return new Map(sums.map((sum) => [sum.accountId, sum]));
   }
 
   /** Moves money, or refuses: locks both accounts, decides, writes. Throws what `decide` says, and transfer-exists. */
@@ -133,8 +144,7 @@ export class LedgerService {
   }
 
   private async countPending(userId: string, { accounts, now }: Pick<OpenBooks, 'accounts' | 'now'>) {
-    const ofPair = await this.reservations.countOfSender(userId, now);
-    const onReceiver = await this.reservations.countOnReceivers([...accounts.keys()]);
+    const { ofPair, onReceiver } = await this.reservations.count(userId, [...accounts.keys()], now);
     const ofSender = [...ofPair.values()].reduce((sum, one) => sum + one, 0);
     const counts: PendingCounts = { ofSender, ofPair, onReceiver };
     return { counts, bounds: this.config.pending };

@@ -46,24 +46,25 @@ export function decide(books: Books, movement: Movement): Decision {
   if (!('from' in foreseen)) return foreseen;
   if (foreseen.to !== null) return { ...foreseen, to: foreseen.to };
   const to = books.accounts.get(movement.toAccountId);
-  const isRefused = to === undefined || refuseReceiver(books.parties, movement) || refuseHidden(books, to, movement);
-  if (isRefused) return cannotReceive(pointers[movement.kind]?.to);
-  return { ...foreseen, to: received(to, movement) };
+  const isRefused = to === undefined || refuseReceiver(books.parties, movement) !== null || isFull(books, to, movement);
+  return isRefused ? cannotReceive(pointers[movement.kind]?.to) : { ...foreseen, to: received(to, movement) };
 }
 
 /** The same as far as the caller may see: whether the account of somebody else can receive it is not asked. */
 export function foresee(books: Books, movement: Movement): AppError | Foreseen {
   const refusal = refuseSender(books.parties, movement);
   if (refusal) return refusal;
-  const from = books.accounts.get(movement.fromAccountId);
-  if (from === undefined) return missing(pointers[movement.kind]?.from);
   const seen = movement.by.role === 'operator' || isSeen(books, movement);
-  const refused = seen ? refuseReceiver(books.parties, movement) : null;
-  if (refused) return refused;
+  return (seen ? refuseReceiver(books.parties, movement) : null) ?? foreseeIn(books, movement, seen);
+}
+
+function foreseeIn(books: Books, movement: Movement, seen: boolean): AppError | Foreseen {
+  const from = books.accounts.get(movement.fromAccountId);
   const to = seen ? books.accounts.get(movement.toAccountId) : null;
+  if (from === undefined) return missing(pointers[movement.kind]?.from);
   if (to === undefined) return missing(pointers[movement.kind]?.to);
-  const wanting = refuse(books, { from, to }, movement);
-  return wanting ?? { from: sent(from, movement), to: to && received(to, movement) };
+  const refusal = refuse(books, { from, to }, movement);
+  return refusal ?? { from: sent(from, movement), to: to && received(to, movement) };
 }
 
 function isSeen({ parties }: Books, { by, toAccountId }: Movement): boolean {
@@ -139,7 +140,7 @@ const isCrowded = ({ counts, bounds }: NonNullable<Books['pending']>, to: Accoun
   (counts.onReceiver.get(to.id) ?? 0) >= bounds.perReceiver;
 
 /** Why an account that the caller may not see cannot receive it. */
-function refuseHidden({ pending }: Books, to: AccountState, movement: Movement): boolean {
+function isFull({ pending }: Books, to: AccountState, movement: Movement): boolean {
   const isShut = to.closedAt !== null || to.frozenAt !== null;
   return (
     isShut || !hasRoom(to, movement) || (pending !== null && movement.expiresAt !== null && isCrowded(pending, to))

@@ -45,12 +45,16 @@ function refuseQuestions(parties: Parties, { conditions, by, ...accounts }: Move
  * `currency-mismatch`, `own-account`.
  */
 export function refuseReceiver(parties: Parties, movement: Movement): AppError | null {
-  const { kind, by, amount, toAccountId } = movement;
-  const to = parties.get(toAccountId);
-  const isSeen = to === undefined ? by.role === 'operator' : sees(by, to);
-  if (to === undefined || !standing[kind].to(to, movement))
-    return isSeen ? missing(pointers[kind]?.to) : cannotReceive(pointers[kind]?.to);
-  if (to.currency !== amount.currency) return isSeen ? mixed(amount.currency) : cannotReceive(pointers[kind]?.to);
+  const to = parties.get(movement.toAccountId);
+  const refusal = refuseStanding(to, movement);
+  const isSeen = to === undefined ? movement.by.role === 'operator' : sees(movement.by, to);
+  return refusal && !isSeen ? cannotReceive(pointers[movement.kind]?.to) : refusal;
+}
+
+function refuseStanding(to: Party | undefined, movement: Movement): AppError | null {
+  const { kind, by, amount } = movement;
+  if (to === undefined || !standing[kind].to(to, movement)) return missing(pointers[kind]?.to);
+  if (to.currency !== amount.currency) return mixed(amount.currency);
   return kind === 'deposit' && to.userId === by.userId ? ownAccount() : null;
 }
 

@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { RemovesExpired } from '../../retention/expiring.ts';
 import { Transactions } from '../../transactions/transactions.ts';
+import { allowSeparateWrites } from '../../transactions/unit-of-work.ts';
 import { ReservationsRepository } from './reservations.repository.ts';
 
 /**
@@ -17,9 +18,14 @@ export class ReservationSweep {
   /** Removes at most so many reservations, oldest first. Gives how many: fewer than asked when none are left. */
   @RemovesExpired({ table: 'reservation', end: 'expires_at' })
   async removeExpired(most: number): Promise<number> {
-    await this.transactions.run({ ...terms, name: 'ReservationSweep.leaveOut' }, () => this.leaveOut(most));
-    return this.transactions.run({ ...terms, name: 'ReservationSweep.remove' }, () =>
-      this.reservations.removeExpired(most),
+    return allowSeparateWrites(
+      'Both only tidy up: what the first has done stays true without the second.',
+      async () => {
+        await this.transactions.run({ ...terms, name: 'ReservationSweep.leaveOut' }, () => this.leaveOut(most));
+        return this.transactions.run({ ...terms, name: 'ReservationSweep.remove' }, () =>
+          this.reservations.removeExpired(most),
+        );
+      },
     );
   }
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
+import { InjectDatabase, type Sql } from '../../database/tables.ts';
 import { lockRows } from '../../transactions/locks.ts';
 
 /** What an account counts as pending although it has expired, in minor units. */
@@ -17,10 +17,16 @@ export interface PendingArrival {
   readonly fromAccountId: string;
 }
 
+/** How many reservations there are on each account. */
+export interface ReservationCounts {
+  readonly ofPair: Map<string, number>;
+  readonly onReceiver: Map<string, number>;
+}
+
 @Injectable()
 export class ReservationsRepository {
-  // Sql: Prisma neither sums over a join nor deletes what it has just searched, and has no row locks.
-  constructor(@InjectDatabase() private readonly db: Tables<'reservationTotal' | 'reservation'> & Sql) {}
+  // Sql: Prisma neither sums over a join nor deletes what it has just searched, and has no locks.
+  constructor(@InjectDatabase() private readonly db: Sql) {}
 
   /** What expired by a moment and still counts: what ended after `expiredThrough` of its account. None where nothing has. */
   async sumExpired(accountIds: readonly string[], now: Date): Promise<ExpiredSum[]> {
@@ -38,23 +44,16 @@ export class ReservationsRepository {
       .$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`pending transfers of ${userId}`}, 0))::text`;
   }
 
-  /** How many a sender has that have not expired, on each account. */
-  async countOfSender(userId: string, now: Date): Promise<Map<string, number>> {
-    const counts = await this.db.reservation.groupBy({
-      by: ['accountId'],
-      where: { senderId: userId, side: 'in', expiresAt: { gt: now } },
-      _count: { _all: true },
-    });
-    return new Map(counts.map(({ accountId, _count }) => [accountId, _count._all]));
-  }
-
-  /** How many count on each of the accounts, from whomever. */
-  async countOnReceivers(accountIds: readonly string[]): Promise<Map<string, number>> {
-    const totals = await this.db.reservationTotal.findMany({
-      where: { accountId: { in: [...accountIds] } },
-      select: { accountId: true, incomingCount: true },
-    });
-    return new Map(totals.map(({ accountId, incomingCount }) => [accountId, incomingCount]));
+  /** How many a sender has on each account that have not expired, and how many count on each of the accounts, from whomever. */
+  async count(senderId: string, accountIds: readonly string[], now: Date): Promise<ReservationCounts> {
+    const counts = await this.db.$queryRaw<{ accountId: string; isSenders: boolean; count: number }[]>`
+      SELECT account_id AS "accountId", true AS "isSenders", count(*)::int AS count
+      FROM reservation WHERE sender_id = ${senderId}::uuid AND side = 'in' AND expires_at > ${now} GROUP BY account_id
+      UNION ALL
+      SELECT account_id, false, incoming_count FROM reservation_total WHERE account_id = ANY(${[...accountIds]}::uuid[])`;
+    const those = (isSenders: boolean): Map<string, number> =>
+      new Map(counts.filter((one) => one.isSenders === isSenders).map(({ accountId, count }) => [accountId, count]));
+    return { ofPair: those(true), onReceiver: those(false) };
   }
 
   /** What is pending to an account by a moment, oldest first. */

@@ -10,7 +10,6 @@ import type { Principal, Scope } from '../../kernel/principal.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { Transactions } from '../../transactions/transactions.ts';
 import { mismatch, type AccountState, showAccount } from './account.ts';
-import { AccountParties } from './account-parties.ts';
 import { HouseAccounts } from './house-accounts.ts';
 import { type Booked, LedgerService } from './ledger.service.ts';
 import type { Movement, TransferKind } from './movement.ts';
@@ -26,7 +25,6 @@ export class TransfersService {
   constructor(
     private readonly transfers: TransfersRepository,
     private readonly ledger: LedgerService,
-    private readonly parties: AccountParties,
     private readonly houses: HouseAccounts,
     private readonly clock: Clock,
     private readonly transactions: Transactions,
@@ -64,7 +62,7 @@ export class TransfersService {
 
   /** Refuses whoever could not pay from the account whatever it holds, before anything is locked. Throws account-not-found, currency-mismatch. */
   async demandPayer(by: Principal, accountId: string, currency: string): Promise<void> {
-    const account = (await this.parties.find([accountId])).get(accountId);
+    const account = await this.ledger.party(accountId);
     if (account?.userId !== by.userId) throw missing('/payment/accountId');
     if (account.currency !== currency) throw mismatch(account.currency);
   }
