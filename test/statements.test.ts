@@ -23,7 +23,8 @@ const figures = {
   'GET /v1/accounts/:id/entries': [2, 2],
   'GET /v1/accounts/:id/changes': [2, 2],
   'PATCH /v1/accounts/:id': [5, 4],
-  'POST /v1/accounts/:id/close': [5, 4],
+  // Whose it is, and what is pending to it, is asked before it is locked.
+  'POST /v1/accounts/:id/close': [7, 6],
   'POST /v1/deposits': [6, 5],
   'POST /v1/transfers': [6, 5],
   // Others of the same sender are kept out, and what there is counted.
@@ -57,7 +58,7 @@ const figures = {
   'GET /v1/orders': [5, 5],
   'GET /v1/orders, with SKUs, transfer and its accounts': [13, 10],
   'GET /v1/orders/:id': [5, 5],
-  'POST /v1/orders/:id/cancel': [23, 18],
+  'POST /v1/orders/:id/cancel': [24, 19],
   'GET /livez': [0, 0],
 } as const;
 type Endpoint = keyof typeof figures;
