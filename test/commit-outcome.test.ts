@@ -437,7 +437,7 @@ describe('a primary that is killed around COMMIT', () => {
     await running.connect();
     const standby = new Pool(
       { connectionString: own.database.urls.reader },
-      { size: 1, waitMs: 5000, limits: { statement_timeout: 0, lock_timeout: 0 } },
+      { size: 1, waitMs: 5000, limits: { statement_timeout: 0, lock_timeout: 0 }, role: null },
     );
     try {
       await running.query('BEGIN');

@@ -59,13 +59,14 @@ async function timed(request: PromiseLike<Response>): Promise<Timed> {
 }
 
 /** What a client is told when the database is at fault: it can be read by a program, and says whether to try again. */
-function expectUnavailable({ status, body: problem, headers }: Response, code?: string): void {
+function expectUnavailable({ status, body: problem, headers, request }: Response, code?: string): void {
   expect({ status, type: headers['content-type'] }).toEqual({
     status: 503,
     type: expect.stringContaining('application/problem+json'),
   });
   if (code !== undefined) expect(problem.code).toBe(code);
-  expect(problem.retryable).toBe(problem.code !== 'outcome-unknown');
+  const isKeyed = request.getHeader('idempotency-key') !== undefined;
+  expect(problem.retryable).toBe(problem.code !== 'outcome-unknown' || isKeyed);
   expect(headers['retry-after']).toBe(problem.retryable ? '1' : undefined);
 }
 

@@ -279,7 +279,9 @@ describe('the OpenAPI document', () => {
             expect(schema.$ref).toBe('#/components/schemas/Problem');
             const codes = Object.keys(examples) as ProblemCode[];
             expect(codes.map((code) => problems[code].status)).toEqual(codes.map(() => Number(status)));
-            expect('Retry-After' in headers).toBe(codes.some((code) => problems[code].retryable));
+            expect('Retry-After' in headers).toBe(
+              codes.some((code) => problems[code].retryable || 'retryableWithKey' in problems[code]),
+            );
             expect('WWW-Authenticate' in headers).toBe(status === '401');
             expect('ETag' in headers).toBe(status === '412');
             return [status, codes];

@@ -30,6 +30,7 @@ const others: Steps = {
   schema: schemaDrift,
   openapi: () => ownTool('openapi.mts', '--check'),
   problems: () => ownTool('problems.mts', '--check'),
+  failures: () => ownTool('failures.mts', '--check'),
   config: () => ownTool('config.mts', '--check'),
 };
 

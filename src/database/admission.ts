@@ -15,6 +15,7 @@ interface Waiter {
 export class Admission {
   private free: number;
   private readonly waiting: Waiter[] = [];
+  private readonly onDrained: (() => void)[] = [];
 
   constructor(
     private readonly size: number,
@@ -26,6 +27,17 @@ export class Admission {
   /** Whether somebody who asked now would not have to wait. */
   get hasPlace(): boolean {
     return this.free > 0;
+  }
+
+  /** How many wait for a place. */
+  get waitingCount(): number {
+    return this.waiting.length;
+  }
+
+  /** Resolves when nobody has a place and nobody waits for one. */
+  async drained(): Promise<void> {
+    if (this.free === this.size) return;
+    await new Promise<void>((resolve) => this.onDrained.push(resolve));
   }
 
   /**
@@ -46,6 +58,7 @@ export class Admission {
     const next = this.waiting.shift();
     if (next === undefined) this.free++;
     else next.admit();
+    if (this.free === this.size) for (const tell of this.onDrained.splice(0)) tell();
   }
 
   private wait(held: readonly Holder[]): Promise<void> {

@@ -3,6 +3,7 @@ import type { SqlDriverAdapter } from '@prisma/driver-adapter-utils';
 import type { Config } from '../config/config.ts';
 import { PrismaClient } from './generated/client.ts';
 import { Pool } from './pool.ts';
+import type { ServerRole } from './session.ts';
 
 /** A Prisma client and the pool under it. Both are bounded in every direction: places, waiting, statement time, idle time. */
 export interface Client {
@@ -22,14 +23,14 @@ const goneCheck = process.platform === 'win32' ? {} : { options: '-c client_conn
 
 /** Opens a client; nothing connects before the first statement. Times in `settings` are milliseconds. */
 export function openClient(
-  { name, url, application }: { name: string; url: string; application: string },
+  { name, url, role }: { name: string; url: string; role: ServerRole },
   settings: Config['database'],
 ): Client {
   const limits = { statement_timeout: settings.statementTimeoutMs, lock_timeout: settings.lockTimeoutMs };
   const pool = new Pool(
     {
       connectionString: url,
-      application_name: application,
+      application_name: role === 'primary' ? 'holdfast write' : 'holdfast read',
       idleTimeoutMillis: 60_000,
       keepAlive: true,
       // Statements that Prisma sends together inside a transaction travel together, where pg 9 would refuse them.
@@ -40,7 +41,7 @@ export function openClient(
       // The server's own limit comes first; this one ends the wait for a server that has gone silent.
       query_timeout: settings.statementTimeoutMs + 1000,
     },
-    { size: settings.poolSize, waitMs: settings.poolWaitMs, limits },
+    { size: settings.poolSize, waitMs: settings.poolWaitMs, limits, role },
   );
   const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames(), disposeExternalPool: true });
   return { name, pool, prisma: new PrismaClient({ adapter, errorFormat: 'minimal' }), driver: adapter.connect() };

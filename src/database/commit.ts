@@ -1,5 +1,6 @@
 import type pg from 'pg';
 import { TransactionRolledBackError } from './errors.ts';
+import { leavesCommitOpen } from './failure-table.ts';
 import { databaseFailure } from './failures.ts';
 import { Flight, type Question } from './flight.ts';
 
@@ -24,10 +25,6 @@ export async function readCommit(flight: Flight, landing: Promise<unknown>): Pro
   return flight.answer;
 }
 
-// Connection lost, resources, cancelled or shut down, system, internal: COMMIT may have met it after it was stored. All others are
-// COMMIT's own refusals (PostgreSQL 18, appendix A).
-const ambiguous = /^(08|53|55|57|58|XX)/;
-
-/** Whether the error leaves open what became of COMMIT. */
+/** Whether the error leaves open what became of COMMIT. Without a SQLSTATE it was not answered. */
 export const leavesOpen = (error: unknown): boolean =>
-  !(error instanceof TransactionRolledBackError) && ambiguous.test(databaseFailure(error)?.sqlState ?? '08');
+  !(error instanceof TransactionRolledBackError) && leavesCommitOpen(databaseFailure(error)?.sqlState ?? '08000');

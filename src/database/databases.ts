@@ -16,9 +16,9 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
   private readonly closing = new AbortController();
 
   constructor(@Inject(DatabaseConfig.KEY) private readonly config: Config['database']) {
-    this.write = openClient({ name: 'primary', url: config.writeUrl, application: 'holdfast write' }, config);
+    this.write = openClient({ name: 'primary', url: config.writeUrl, role: 'primary' }, config);
     const addresses = config.readUrl === null ? [] : (replicasIn(config.readUrl) ?? []);
-    this.replicas = addresses.map((address) => openClient({ ...address, application: 'holdfast read' }, config));
+    this.replicas = addresses.map((address) => openClient({ ...address, role: 'standby' }, config));
   }
 
   get hasReplica(): boolean {
@@ -51,5 +51,5 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
 async function close({ prisma, pool }: Client): Promise<void> {
   await prisma.$disconnect();
   // Prisma leaves a pool alone that it has not used; we may have.
-  if (!pool.ending) await pool.end();
+  await pool.end();
 }

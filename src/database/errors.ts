@@ -60,3 +60,41 @@ export class PoolStarvedError extends DatabaseError {
     );
   }
 }
+
+/** A statement came when the pool was being closed. It was not sent. */
+export class PoolEndedError extends DatabaseError {
+  override readonly name = 'PoolEndedError';
+  constructor() {
+    super('The service is stopping: its connections to the database are being closed.');
+  }
+}
+
+/** No connection to the database could be made: whatever the reason, nothing was sent. `cause` is the reason. */
+export class ConnectError extends DatabaseError {
+  override readonly name = 'ConnectError';
+  constructor(cause: unknown) {
+    super(`No connection could be made: ${sayOf(cause)}`, { cause });
+  }
+}
+
+/** The server that a connection leads to is not the one that it should: a standby in place of the primary, or none in place of a standby. */
+export class WrongServerError extends DatabaseError {
+  override readonly name = 'WrongServerError';
+}
+
+/**
+ * A statement was refused for what its session is, not for what it says: it was prepared before its tables changed, or the session leads to
+ * a standby. It was not done. Its connection is thrown away with all that were made before; on a fresh one the same may succeed.
+ */
+export class StaleSessionError extends DatabaseError {
+  override readonly name = 'StaleSessionError';
+  constructor(cause: unknown) {
+    super('The session could not serve the statement, which was not done.', { cause });
+  }
+}
+
+function sayOf(cause: unknown): string {
+  const { message, code } = (cause ?? {}) as { message?: string; code?: string };
+  // An AggregateError of Node, of a name with several addresses, has a code and no message.
+  return message || code || 'unknown';
+}

@@ -28,6 +28,11 @@ export class LateConnection {
     return this.client;
   }
 
+  /** The error of a statement, by its own name where the connection is at fault. */
+  judged(error: unknown, readOnly: boolean): unknown {
+    return readOnly || this.client === null ? error : this.client.asWriter(error);
+  }
+
   giveUp(): void {
     this.isGivenUp = true;
     this.givenUp.resolve(null);

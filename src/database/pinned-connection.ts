@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import { Admission } from './admission.ts';
 import type { Context } from './context.ts';
-import type { Carrier, Connections, PooledConnection, ServerLimits } from './connection.ts';
+import type { Carrier, Connections, ServerLimits } from './connection.ts';
 import { PoolTimeoutError } from './errors.ts';
 import { databaseFailure } from './failures.ts';
 import { Flight } from './flight.ts';
@@ -10,7 +10,7 @@ import { PinnedConnectionBusyError, PinnedConnectionOverError } from './pinned-e
 
 /** The one connection that all of a test shares. */
 export interface Shared {
-  readonly client: Pick<PooledConnection, 'query' | 'fly'>;
+  readonly client: Pick<Carrier, 'query' | 'fly'>;
   readonly limits: ServerLimits;
   /** How long somebody waits for a turn, milliseconds. */
   readonly waitMs: number;
@@ -66,6 +66,11 @@ export class PinnedConnection implements Connections, Carrier {
 
   /** This one is everybody's and is not cut: a statement that takes too long meets its own limit. */
   cut = ignore;
+
+  /** It leads where it has always led. */
+  asWriter(error: unknown): unknown {
+    return error;
+  }
 
   /** Waits for its turn. Throws PinnedConnectionBusyError and PinnedConnectionOverError. */
   async takeConnection(place: Context | null): Promise<Carrier> {

@@ -3,17 +3,23 @@ import pg from 'pg';
 import { Admission } from './admission.ts';
 import { type Carrier, Connection, type Connections, type PooledConnection, type ServerLimits } from './connection.ts';
 import { type Beginning, unnamed } from './beginning.ts';
-import { type Around, type Context, heldAround } from './context.ts';
+import { type Around, type Context, contextNow, heldAround } from './context.ts';
+import { ConnectError, PoolEndedError } from './errors.ts';
+import { Generations } from './generations.ts';
 import type { Pin, Taken } from './pin.ts';
 import { type SlotConnection, TransactionConnection } from './prisma-connections.ts';
+import { examine, type ServerRole } from './session.ts';
 import { WireTransaction } from './wire-transaction.ts';
 
 /** Times in milliseconds. */
 export interface PoolSettings {
   readonly size: number;
+  /** How long somebody waits for a connection: for a place and for connecting together. */
   readonly waitMs: number;
   /** What each connection is set to. */
   readonly limits: ServerLimits;
+  /** What each new connection must lead to; null for anything. */
+  readonly role: ServerRole | null;
 }
 
 /**
@@ -24,22 +30,33 @@ export class Pool extends pg.Pool implements Connections {
   readonly limits: ServerLimits;
   /** For tests: where everything goes that is asked of this pool; null for connections of its own. */
   pin: Pin | null = null;
+  /** Why no connection could be made last; null since one was. */
+  trouble: ConnectError | null = null;
   private readonly admission: Admission;
+  private readonly generations = new Generations();
   // To single statements, which give back by pg's own way.
   private readonly lentOut = new WeakSet<pg.PoolClient>();
   // A connection outlives the request that opens it, and must not keep its context: neither its boundary nor its memory.
   private readonly outside = AsyncLocalStorage.snapshot();
   private readonly lent = new AsyncLocalStorage<SlotConnection>();
+  private readonly waitMs: number;
+  private end_: Promise<void> | null = null;
 
-  constructor(config: pg.PoolConfig, { size, waitMs, limits }: PoolSettings) {
-    super({ ...config, Client: Connection, max: size, connectionTimeoutMillis: waitMs });
+  constructor(config: pg.PoolConfig, { size, waitMs, limits, role }: PoolSettings) {
+    const onConnect = (client: PooledConnection): Promise<void> => accept(client, role, waitMs);
+    const own: object = { Client: Connection, max: size, connectionTimeoutMillis: waitMs, onConnect };
+    super({ ...config, ...own });
+    // How many wait for a connection: pg knows of those only whom it has let wait itself.
+    Object.defineProperty(this, 'waitingCount', { get: () => this.admission.waitingCount });
     this.limits = limits;
+    this.waitMs = waitMs;
     this.admission = new Admission(size, waitMs);
     // An idle connection that dies is replaced at the next use. Without a listener it would end the process.
-    this.on('error', () => undefined);
+    this.on('error', ignore);
     // Its next statement tells. From the first moment on: it may break before whoever waits for it is told that it is there.
     this.on('connect', (client) => client.on('error', ignore));
     this.on('release', (_, client) => {
+      this.generations.judge(client as PooledConnection);
       if (this.lentOut.delete(client)) this.admission.leave();
     });
   }
@@ -53,10 +70,7 @@ export class Pool extends pg.Pool implements Connections {
   override connect(taken: Taken): void;
   override connect(taken?: Taken): Promise<pg.PoolClient> | void {
     // pg's own way, for a statement outside a transaction.
-    if (taken !== undefined) {
-      if (this.pin !== null) return this.pin.lend(taken);
-      return void this.lend(heldAround(this), taken);
-    }
+    if (taken !== undefined) return this.pin === null ? this.lend(taken) : this.pin.lend(taken);
     const connection = this.lent.getStore() ?? new TransactionConnection(this.begin(unnamed()));
     return Promise.resolve(connection as unknown as pg.PoolClient);
   }
@@ -71,39 +85,98 @@ export class Pool extends pg.Pool implements Connections {
     return this.outside(() => this.lent.run(connection, work));
   }
 
-  // It waits for its turn with the transactions. One beside a boundary that is set aside asks while that keeps its own.
-  private async lend(held: readonly Around[], taken: Taken): Promise<void> {
-    try {
-      await this.admission.enter(held);
-    } catch (error) {
-      return taken(error as Error, undefined, () => undefined);
-    }
-    this.outside(() =>
-      super.connect((error, client, done) => {
-        if (client === undefined) this.admission.leave();
-        else this.lentOut.add(client);
-        taken(error, client, done);
-      }),
+  private lend(taken: Taken): void {
+    this.take(heldAround(this)).then(
+      (client) => {
+        this.lentOut.add(client);
+        taken(undefined, client, (release) => client.release(release as Error | undefined));
+      },
+      (error: unknown) => taken(error as Error, undefined, ignore),
     );
   }
 
-  async takeConnection(place: Context | null): Promise<Carrier> {
-    await this.admission.enter(heldAround(this, place));
-    try {
-      const client = (await this.outside(() => super.connect())) as PooledConnection;
-      return client;
-    } catch (error) {
-      this.admission.leave();
-      throw error;
-    }
+  takeConnection(place: Context | null = contextNow()): Promise<Carrier> {
+    return this.take(heldAround(this, place));
   }
 
   giveBack(carrier: Carrier, isBroken: boolean): void {
     const client = carrier as PooledConnection;
-    if (isBroken) client.cut();
-    client.release(isBroken);
+    const isUnfit = isBroken || client.isStale;
+    if (isUnfit) client.cut();
+    client.release(isUnfit);
     this.admission.leave();
+  }
+
+  /** No connection that there is will be lent again. */
+  renew(): void {
+    this.generations.renew();
+  }
+
+  /** Refuses whoever comes from now on, waits for those who have a connection or wait for one, and closes. */
+  override end(): Promise<void>;
+  override end(ended: () => void): void;
+  override end(ended?: () => void): Promise<void> | void {
+    this.end_ ??= this.close();
+    if (ended === undefined) return this.end_;
+    this.end_.then(ended, ended);
+  }
+
+  private async close(): Promise<void> {
+    await this.admission.drained();
+    await super.end();
+  }
+
+  /** A place and a connection, both within `DATABASE_POOL_WAIT_MS`. One beside a boundary that is set aside asks while that keeps its own. */
+  private async take(held: readonly Around[]): Promise<PooledConnection> {
+    if (this.end_ !== null) throw new PoolEndedError();
+    const endsAt = performance.now() + this.waitMs;
+    await this.admission.enter(held);
+    const made = this.fresh();
+    const late = Promise.withResolvers<never>();
+    const clock = setTimeout(() => late.reject(new ConnectError(new Error(tooLate))), endsAt - performance.now());
+    try {
+      return await Promise.race([made, late.promise]);
+    } catch (error) {
+      // One that comes after all is for whoever is next; its place is kept until then.
+      made.then(
+        (client) => this.giveBack(client, false),
+        () => this.admission.leave(),
+      );
+      throw this.refused(error);
+    } finally {
+      clearTimeout(clock);
+    }
+  }
+
+  // Those that were made before a stale one was found are closed, one after the other, as they come.
+  private async fresh(): Promise<PooledConnection> {
+    for (;;) {
+      const client = (await this.outside(() => super.connect())) as PooledConnection;
+      this.trouble = null;
+      if (this.generations.isCurrent(client)) return client;
+      client.release(true);
+    }
+  }
+
+  private refused(error: unknown): ConnectError {
+    const refusal = error instanceof ConnectError ? error : new ConnectError(error);
+    return (this.trouble = refusal);
   }
 }
 
-const ignore = (): void => undefined;
+const tooLate = 'the server did not answer in time';
+
+async function accept(connection: PooledConnection, role: ServerRole | null, patienceMs: number): Promise<void> {
+  if (role === null) return;
+  try {
+    await examine(connection, role, patienceMs);
+  } catch (error) {
+    // Its end is not waited for: it may have gone silent.
+    connection.cut();
+    throw error;
+  }
+}
+
+function ignore(): void {
+  return undefined;
+}

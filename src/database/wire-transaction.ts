@@ -124,7 +124,7 @@ export class WireTransaction {
     try {
       return await client.fly(flight);
     } catch (error) {
-      const failed = this.failed(flight.query.text, error);
+      const failed = this.failed(flight.query.text, this.connection.judged(error, this.terms.readOnly));
       // BEGIN itself has failed: there is no transaction for what else may come.
       if (isFirst && flight.done === 0 && this.state === 'open') this.state = 'rolled-back';
       throw failed;

@@ -11,6 +11,7 @@ import {
   type KeyedRequest,
   type KeyNeed,
   keyIn,
+  markKeyed,
   type StoredResponse,
 } from './idempotency.ts';
 import { type Handled, IdempotencyService } from './idempotency.service.ts';
@@ -48,6 +49,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     const request = context.switchToHttp().getRequest<Request>();
     const key = need === undefined ? null : keyIn(request, need);
     if (key === null) return next.handle();
+    markKeyed(request);
     const reply = context.switchToHttp().getResponse<FastifyReply>();
     const { statusCode } = reply;
     const responseTo = (value: unknown): StoredResponse => {

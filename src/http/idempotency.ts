@@ -73,6 +73,14 @@ export function keyIn({ headers }: FastifyRequest, need: KeyNeed): string | null
   return key;
 }
 
+const keyed = new WeakSet<object>();
+
+/** To be called with a request whose key is obeyed. */
+export const markKeyed = (request: FastifyRequest): void => void keyed.add(request);
+
+/** Whether the request may be sent again with its key, and is done once all the same. */
+export const isKeyed = (request: FastifyRequest): boolean => keyed.has(request);
+
 /** Tells one request from another, with nothing to be read from it: bodies hold passwords. */
 export class Fingerprints {
   private readonly secret: Buffer;

@@ -4,6 +4,8 @@ export interface KnownProblem {
   readonly title: string;
   readonly meaning: string;
   readonly retryable: boolean;
+  /** Whether the same request with the same Idempotency-Key may be repeated: it is done once, whatever became of the first. Default: as `retryable`. */
+  readonly retryableWithKey?: true;
   /** Seconds until a retry makes sense, for `Retry-After`, where nobody knows better. */
   readonly retryAfter?: number;
 }
@@ -18,6 +20,11 @@ export const passing = (status: number, title: string, meaning: string): KnownPr
   ...final(status, title, meaning),
   retryable: true,
   retryAfter: 1,
+});
+/** Nobody knows what became of the request: with an Idempotency-Key it may be repeated, without one that may do it twice. */
+export const unknown = (status: number, title: string, meaning: string): KnownProblem => ({
+  ...final(status, title, meaning),
+  retryableWithKey: true,
 });
 export const missing = (what: string): KnownProblem =>
   final(

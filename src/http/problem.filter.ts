@@ -1,7 +1,8 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { kept, RepeatedRefusal } from './idempotency.interceptor.ts';
-import { answerFor, bodyOf } from './problem.ts';
+import { isKeyed } from './idempotency.ts';
+import { answerFor, bodyOf, withKey } from './problem.ts';
 
 /** Answers everything thrown as application/problem+json, and logs what is our own fault. */
 @Catch()
@@ -17,7 +18,7 @@ export class ProblemFilter implements ExceptionFilter {
     // Said of work that was not stored after all, or that was done again since.
     for (const name of kept) void reply.removeHeader(name);
     if (thrown instanceof RepeatedRefusal) return thrown.send(reply);
-    const answer = answerFor(thrown);
+    const answer = isKeyed(request) ? withKey(answerFor(thrown)) : answerFor(thrown);
     if (answer.status === 500) this.logger.error({ err: thrown }, 'request failed');
     if (answer.status === 503) this.logger.warn({ err: thrown, code: answer.code }, 'request refused');
     // What the router refuses passes no hook: the id is sent from here.

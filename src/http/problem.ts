@@ -2,7 +2,8 @@ import { HttpException } from '@nestjs/common';
 import type { FastifyRequest } from 'fastify';
 import { z } from 'zod';
 import { TransactionExpiredError } from '../database/errors.ts';
-import { databaseFailure, isUnreachable } from '../database/failures.ts';
+import { verdicts } from '../database/failure-table.ts';
+import { databaseFailure, kindOf } from '../database/failures.ts';
 import { AppError, conflict, invalid, unavailable } from '../kernel/errors.ts';
 import {
   CommitOutcomeUnknownError,
@@ -87,6 +88,12 @@ export function answerFor(thrown: unknown): Answer {
   return answer('internal-error', ourFault);
 }
 
+/** The answer to a request whose Idempotency-Key is obeyed: one of which nobody knows what became may be sent again. */
+export function withKey(answered: Answer): Answer {
+  if (problemOf(answered.code)?.retryableWithKey !== true) return answered;
+  return { ...answered, retryable: true, headers: { 'retry-after': '1', ...answered.headers } };
+}
+
 const ourFault = 'Something went wrong on our side.';
 
 const headersOf = ({ version }: AppError): Record<string, string> => (version === null ? {} : { etag: `"${version}"` });
@@ -122,22 +129,16 @@ function explain(thrown: unknown): unknown {
       'The connection to the database was lost while storing. Read before you repeat.',
       { cause: thrown },
     );
-  if (thrown instanceof ConnectionLostError || isUnreachable(thrown))
-    return unavailable('temporary-reduced-capacity', 'The database cannot be reached at the moment.', {
-      retryable: true,
-    });
-  const failure = databaseFailure(thrown);
-  return failure === null ? expired(thrown) : fromDatabase(failure.sqlState, failure.constraint, thrown);
+  if (thrown instanceof ConnectionLostError) return unreachable(thrown);
+  return isContention(thrown) ? contention(thrown) : fromDatabase(thrown);
 }
 
 // P2028: Prisma's own clock ended the transaction, which rolled it back.
-const expired = (thrown: unknown): unknown =>
+const isContention = (thrown: unknown): boolean =>
   thrown instanceof TransactionConflictError ||
   thrown instanceof LockUnavailableError ||
   thrown instanceof TransactionExpiredError ||
-  (thrown as { code?: string }).code === 'P2028'
-    ? contention(thrown)
-    : thrown;
+  (thrown as { code?: string }).code === 'P2028';
 
 const contention = (cause: unknown): AppError =>
   unavailable('transient-contention', 'The data was busy for too long. Nothing was stored.', {
@@ -145,28 +146,30 @@ const contention = (cause: unknown): AppError =>
     cause,
   });
 
-// A constraint in kebab-case is named after its error code; one in snake_case is broken by a mistake of ours only.
-const isCode = (constraint: string | null): constraint is string => constraint !== null && !constraint.includes('_');
+const unreachable = (cause: unknown): AppError =>
+  unavailable('temporary-reduced-capacity', 'The database cannot serve at the moment.', { retryable: true, cause });
 
-function fromDatabase(sqlState: string, constraint: string | null, thrown: unknown): unknown {
-  switch (sqlState) {
-    case '23505': // unique_violation
-      return isCode(constraint) ? conflict(constraint, 'It exists already.') : thrown;
-    case '23514': // check_violation: the last line of defence; services refuse with better words first
-      return isCode(constraint) ? invalid(constraint, 'The change would break a rule of the books.') : thrown;
-    default:
-      return contentions.has(sqlState) ? contention(thrown) : thrown;
-  }
+/** By failure-table.ts. */
+function fromDatabase(thrown: unknown): unknown {
+  const kind = kindOf(thrown);
+  if (kind === null) return thrown;
+  if (kind === 'constraint') return fromConstraint(thrown);
+  const { code } = verdicts[kind];
+  if (code === 'temporary-reduced-capacity') return unreachable(thrown);
+  return code === 'transient-contention' ? contention(thrown) : thrown;
 }
 
-const contentions = new Set([
-  '40001', // serialization_failure
-  '40P01', // deadlock_detected
-  '55P03', // lock_not_available
-  '57014', // query_canceled
-  '25P03', // idle_in_transaction_session_timeout
-  '25P04', // transaction_timeout
-]);
+// A constraint in kebab-case is named after its error code; one in snake_case is broken by a mistake of ours only.
+const isCode = (constraint: string | null | undefined): constraint is string =>
+  typeof constraint === 'string' && !constraint.includes('_');
+
+function fromConstraint(thrown: unknown): unknown {
+  const { sqlState, constraint } = databaseFailure(thrown) ?? {};
+  if (!isCode(constraint)) return thrown;
+  if (sqlState === '23505') return conflict(constraint, 'It exists already.'); // unique_violation
+  // check_violation: the last line of defence; services refuse with better words first
+  return sqlState === '23514' ? invalid(constraint, 'The change would break a rule of the books.') : thrown;
+}
 
 const frameworkCodes = new Map<unknown, [code: ProblemCode, detail: string]>(
   Object.entries({

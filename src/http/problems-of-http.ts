@@ -1,4 +1,4 @@
-import { final, type KnownProblem, passing } from './known-problem.ts';
+import { final, type KnownProblem, passing, unknown } from './known-problem.ts';
 
 /** What any request may be refused with, whatever it is about. */
 export const problemsOfHttp = {
@@ -119,15 +119,11 @@ export const problemsOfHttp = {
     'Too many requests within the window. Wait for `Retry-After` seconds; `violated-policies` says which of `RateLimit-Policy` it was.',
   ),
   'headers-too-large': final(431, 'Headers too large', 'The headers are larger than 16 KiB. Send fewer.'),
-  'internal-error': final(
-    500,
-    'Internal error',
-    'A mistake of ours. Read what became of it before repeating, and tell us the `requestId`.',
-  ),
-  'outcome-unknown': final(
+  'internal-error': unknown(500, 'Internal error', 'A mistake of ours. Tell us the `requestId`.'),
+  'outcome-unknown': unknown(
     503,
     'Outcome unknown',
-    'The connection to the database was lost while storing, and the database could not be asked since. Read what became of it before repeating.',
+    'The connection to the database was lost while storing, and the database could not be asked since.',
   ),
   'temporary-reduced-capacity': passing(
     503,

@@ -17,11 +17,19 @@ export const typeOf = (code: string): string => `/problems#${code}`;
 /** The page that {@link typeOf} leads to, in Markdown; docs/problems.md is the same. */
 export function describeProblems(): string {
   const all = Object.entries<KnownProblem>(problems).sort(([, a], [, b]) => a.status - b.status);
-  const parts = all.map(([code, { status, title, meaning, retryable }]) => {
-    const advice = retryable ? 'The same request may succeed later.' : 'The same request will be refused again.';
-    return `## ${code}\n\n${status} · ${title}. ${meaning} ${advice}\n`;
-  });
+  const parts = all.map(
+    ([code, problem]) =>
+      `## ${code}\n\n${problem.status} · ${problem.title}. ${problem.meaning} ${adviceOf(problem)}\n`,
+  );
   return `# Problems\n\n${introduction}\n\n${parts.join('\n')}`;
+}
+
+function adviceOf({ retryable, retryableWithKey }: KnownProblem): string {
+  if (retryableWithKey)
+    return 'With an Idempotency-Key, send the same request again with the same key: `retryable` is true then. Without one, read what became of it first.';
+  return retryable
+    ? 'The same request may succeed later.'
+    : 'The same request is refused as long as nothing else changes.';
 }
 
 const introduction =

@@ -1,3 +1,4 @@
+import type { KnownProblem } from './known-problem.ts';
 import { everyAnswer, headerRef, replayed } from './openapi-headers.ts';
 import { type ProblemCode, problems } from './problems.ts';
 
@@ -87,10 +88,12 @@ export function describeRefusals(
   return Object.fromEntries(responses) as Json;
 }
 
+const mayBeRetried = ({ retryable, retryableWithKey }: KnownProblem): boolean => retryable || retryableWithKey === true;
+
 const ref = (path: string): Json => ({ $ref: `#/components/${path}` });
 
 function describe(status: number, codes: readonly ProblemCode[], headers: Json): Json {
-  const isRetried = codes.some((code) => problems[code].retryable);
+  const isRetried = codes.some((code) => mayBeRetried(problems[code]));
   return {
     description: codes.map((code) => `\`${code}\``).join(', '),
     headers: {

@@ -3,6 +3,7 @@ import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { type Config, DatabaseConfig } from '../config/config.ts';
 import { replicasIn } from '../config/replicas.ts';
 import { Databases } from '../database/databases.ts';
+import { troubleOf } from '../database/trouble.ts';
 import { DatabaseProbe, type DatabaseState } from './database-probe.ts';
 import { Drain } from './drain.ts';
 
@@ -13,11 +14,10 @@ export interface Health {
 }
 
 // Fixed words: nothing of the inside, such as an address, is told.
-const words: Record<Exclude<DatabaseState, 'up'>, string> = {
+const words: Record<Exclude<DatabaseState, 'up' | 'unreachable'>, string> = {
   unknown: 'not asked yet',
   silent: 'does not answer in time',
-  unreachable: 'not reachable',
-  standby: 'only reads',
+  standby: 'is a standby',
   promoted: 'follows no primary',
 };
 
@@ -81,6 +81,13 @@ export class HealthReports implements OnApplicationShutdown {
   private async reach(probe: DatabaseProbe) {
     const state = await probe.state();
     const indicator = this.indicators.check(probe.name);
-    return state === 'up' ? indicator.up() : indicator.degraded(words[state]);
+    if (state === 'up') return indicator.up();
+    return indicator.degraded(state === 'unreachable' ? this.troubleOf(probe) : words[state]);
+  }
+
+  // The pool has been told why, or will be.
+  private troubleOf({ name }: DatabaseProbe): string {
+    const { write, replicas } = this.databases;
+    return troubleOf([write, ...replicas].find((client) => client.name === name)?.pool.trouble ?? null);
   }
 }

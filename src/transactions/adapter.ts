@@ -4,7 +4,12 @@ import type { Beginning } from '../database/beginning.ts';
 import type { Client } from '../database/client.ts';
 import { beginningWith } from '../database/context.ts';
 import { Databases } from '../database/databases.ts';
-import { DatabaseError, TransactionEndedError, TransactionExpiredError } from '../database/errors.ts';
+import {
+  DatabaseError,
+  StaleSessionError,
+  TransactionEndedError,
+  TransactionExpiredError,
+} from '../database/errors.ts';
 import { isBreak } from '../database/failures.ts';
 import type { Prisma } from '../database/generated/client.ts';
 import type { WireTransaction } from '../database/wire-transaction.ts';
@@ -159,6 +164,6 @@ let savepoints = 0;
 const wasCutOff = ({ state, failure }: WireTransaction): boolean =>
   state === 'lost' &&
   failure !== null &&
-  !(failure.error instanceof DatabaseError) &&
+  (failure.error instanceof StaleSessionError || !(failure.error instanceof DatabaseError)) &&
   !isExpiry(failure.error) &&
   isBreak(failure.error);

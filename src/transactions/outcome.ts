@@ -13,7 +13,7 @@ export const outcomeGraceMs = 500;
 // A connection that has gone silent is given up for another one.
 const longestAnswerMs = 1000;
 const firstPauseMs = 5;
-const longestPauseMs = 200;
+const longestPauseMs = 50;
 
 /**
  * Asks the database on another connection what became of a transaction whose COMMIT was not answered, until it is known or `endsAt`

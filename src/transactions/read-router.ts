@@ -3,7 +3,8 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type Config, DatabaseConfig } from '../config/config.ts';
 import type { Client } from '../database/client.ts';
 import { Databases } from '../database/databases.ts';
-import { hadNoPlace, isOutcomeUnknown, isUnreachable } from '../database/failures.ts';
+import { StaleSessionError } from '../database/errors.ts';
+import { hadNoPlace, isOutcomeUnknown, isReadOnlyRefusal, isUnreachable } from '../database/failures.ts';
 import type { WireTransaction } from '../database/wire-transaction.ts';
 import type { Call } from './client.ts';
 import { Consistency } from './consistency.ts';
@@ -98,16 +99,16 @@ export class ReadRouter {
   private async read(call: Call): Promise<unknown> {
     const client = await this.client();
     try {
-      return await call.on(client.prisma);
+      return await freshly(call, client);
     } catch (error) {
       if (!this.passesOn(client, error)) throw arisenIn(call, error);
-      return call.on(this.databases.write.prisma);
+      return freshly(call, this.databases.write);
     }
   }
 
   private async write(call: Call): Promise<unknown> {
     try {
-      return await call.on(this.databases.write.prisma);
+      return await freshly(call, this.databases.write);
     } catch (error) {
       throw arisenIn(call, isOutcomeUnknown(error) ? new CommitOutcomeUnknownError(call.name, error) : error);
     } finally {
@@ -118,6 +119,24 @@ export class ReadRouter {
 
 const arisenIn = (call: Call, error: unknown): unknown =>
   noteOrigin(error, { call: call.name, calledAt: call.site.framesWith(new Error()) });
+
+// Tables may change again meanwhile.
+const mostSessions = 3;
+
+/**
+ * Does it again, on a session made since, when the one it had could not serve it: that says that nothing was done. A write that is refused
+ * because its session only reads has met a standby in the primary's place.
+ */
+async function freshly(call: Call, client: Client, sessions = mostSessions): Promise<unknown> {
+  try {
+    return await call.on(client.prisma);
+  } catch (error) {
+    const isOnStandby = call.kind !== 'read' && isReadOnlyRefusal(error);
+    if (sessions === 1 || !(isOnStandby || error instanceof StaleSessionError)) throw error;
+    if (isOnStandby) client.pool.renew();
+  }
+  return freshly(call, client, sessions - 1);
+}
 
 /** Null when `over` comes first, or all are lost. */
 function firstToReach(lsn: Lsn, replicas: readonly Replica[], over: Promise<null>): Promise<Replica | null> {

@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PoolStarvedError } from '../database/errors.ts';
-import { databaseFailure } from '../database/failures.ts';
+import { kindOf } from '../database/failures.ts';
 import { ConnectionLostError, TransactionConflictError } from './errors.ts';
 import { attemptFailed } from './events.ts';
 
-// serialization_failure and deadlock_detected (PostgreSQL 18, appendix A): nothing is stored, and the same work may succeed now.
-const conflicts = new Set(['40001', '40P01']);
 const firstPauseMs = 10;
 const longestPauseMs = 250;
 
@@ -47,7 +45,7 @@ function pauseAfter(error: unknown, attempts: number, { name, retries, endsAt }:
 }
 
 // By SQLSTATE, never by Prisma's code: the same conflict is P2034 from a model query, P2010 from a raw one, and has none at COMMIT.
-export const isConflict = (error: unknown): boolean => conflicts.has(databaseFailure(error)?.sqlState ?? '');
+export const isConflict = (error: unknown): boolean => kindOf(error) === 'conflict';
 
 const mayPass = (error: unknown): boolean =>
   error instanceof ConnectionLostError || (error instanceof PoolStarvedError && error.isTransient);

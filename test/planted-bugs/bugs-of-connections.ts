@@ -34,4 +34,36 @@ export const bugsOfConnections: readonly PlantedBug[] = [
     },
     saying: /expected 200 .*, got 400/,
   },
+  {
+    name: 'a session that cannot serve its statement is kept',
+    harm: 'After a column has changed its type every write fails until the service is started anew.',
+    changes: [
+      {
+        file: 'src/database/connection.ts',
+        text: 'return isStale(error, wasPrepared) ? this.distrust(error) : error;',
+        replacement: 'return isStale(error, wasPrepared) && !wasPrepared ? this.distrust(error) : error;',
+      },
+    ],
+    caughtBy: {
+      file: 'test/stale-sessions.test.ts',
+      tests: ['%s is done again on a fresh one when its result has changed'],
+    },
+    saying: /cached plan must not change result type/,
+  },
+  {
+    name: 'nobody asks a new connection where it leads',
+    harm: 'Connections to a standby fill the pool of the primary, and stay there when the address is right again.',
+    changes: [
+      {
+        file: 'src/database/session.ts',
+        text: "if (isStandby && role === 'primary')",
+        replacement: "if (isStandby && role === 'primary' && rows.length > 1)",
+      },
+    ],
+    caughtBy: {
+      file: 'test/wrong-server.test.ts',
+      tests: ['writes are 503, reads are served, /readyz says why, and no request fails once it is right again'],
+    },
+    saying: /waited \d+ ms in vain|temporary-reduced-capacity/,
+  },
 ];

@@ -7,7 +7,7 @@ const insides =
   /\b(SELECT|INSERT INTO|UPDATE \w+ SET|DELETE FROM)\b|prisma|node_modules|\.ts\b|\bat .*\(|pg_|violates|constraint|relation|column|stack|_hash|refresh_token|stock_movement|order_line|order_is_whole/i;
 
 /** That this is a problem as RFC 9457 and the documentation have it, with this code when one is given, and tells nothing it should not. */
-export function expectProblem({ status, headers, body, text }: Response, code?: string): void {
+export function expectProblem({ status, headers, body, text, request }: Response, code?: string): void {
   expect(headers['content-type']).toMatch(/^application\/problem\+json(; charset=utf-8)?$/);
   const { errors, 'violated-policies': _, ...rest } = body as Record<string, unknown>;
   expect(Object.keys(rest).sort()).toEqual([...members].sort());
@@ -21,7 +21,7 @@ export function expectProblem({ status, headers, body, text }: Response, code?: 
   expect({ status, title: body.title, retryable: body.retryable }).toEqual({
     status: known?.status,
     title: known?.title,
-    retryable: known?.retryable,
+    retryable: known?.retryable === true || (known?.retryableWithKey === true && isKeyed(request)),
   });
   if (known?.retryAfter !== undefined) expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
   if (errors !== undefined)
@@ -31,3 +31,6 @@ export function expectProblem({ status, headers, body, text }: Response, code?: 
     }
   expect(text.replace(String(body.instance), '')).not.toMatch(insides);
 }
+
+const isKeyed = (request: Response['request']): boolean =>
+  (request as unknown as { getHeader(name: string): unknown }).getHeader('idempotency-key') !== undefined;
