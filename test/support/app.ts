@@ -62,6 +62,8 @@ export async function serve(
     // Most tests let one person write and another read at once, without handing over a token.
     DATABASE_READ_CONSISTENCY: 'instance',
     AUTH_SECRET: testSecret,
+    // A database that does not answer is what the test is about.
+    DATABASE_START_WAIT_MS: '0',
     // A failed test shows what the service told; `LOG_LEVEL=warn npm test` shows all lines as they come.
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
     ...unlimited,

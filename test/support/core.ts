@@ -35,6 +35,8 @@ export async function startCore(
     DATABASE_WRITE_URL: writeUrl,
     DATABASE_READ_URL: reader,
     AUTH_SECRET: testSecret,
+    // A database that does not answer is what the test is about.
+    DATABASE_START_WAIT_MS: '0',
     ...variables,
   });
   const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);
