@@ -7,8 +7,8 @@ import { api, type Api, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { buildService, killServices, startService } from './support/process.ts';
+import { testSecret } from './support/secret.ts';
 
-const secret = 'a secret of the tests, which is long enough';
 const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const skews = { 'an hour ahead': hourMs, 'an hour behind': -hourMs, 'a year ahead': 365 * dayMs };
@@ -35,7 +35,7 @@ beforeAll(async () => {
       DATABASE_WRITE_URL: service.database.urls.app,
       DATABASE_READ_URL: service.database.urls.reader,
       DATABASE_READ_CONSISTENCY: 'primary',
-      AUTH_SECRET: secret,
+      AUTH_SECRET: testSecret,
       LEDGER_SEAL_INTERVAL_MS: '0',
       RETENTION_SWEEP_INTERVAL_MS: '50',
       NODE_OPTIONS: `--require ${join(process.cwd(), 'test/support/skewed-clock.cjs')}`,

@@ -15,6 +15,7 @@ import { eventually } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { makers } from './support/make.ts';
 import { Marks, marksLike } from './support/marks.ts';
+import { testSecret } from './support/secret.ts';
 
 @Injectable()
 class Shop {
@@ -250,7 +251,7 @@ describe('what begins by itself', () => {
 
 describe('SEPARATE_WRITES', () => {
   const modeOf = (variables: Record<string, string>): string => {
-    const own = { DATABASE_WRITE_URL: database.urls.app, AUTH_SECRET: 'a secret of the tests, which is long enough' };
+    const own = { DATABASE_WRITE_URL: database.urls.app, AUTH_SECRET: testSecret };
     const environment = readEnvironment({ ...own, ...variables });
     return makeConfig(environment as Parameters<typeof makeConfig>[0]).transactions.separateWrites;
   };
