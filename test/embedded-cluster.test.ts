@@ -28,7 +28,7 @@ const clusters: Cluster[] = [];
 const children: ChildProcess[] = [];
 const places = new Set<string>();
 
-jest.setTimeout(60_000);
+jest.setTimeout(120_000);
 chmodSync(root, 0o755);
 
 afterEach(async () => {

@@ -20,7 +20,7 @@ import { eventually } from './support/crowd.ts';
 import { makeHome } from './support/home.ts';
 
 const reloads = fullCount(4, 50);
-const patience = 120_000;
+const patience = 300_000;
 jest.setTimeout(patience * (reloads + 4));
 
 // A copy of the project, whose files may be changed; `npm run dev` itself, on a home of its own.

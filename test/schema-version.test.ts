@@ -19,6 +19,8 @@ const putBack =
 const insert = (name: string, checksum = 'x', finished = 'now()'): string =>
   `INSERT INTO _prisma_migrations (id, checksum, migration_name, finished_at) VALUES ('1', '${checksum}', '${name}', ${finished})`;
 
+jest.setTimeout(180_000);
+
 let database: TestDatabase;
 beforeAll(async () => {
   database = await createDatabase();

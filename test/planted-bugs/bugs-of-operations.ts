@@ -31,7 +31,7 @@ export const bugsOfOperations: readonly PlantedBug[] = [
         'that falls silent is told of by its last state at first, and then by its silence; and again when it answers',
       ],
     },
-    saying: /Expected: "up"\s+Received: "silent"/,
+    saying: /waited \d+ ms in vain; the last answer: "silent"/,
   },
   {
     name: 'an embedded server that ended is left alone',
