@@ -1,5 +1,7 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Response } from 'supertest';
+import type request from 'supertest';
 import { startApp, type TestApp } from './support/app.ts';
 import { makers, type Person } from './support/make.ts';
 import { recordStatements, type Statement } from './support/statements.ts';
@@ -118,10 +120,17 @@ const batchOf = (size: number) =>
   alice.api.post('/v1/transfers/batch', { mode: 'atomic', transfers: Array.from({ length: size }, toBob) });
 const newSku = (code: string) => ({ code, name: 'One', price: eur(5), onHand: 5 });
 
+// Where the key is left to the caller.
+const keyed = (asked: request.Test): request.Test => asked.set('idempotency-key', randomUUID());
+
 /** A request of each endpoint; what it needs is made before. */
 const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
   'POST /v1/users': async () => () =>
-    service.as().post('/v1/users', { email: 'n@example.com', password: 'long enough', profile: { displayName: 'N' } }),
+    keyed(
+      service
+        .as()
+        .post('/v1/users', { email: 'n@example.com', password: 'long enough', profile: { displayName: 'N' } }),
+    ),
   'POST /v1/sessions': async () => () =>
     service.as().post('/v1/sessions', { email: bob.email, password: bob.password }),
   'POST /v1/sessions/refresh': async () => () =>
@@ -131,7 +140,7 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
   'GET /v1/users/:id': async () => () => alice.api.get(`/v1/users/${alice.id}`),
   'PATCH /v1/users/:id': async () => () =>
     alice.api.patch(`/v1/users/${alice.id}`, { profile: { displayName: 'A' } }).set('if-match', '*'),
-  'POST /v1/accounts': async () => () => alice.api.post('/v1/accounts', { currency: 'EUR' }),
+  'POST /v1/accounts': async () => () => keyed(alice.api.post('/v1/accounts', { currency: 'EUR' })),
   'GET /v1/accounts': async () => () => alice.api.get('/v1/accounts'),
   'GET /v1/accounts/:id': async () => () => alice.api.get(`/v1/accounts/${alice.accountId}`),
   'GET /v1/accounts/:id/entries': async () => () => alice.api.get(`/v1/accounts/${alice.accountId}/entries`),
@@ -185,12 +194,13 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
   'GET /v1/ledger/trial-balance': async () => () => operator.api.get('/v1/ledger/trial-balance'),
   'GET /v1/ledger/chain': async () => () => operator.api.get('/v1/ledger/chain'),
   'POST /v1/products': async () => () =>
-    operator.api.post('/v1/products', { slug: 'two', name: 'Two', skus: [newSku('TWO-1'), newSku('TWO-2')] }),
+    keyed(operator.api.post('/v1/products', { slug: 'two', name: 'Two', skus: [newSku('TWO-1'), newSku('TWO-2')] })),
   'GET /v1/products': async () => () => service.as().get('/v1/products'),
   'GET /v1/products/:id': async () => () => service.as().get(`/v1/products/${productId}`),
   'PATCH /v1/products/:id': async () => () =>
     operator.api.patch(`/v1/products/${productId}`, { name: 'Other' }).set('if-match', '*'),
-  'POST /v1/products/:id/skus': async () => () => operator.api.post(`/v1/products/${productId}/skus`, newSku('SIX')),
+  'POST /v1/products/:id/skus': async () => () =>
+    keyed(operator.api.post(`/v1/products/${productId}/skus`, newSku('SIX'))),
   'GET /v1/skus/:id': async () => () => service.as().get(`/v1/skus/${skus[0]!.id}`),
   'PATCH /v1/skus/:id': async () => () =>
     operator.api.patch(`/v1/skus/${skus[0]!.id}`, { name: 'Other' }).set('if-match', '*'),

@@ -7,7 +7,7 @@ export type Table = Uncapitalize<Prisma.ModelName>;
 /** The client narrowed to the tables that a repository owns. Another module's table does not compile. */
 export type Tables<Owned extends Table> = Pick<PrismaClient, Owned>;
 
-const readOperations = [
+export const readOperations = [
   'findUnique',
   'findUniqueOrThrow',
   'findFirst',

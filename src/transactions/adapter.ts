@@ -19,6 +19,7 @@ import { expired, isExpiry } from './expiry.ts';
 import { askOutcome } from './outcome.ts';
 import { ReadRouter } from './read-router.ts';
 import { isConflict } from './retry.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 import { SlotsOfClients } from './slots.ts';
 
 type TransactionClient = Prisma.TransactionClient;
@@ -45,13 +46,26 @@ export class BoundaryAdapter extends TransactionalAdapterPrisma {
     this.optionsFactory = ((databases: Databases, [reads]: [ReadRouter]) => {
       const slots = new SlotsOfClients();
       return {
-        wrapWithTransaction: (options: BeginOptions, work: Work, setClient: SetClient) =>
-          new Ending(databases, reads, slots, options).run(work, setClient),
+        wrapWithTransaction: async (options: BeginOptions | undefined, work: Work, setClient: SetClient) =>
+          new Ending(databases, reads, slots, begunByUs(options)).run(work, setClient),
         wrapWithNestedTransaction: (_: unknown, work: Work) => inSavepoint(work),
-        getFallbackInstance: () => databases.write.prisma,
+        getFallbackInstance: refuseClient,
       };
     }) as unknown as TransactionalAdapterPrisma['optionsFactory'];
   }
+}
+
+function begunByUs(options: BeginOptions | undefined): BeginOptions {
+  if (options?.beginning !== undefined) return options;
+  throw new MisuseError(
+    'Draw the boundary with @Transactional() of src/transactions/transactional.ts, or with transactions.run: those of nestjs-cls know none of its promises.',
+  );
+}
+
+function refuseClient(): never {
+  throw new MisuseError(
+    'There is no transaction here. A repository is given its client by @InjectDatabase() of src/database/tables.ts.',
+  );
 }
 
 /** One transaction from its beginning to the end that the database knows of. */

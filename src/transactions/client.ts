@@ -4,6 +4,15 @@ import { controlsTransaction, writesRows } from '../database/statements.ts';
 import { isReadOperation } from '../database/tables.ts';
 import { areSimple } from '../database/raw-statements.ts';
 import { CallSite } from './call-site.ts';
+import {
+  clientText,
+  delegateText,
+  isModel,
+  isOperation,
+  refusalOf,
+  shownAs,
+  unknownOperation,
+} from './client-members.ts';
 import type { RunningBoundary } from './running-boundary.ts';
 import { rawStatementsOf } from './slots.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
@@ -26,6 +35,8 @@ export const changesRows = ({ kind, saysThatItWrites }: Call): boolean => kind =
 interface Route {
   running(): RunningBoundary | null;
   transaction(): Prisma.TransactionClient;
+  /** The columns of a table, to compare one with another in a `where`. */
+  fields(model: string): unknown;
   /** Outside any boundary; `again` sends the call once more, to whatever boundary is running then. */
   plain(call: Call, again: () => Promise<unknown>): Promise<unknown>;
 }
@@ -54,19 +65,19 @@ export function routingClient(route: Route): PrismaClient {
     (name: string) =>
     (...args: unknown[]) =>
       sendRaw(send, name, args);
-  return new Proxy({} as PrismaClient, {
+  return new Proxy(shownAs(clientText) as PrismaClient, {
     get: (_, name) => {
       if (typeof name !== 'string') return undefined;
       if (rawOperations.has(name)) return raw(name);
-      if (name.startsWith('$') || name === 'then') return undefined;
-      const known = models.get(name) ?? delegate(name, send);
+      if (!isModel(name)) return refusalOf(name);
+      const known = models.get(name) ?? delegate(name, send, route.fields(name));
       models.set(name, known);
       return known;
     },
   });
 }
 
-function delegate(model: string, send: (call: Call) => Promise<unknown>): object {
+function delegate(model: string, send: (call: Call) => Promise<unknown>, fields: unknown): object {
   const operations = new Map<string, Operation>();
   const make = (operation: string): Operation => {
     const name = `${model}.${operation}`;
@@ -80,17 +91,16 @@ function delegate(model: string, send: (call: Call) => Promise<unknown>): object
     };
     return called;
   };
-  return new Proxy(
-    {},
-    {
-      get: (_, operation) => {
-        if (typeof operation !== 'string') return undefined;
-        const known = operations.get(operation) ?? make(operation);
-        operations.set(operation, known);
-        return known;
-      },
+  return new Proxy(shownAs(delegateText(model)), {
+    get: (_, operation) => {
+      if (typeof operation !== 'string') return undefined;
+      if (operation === 'fields') return fields;
+      if (!isOperation(operation)) return unknownOperation(model, operation);
+      const known = operations.get(operation) ?? make(operation);
+      operations.set(operation, known);
+      return known;
     },
-  );
+  });
 }
 
 async function sendRaw(send: (call: Call) => Promise<unknown>, name: string, args: unknown[]): Promise<unknown> {

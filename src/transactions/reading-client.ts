@@ -1,5 +1,14 @@
 import type { PrismaClient } from '../database/generated/client.ts';
 import { isReadOperation, type ReadOperation, type Reads, type Table } from '../database/tables.ts';
+import {
+  isModel,
+  isOperation,
+  readingClientText,
+  readingDelegateText,
+  refusalOf,
+  shownAs,
+  unknownOperation,
+} from './client-members.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
 
 /**
@@ -8,9 +17,10 @@ import { MisuseError } from '../kernel/loggable-error.ts';
  */
 export function readingClient(client: PrismaClient): Reads<Table> {
   const models = new Map<string, object>();
-  return new Proxy({} as Reads<Table>, {
+  return new Proxy(shownAs(readingClientText) as Reads<Table>, {
     get: (_, name) => {
-      if (typeof name !== 'string' || name === 'then' || name.startsWith('$')) return undefined;
+      if (typeof name !== 'string') return undefined;
+      if (!isModel(name)) return refusalOf(name) ?? rawRefusal(name);
       const known = models.get(name) ?? readingDelegate(name, client[name as 'user'] as unknown as Operations);
       models.set(name, known);
       return known;
@@ -21,17 +31,23 @@ export function readingClient(client: PrismaClient): Reads<Table> {
 type Operations = Record<ReadOperation, () => unknown>;
 
 const readingDelegate = (model: string, delegate: Operations): object =>
-  new Proxy(
-    {},
-    {
-      get: (_, operation) => {
-        if (typeof operation !== 'string') return undefined;
-        if (isReadOperation(operation)) return delegate[operation];
-        return async () => {
-          throw new MisuseError(
-            `${model}.${operation} writes, and this repository only reads: it uses @InjectReads().`,
-          );
-        };
-      },
+  new Proxy(shownAs(readingDelegateText(model)), {
+    get: (_, operation) => {
+      if (typeof operation !== 'string') return undefined;
+      if (operation === 'fields' || isReadOperation(operation)) return delegate[operation as ReadOperation];
+      if (!isOperation(operation)) return unknownOperation(model, operation);
+      return async () => {
+        throw new MisuseError(`${model}.${operation} writes, and this repository only reads: it uses @InjectReads().`);
+      };
     },
-  );
+  });
+
+// A raw statement says nothing by its type of what it does.
+const rawRefusal = (name: string): (() => never) | undefined =>
+  /^\$(queryRaw|queryRawTyped|executeRaw)$/.test(name)
+    ? () => {
+        throw new MisuseError(
+          `db.${name} is not there with @InjectReads(): a raw statement may write. Use @InjectDatabase() with Sql.`,
+        );
+      }
+    : undefined;

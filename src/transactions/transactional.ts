@@ -28,8 +28,8 @@ export function Transactional(options: TransactionOptions = {}) {
     const settled = { ...options, name: options.name ?? where };
     record(target, { key, method: where, options: settled });
     injectTransactions(target);
-    const bounded = async function (this: { [TRANSACTIONS]: Transactions }, ...args: never[]) {
-      return this[TRANSACTIONS].run(settled, async () => method.apply(this, args));
+    const bounded = async function (this: { [TRANSACTIONS]: Transactions | undefined }, ...args: never[]) {
+      return transactionsOf(this, where).run(settled, async () => method.apply(this, args));
     };
     descriptor.value = withMetadataOf(method, bounded) as unknown as M;
   };
@@ -70,11 +70,25 @@ function methodOf<M extends Method>(
   return descriptor.value;
 }
 
-// What other decorators have left on the method is looked for on what stands in its place.
+const ownToFunctions: ReadonlySet<string | symbol> = new Set(['length', 'name', 'prototype', 'arguments', 'caller']);
+
+// What other decorators have left on the method, metadata and properties, is looked for on what stands in its place.
 function withMetadataOf(method: object, bounded: object): object {
+  for (const key of Reflect.ownKeys(method))
+    if (!ownToFunctions.has(key))
+      Object.defineProperty(bounded, key, Object.getOwnPropertyDescriptor(method, key) as PropertyDescriptor);
   for (const key of Reflect.getOwnMetadataKeys(method))
     Reflect.defineMetadata(key, Reflect.getOwnMetadata(key, method), bounded);
   return bounded;
+}
+
+// A class that was made by hand, or by Nest without the module that provides it.
+function transactionsOf(instance: { [TRANSACTIONS]: Transactions | undefined }, where: string): Transactions {
+  const transactions = instance[TRANSACTIONS];
+  if (transactions !== undefined) return transactions;
+  throw new MisuseError(
+    `${where} draws a boundary, and its object was not made by Nest: provide the class in a module, import TransactionsModule, and inject it.`,
+  );
 }
 
 // By property, so that each application in a process gives its own services its own connection, and no constructor mentions it.

@@ -38,6 +38,7 @@ export class Transactions {
   readonly client = routingClient({
     running: () => this.running(),
     transaction: () => this.host.tx,
+    fields: (model) => this.databases.write.prisma[model as 'user'].fields,
     plain: (call, again) => this.plain(call, again),
   });
   @Inject(SeparateWrites)

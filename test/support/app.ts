@@ -7,7 +7,7 @@ import { createApp } from '../../src/app.ts';
 import { makeConfig } from '../../src/config/config.ts';
 import { readEnvironment } from '../../src/config/environment.ts';
 import { unitOfWork } from '../../src/transactions/unit-of-work.ts';
-import { demandDeclared } from './contract.ts';
+import { demandDeclared, keyNeedOf } from './contract.ts';
 import { keepingErrors } from './service-errors.ts';
 import { unlimited } from './unlimited.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
@@ -25,7 +25,7 @@ export interface TestApp {
 
 export interface Api {
   get(path: string): request.Test;
-  /** With an Idempotency-Key of its own. */
+  /** With an Idempotency-Key of its own where the route demands one: what the key would hide shows without it. */
   post(path: string, body?: object): request.Test;
   patch(path: string, body: object): request.Test;
   delete(path: string): request.Test;
@@ -90,10 +90,19 @@ export function api(url: string, token?: string): Api {
   const to = request(url);
   return {
     get: (path) => signed(to.get(path)),
-    post: (path, body = {}) => signed(to.post(path).send(body)).set('idempotency-key', randomUUID()),
+    post: (path, body = {}) => {
+      const sent = signed(to.post(path).send(body));
+      return isKeyed(path) ? sent.set('idempotency-key', randomUUID()) : sent;
+    },
     patch: (path, body) => signed(to.patch(path).send(body)),
     delete: (path) => signed(to.delete(path)),
   };
+}
+
+// A route that is not in the document is a test's own.
+function isKeyed(path: string): boolean {
+  const need = keyNeedOf(path);
+  return need === 'required' || need === undefined;
 }
 
 interface Page<Row> {

@@ -6,10 +6,22 @@ interface Refusal {
   readonly headers?: object;
   readonly content?: Readonly<Record<string, { readonly examples?: object }>>;
 }
-type Operations = Readonly<Record<string, { readonly responses: Readonly<Record<string, Refusal>> }>>;
+interface Parameter {
+  readonly $ref?: string;
+  readonly name?: string;
+  readonly required?: boolean;
+}
+interface Operation {
+  readonly parameters?: readonly Parameter[];
+  readonly responses: Readonly<Record<string, Refusal>>;
+}
+type Operations = Readonly<Record<string, Operation>>;
 interface Document {
   readonly paths: Readonly<Record<string, Operations>>;
-  readonly components: { readonly responses: Readonly<Record<string, Refusal>> };
+  readonly components: {
+    readonly responses: Readonly<Record<string, Refusal>>;
+    readonly parameters?: Readonly<Record<string, Parameter>>;
+  };
 }
 
 interface Documented {
@@ -44,6 +56,17 @@ const operationAt = (method: string, path: string) =>
 function declared({ responses }: Operations[string], status: number): Refusal | null {
   const response = responses[String(status)];
   return contract().document.components.responses[response?.$ref?.split('/').at(-1) ?? ''] ?? response ?? null;
+}
+
+/** Whether the route takes an Idempotency-Key, by the OpenAPI document: it demands one, may have one, has none (null); undefined for a route of a test's own. */
+export function keyNeedOf(path: string): 'required' | 'optional' | null | undefined {
+  const operation = operationAt('post', path.split('?')[0] ?? '');
+  if (operation === undefined) return undefined;
+  const { parameters = {} } = contract().document.components;
+  const told = (operation.parameters ?? []).map((one) => parameters[one.$ref?.split('/').at(-1) ?? ''] ?? one);
+  const key = told.find(({ name }) => name?.toLowerCase() === 'idempotency-key');
+  if (key === undefined) return null;
+  return key.required === true ? 'required' : 'optional';
 }
 
 /** The codes that the OpenAPI document lets an operation answer with this status; null where the path is none of its own. */
