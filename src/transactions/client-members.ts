@@ -38,8 +38,10 @@ const isUnsafe = (name: string): boolean => name.startsWith('$') && name.endsWit
 
 /** A function that says what to write instead of this member of Prisma's client; undefined for what is no member of it. */
 export function refusalOf(name: string): (() => never) | undefined {
-  const said = isUnsafe(name) ? neverPutTogether : Object.hasOwn(instead, name) ? instead[name] : undefined;
-  if (said === undefined) return undefined;
+  if (!/^\$\w/.test(name)) return undefined;
+  const said = isUnsafe(name)
+    ? neverPutTogether
+    : (instead[name] ?? 'It is none of the members that Prisma documents.');
   return () => {
     throw new MisuseError(`db.${name} is not offered. ${said}`);
   };
