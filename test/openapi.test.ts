@@ -301,8 +301,7 @@ describe('the OpenAPI document', () => {
     expect(tells('version-mismatch', isEdit)).toEqual([]);
     expect(tells('malformed-json', ({ method }) => method !== 'GET')).toEqual([]);
     expect(tells('validation-failed', (route) => route.requestBody !== undefined || takes(route, 'query'))).toEqual([]);
-    const takesMoney =
-      /^(placeOrder|cancelOrder|transfer|previewTransfer|transferAll|reverseTransfer|editAccount)$/;
+    const takesMoney = /^(placeOrder|cancelOrder|transfer|previewTransfer|transferAll|reverseTransfer|editAccount)$/;
     expect(tells('insufficient-funds', ({ operationId }) => takesMoney.test(operationId))).toEqual([]);
     for (const [code, { value }] of Object.entries(document.components.examples)) {
       expect(misfit('/components/schemas/Problem', value)).toBeNull();

@@ -6,7 +6,12 @@ import { atOnce, crowd, tally } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { accountsBy, between, send, sentId } from './support/transfers.ts';
 
-const bounds = { LEDGER_PENDING_PER_SENDER: '8', LEDGER_PENDING_PER_PAIR: '5', LEDGER_PENDING_PER_ACCOUNT: '7' };
+const bounds = {
+  LEDGER_PENDING_SECONDS: '90',
+  LEDGER_PENDING_PER_SENDER: '8',
+  LEDGER_PENDING_PER_PAIR: '5',
+  LEDGER_PENDING_PER_ACCOUNT: '7',
+};
 
 let service: TestApp;
 let superuser: pg.Client;
@@ -146,6 +151,14 @@ describe('the sweep', () => {
 });
 
 describe('pending transfers', () => {
+  it('that say nothing of it live as long as the shop says', async () => {
+    const [a, b] = await two(10);
+    const { body } = await send(a, b, 1, pending).expect(201);
+    const seconds = (new Date(body.expiresAt).getTime() - new Date(body.createdAt).getTime()) / 1000;
+    expect(seconds).toBeGreaterThan(80);
+    expect(seconds).toBeLessThan(95);
+  });
+
   it('are bounded for one pair, for a sender from all accounts, and for a receiver from all senders', async () => {
     const [a, b] = await two(100);
     const [c, d] = await two(100);

@@ -97,9 +97,12 @@ const writes: Record<string, Write> = {
     }),
   'transfer back': ({ ada, bob }) => transfer(bob, ada.accountId, 45),
   'transfer to the empty account': ({ ada, emptyId }) => transfer(ada, emptyId, 10),
+  'pending transfer to the empty account': ({ ada, emptyId }) => transfer(ada, emptyId, 10, { type: 'pending' }),
   'pending transfer': ({ ada, bob }) => transfer(ada, bob.accountId, 30, { type: 'pending' }),
   postTransfer: ({ ada, pendingId }) => ada.api.post(`/v1/transfers/${pendingId}/post`, { amount: eur(25) }),
   voidTransfer: ({ ada, pendingId }) => ada.api.post(`/v1/transfers/${pendingId}/void`),
+  voidTransfers: ({ bob, pendingId, postedId }) =>
+    bob.api.post('/v1/transfers/void', { transferIds: [pendingId, postedId] }),
   reverseTransfer: ({ bob, postedId }) => bob.api.post(`/v1/transfers/${postedId}/reversals`, { amount: eur(15) }),
   'atomic batch': (world) => batch(world, 'atomic'),
   'partial batch': (world) => batch(world, 'partial'),

@@ -54,6 +54,7 @@ const rateLimitsSlice = (e: Settled) => ({
 
 const ledgerSlice = (e: Settled) => ({
   sealIntervalMs: e.LEDGER_SEAL_INTERVAL_MS,
+  pendingSeconds: e.LEDGER_PENDING_SECONDS,
   pending: {
     perSender: e.LEDGER_PENDING_PER_SENDER,
     perPair: e.LEDGER_PENDING_PER_PAIR,

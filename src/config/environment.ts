@@ -173,6 +173,9 @@ export const variables = {
     .describe(
       'In which accounts are opened and prices set, by their codes with commas between; without it any of ISO 4217. The first, or EUR, is that of a sign-up that names none',
     ),
+  LEDGER_PENDING_SECONDS: whole(1, 2_592_000)
+    .default(604_800)
+    .describe('Life of a pending transfer that says nothing of it'),
   LEDGER_PENDING_PER_SENDER: whole(1, 100_000)
     .default(2000)
     .describe('Pending transfers that a person may have made at a time, from all their accounts'),

@@ -40,6 +40,15 @@ export class LedgerService {
     @Inject(LedgerConfig.KEY) private readonly config: Config['ledger'],
   ) {}
 
+  /** Life of a pending transfer that says nothing of it, in seconds. */
+  get pendingSeconds(): number {
+    return this.config.pendingSeconds;
+  }
+
+  now(): Date {
+    return this.clock.now();
+  }
+
   /** Locks, in id order, the accounts of the movements that may be, as far as it is known without a lock. */
   async open(movements: readonly Movement[]): Promise<OpenBooks> {
     const parties = await this.parties.find(

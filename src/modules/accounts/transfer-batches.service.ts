@@ -50,8 +50,8 @@ export class TransferBatchesService {
   /** With all accounts locked at once and all of it written by one statement. A savepoint, so that it can be done again. */
   @Transactional({ propagation: 'nested' })
   async transferTogether(by: Principal, { mode, transfers }: NewTransferBatch) {
-    const now = this.clock.now();
-    const movements = transfers.map((transfer) => movementOf(by, transfer, now));
+    const terms = { now: this.clock.now(), pendingSeconds: this.ledger.pendingSeconds };
+    const movements = transfers.map((transfer) => movementOf(by, transfer, terms));
     const books = await this.ledger.open(movements);
     const taken = await this.ledger.taken(
       by,

@@ -36,8 +36,11 @@ export const NewTransfer = z
       .int()
       .min(1)
       .max(30 * day)
-      .default(7 * day)
-      .meta({ description: 'Life of a pending transfer, in seconds: at most 30 days', examples: [3600] }),
+      .optional()
+      .meta({
+        description: 'Life of a pending transfer, in seconds: at most 30 days; without it as long as the shop says',
+        examples: [3600],
+      }),
     fromAccountId: idIn('acct', {
       description: 'The own account that pays',
       examples: ['acct_01h455vb4pex5vsknk084sn02q'],

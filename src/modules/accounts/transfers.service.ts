@@ -48,7 +48,7 @@ export class TransfersService {
    */
   @Transactional()
   async transfer(by: Principal, transfer: NewTransfer) {
-    const movement = movementOf(by, transfer, this.clock.now());
+    const movement = movementOf(by, transfer, this.terms());
     if (transfer.id !== undefined) await this.refuseTaken(movement);
     return this.book(movement);
   }
@@ -100,7 +100,7 @@ export class TransfersService {
    * account of somebody else can receive it is not asked: who could ask for nothing would know its balance. Throws as `transfer` does else.
    */
   async preview(by: Principal, transfer: NewTransfer) {
-    const movement = movementOf(by, transfer, this.clock.now());
+    const movement = movementOf(by, transfer, this.terms());
     const { fromAccountId, toAccountId } = movement;
     this.logger.log({ userId: by.userId, fromAccountId, toAccountId }, 'a transfer was previewed');
     const foreseen = await this.transactions.run({ name: 'TransfersService.preview', readOnly: true }, async () => {
@@ -121,6 +121,10 @@ export class TransfersService {
     const transfer = await this.transfers.find(role === 'operator' ? {} : { userId }, id, side);
     if (transfer === null) throw transferMissing();
     return transfer;
+  }
+
+  private terms() {
+    return { now: this.clock.now(), pendingSeconds: this.ledger.pendingSeconds };
   }
 
   private async book(movement: Movement) {
@@ -156,9 +160,24 @@ export const direct = (kind: TransferKind, by: Movement['by'], { from, to, amoun
   by,
 });
 
+/** When something is asked for, and how long it is pending unless it says so. */
+interface Terms {
+  readonly now: Date;
+  readonly pendingSeconds: number;
+}
+
 /** What somebody asks for, as it is decided and written. */
-export function movementOf(by: Movement['by'], transfer: NewTransfer, now: Date): Movement {
-  const { id, type, expiresInSeconds, fromAccountId, toAccountId, amount, note, conditions } = transfer;
+export function movementOf(by: Movement['by'], transfer: NewTransfer, { now, pendingSeconds }: Terms): Movement {
+  const {
+    id,
+    type,
+    expiresInSeconds = pendingSeconds,
+    fromAccountId,
+    toAccountId,
+    amount,
+    note,
+    conditions,
+  } = transfer;
   return {
     ...direct('transfer', by, { from: fromAccountId, to: toAccountId, amount, note: note ?? null }),
     ...(id !== undefined && { id }),
