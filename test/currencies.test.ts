@@ -6,6 +6,8 @@ import { findMistakes } from './support/books.ts';
 import { atOnce, crowd, tally } from './support/crowd.ts';
 import { makers, type Person } from './support/make.ts';
 
+jest.setTimeout(120_000);
+
 describe('the table of currencies', () => {
   // As the maintenance agency publishes it: list one of ISO 4217. What has no minor unit says N.A.
   const published = readFileSync(join(__dirname, '../node_modules/currency-codes/iso-4217-list-one.xml'), 'utf8');

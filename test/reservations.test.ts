@@ -6,11 +6,15 @@ import { atOnce, crowd, tally } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { accountsBy, between, send, sentId } from './support/transfers.ts';
 
+jest.setTimeout(120_000);
+
 const bounds = {
   LEDGER_PENDING_SECONDS: '90',
   LEDGER_PENDING_PER_SENDER: '8',
   LEDGER_PENDING_PER_PAIR: '5',
   LEDGER_PENDING_PER_ACCOUNT: '7',
+  DATABASE_POOL_SIZE: '16',
+  DATABASE_POOL_WAIT_MS: '20000',
 };
 
 let service: TestApp;

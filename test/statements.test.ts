@@ -25,8 +25,8 @@ const figures = {
   'GET /v1/accounts/:id/entries': [2, 2],
   'GET /v1/accounts/:id/changes': [2, 2],
   'PATCH /v1/accounts/:id': [5, 4],
-  // Whose it is, and what is pending to it, is asked before it is locked.
-  'POST /v1/accounts/:id/close': [7, 6],
+  // Whose it is, and what is pending to it, is asked before it is locked: behind a savepoint, so that the locks can be given up.
+  'POST /v1/accounts/:id/close': [9, 6],
   'POST /v1/deposits': [6, 5],
   'POST /v1/transfers': [6, 5],
   // Others of the same sender are kept out, and what there is counted.

@@ -5,6 +5,8 @@ import { crowd } from './support/crowd.ts';
 import { makers, type Person } from './support/make.ts';
 import { accountsBy, between, eur, send, sentId } from './support/transfers.ts';
 
+jest.setTimeout(120_000);
+
 // What somebody learns about, and does to, accounts that are not theirs.
 
 let service: TestApp;
