@@ -222,7 +222,7 @@ export const bugs: readonly PlantedBug[] = [
       file: 'test/reservations.test.ts',
       tests: ['pays what it shows as available at once, though nobody has swept, after requests that failed as well'],
     },
-    saying: /got 422/,
+    saying: /Received: "\/transfers\/0"/,
   },
   {
     name: 'pending transfers of one sender are counted side by side',
