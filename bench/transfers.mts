@@ -142,6 +142,11 @@ async function fill(): Promise<{ userId: string; accounts: string[] }> {
   );
   await query(
     cluster.url('owner'),
+    `INSERT INTO session (id, user_id, expires_at) VALUES ($1, $1, now() + interval '1 day')`,
+    [userId],
+  );
+  await query(
+    cluster.url('owner'),
     `INSERT INTO account (id, user_id, currency) SELECT id, $1, 'EUR' FROM unnest($2::uuid[]) AS id`,
     [userId, accounts],
   );
@@ -167,9 +172,9 @@ async function fill(): Promise<{ userId: string; accounts: string[] }> {
   return { userId, accounts };
 }
 
-// As access-tokens.ts signs them.
+// As access-tokens.ts signs them, of the session that was filled in under the same id.
 function tokenOf(userId: string): Promise<string> {
-  return new SignJWT({ sid: showId('ses', newId()), role: 'customer' })
+  return new SignJWT({ sid: showId('ses', userId), role: 'customer' })
     .setProtectedHeader({ alg: 'HS256', typ: 'at+jwt' })
     .setIssuer('holdfast')
     .setSubject(showId('usr', userId))

@@ -1,4 +1,3 @@
-import type { IncomingMessage } from 'node:http';
 import type { Type } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
@@ -7,6 +6,7 @@ import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { Logger } from 'nestjs-pino';
 import { AppModule } from './app.module.ts';
 import type { Config } from './config/config.ts';
+import { followAskers } from './http/asker.ts';
 import { boundInFlight } from './http/capacity.ts';
 import { followCallers } from './http/consistency.ts';
 import { answerWithETags } from './http/etags.ts';
@@ -60,6 +60,7 @@ async function prepareFastify(app: NestFastifyApplication, { mostInFlight }: Con
   // JSON is what we speak: text, Fastify's other default, is 415.
   fastify.removeContentTypeParser('text/plain');
   readJson(fastify);
+  followAskers(fastify);
   boundInFlight(fastify, mostInFlight);
   await app.get(RateLimits).watch(fastify);
   keepTheDoor(fastify);
@@ -72,10 +73,5 @@ async function prepareFastify(app: NestFastifyApplication, { mostInFlight }: Con
   });
 }
 
-// A caller's own id is taken over when it is harmless to print.
-const isHarmless = /^[\w.:-]{1,100}$/;
-
-function requestId(request: IncomingMessage): string {
-  const given = request.headers['request-id'];
-  return typeof given === 'string' && isHarmless.test(given) ? given : showId('req', newId());
-}
+// Ours alone: who could choose it could give requests the ids of others'. A caller's own stands beside it in the log.
+const requestId = (): string => showId('req', newId());

@@ -24,6 +24,8 @@ let service: TestApp;
 let superuser: pg.Client;
 let alice: Api;
 let operator: Api;
+/** Somebody whose session may end. */
+let leaver: Api;
 const ids: Record<string, string> = {};
 
 beforeAll(async () => {
@@ -31,11 +33,12 @@ beforeAll(async () => {
   superuser = new pg.Client({ connectionString: service.database.urls.superuser });
   await superuser.connect();
   await fill();
-  const sign = async (role: 'customer' | 'operator') => {
-    const principal = { userId: ids['user'] as string, sessionId: ids['session'] as string, role };
+  const sign = (who: 'user' | 'operator' | 'leaver') => {
+    const role = who === 'operator' ? who : 'customer';
+    const principal = { userId: ids[who] as string, sessionId: ids[`${who}Session`] as string, role } as const;
     return service.as(service.app.get(AccessTokens).sign(principal, new Date()));
   };
-  [alice, operator] = [await sign('customer'), await sign('operator')];
+  [alice, operator, leaver] = [sign('user'), sign('operator'), sign('leaver')];
   // The replica has all of it.
   await eventually(
     () => alice.get('/v1/users/me'),
@@ -55,6 +58,7 @@ async function fill(): Promise<void> {
   await superuser.query(`
     SET session_replication_role = replica;
     INSERT INTO "user" (id, email, password_hash) SELECT ${id(1, 'n')}, 'u' || n || '@example.com', 'x' FROM ${n};
+    UPDATE "user" SET role = 'operator' WHERE id = ${id(1, String(many))};
     INSERT INTO profile (user_id, display_name) SELECT ${id(1, 'n')}, 'U' || n FROM ${n};
     INSERT INTO session (id, user_id, expires_at) SELECT ${id(2, 'n')}, ${id(1, 'n')}, now() + interval '1 day' FROM ${n};
     INSERT INTO refresh_token (hash, session_id) SELECT sha256(n::text::bytea), ${id(2, 'n')} FROM ${n};
@@ -99,9 +103,15 @@ async function fill(): Promise<void> {
     SET session_replication_role = origin;
     ANALYZE;`);
   const first = (kind: number): string => `00000001-0000-7000-8000-00000000000${kind}`;
+  const second = (kind: number): string => `00000002-0000-7000-8000-00000000000${kind}`;
+  const last = (kind: number): string => `${many.toString(16).padStart(8, '0')}-0000-7000-8000-00000000000${kind}`;
   Object.assign(ids, {
     user: first(1),
-    session: first(2),
+    userSession: first(2),
+    leaver: second(1),
+    leaverSession: second(2),
+    operator: last(1),
+    operatorSession: last(2),
     account: first(3),
     transfer: first(4),
     product: first(5),
@@ -200,7 +210,7 @@ const requests: [string, () => Promise<{ status: number; body: unknown }>][] = [
     async () => operator.get(await next(operator, '/v1/orders?status=cancelled')),
   ],
   ['GET /v1/orders/:id', async () => alice.get(`/v1/orders/${shown('ord', 'order')}`)],
-  ['DELETE /v1/sessions/current', async () => alice.delete('/v1/sessions/current')],
+  ['DELETE /v1/sessions/current', async () => leaver.delete('/v1/sessions/current')],
   [
     'PATCH /v1/users/:id',
     async () =>

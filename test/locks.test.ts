@@ -51,7 +51,7 @@ const holding = (rows: Wanted, work: () => Promise<unknown>) =>
     await core.run({ propagation: 'not-supported' }, work);
   });
 
-const tables = { account: 'id', stock: 'sku_id', session: 'id', order: 'id' } as const;
+const tables = { user: 'id', account: 'id', stock: 'sku_id', session: 'id', order: 'id' } as const;
 /** Whether nobody holds the row, in whatever way `strength` minds. */
 async function isFree(table: Lockable, id: string, strength = 'NO KEY UPDATE'): Promise<boolean> {
   const sql = `SELECT FROM "${table}" WHERE ${tables[table]} = $1 FOR ${strength} NOWAIT`;

@@ -34,7 +34,6 @@ function expectRefusal(response: Response, policy: string): void {
 }
 
 const forged = 'eyJhbGciOiJIUzI1NiJ9.e30.e30';
-const failed = (email: string) => ({ email, password: 'wrong password' });
 
 describe('requests are counted', () => {
   it('for each user who is signed in, wherever they ask, and for nobody else', () =>
@@ -125,35 +124,6 @@ describe('requests are counted', () => {
         expect([await statusFrom('192.0.2.2'), await statusFrom('192.0.2.1')]).toEqual([429, 200]);
       },
     ));
-});
-
-describe('log-ins are counted', () => {
-  it('for each e-mail address that is tried, however it is written, also when the password is right', () =>
-    limited({ RATE_LIMIT_LOG_INS_PER_EMAIL: '2' }, async (as) => {
-      const first = await as().post('/v1/sessions', failed(ada.email)).expect(401);
-      expect(fields(first)).toEqual([
-        '"address";q=1000000000;w=60, "log-in-address";q=1000000000;w=60, "log-in-email";q=2;w=60',
-        '"address";r=999999999;t=60, "log-in-address";r=999999999;t=60, "log-in-email";r=1;t=60',
-      ]);
-      await as()
-        .post('/v1/sessions', failed(` ${ada.email.toUpperCase()}`))
-        .expect(401);
-      const { email, password } = ada;
-      expectRefusal(await as().post('/v1/sessions', { email, password }), 'log-in-email');
-      await as().post('/v1/sessions', failed(bob.email)).expect(401);
-      for (let i = 0; i < 3; i++)
-        await as()
-          .post('/v1/sessions', { email: i })
-          .expect(i < 2 ? 422 : 429);
-    }));
-
-  it('for each address from which they are tried, whoever tries', () =>
-    limited({ RATE_LIMIT_LOG_INS_PER_ADDRESS: '2' }, async (as) => {
-      await as().post('/v1/sessions', failed('one@example.com')).expect(401);
-      await as(ada.token).post('/v1/sessions', failed('two@example.com')).expect(401);
-      expectRefusal(await as().post('/v1/sessions', failed('three@example.com')), 'log-in-address');
-      await as().get('/v1/products').expect(200);
-    }));
 });
 
 describe('of the requests that are answered at once', () => {

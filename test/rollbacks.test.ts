@@ -5,6 +5,7 @@ import { money } from '../src/kernel/money.ts';
 import type { Principal } from '../src/kernel/principal.ts';
 import { ChainService } from '../src/modules/accounts/chain.service.ts';
 import { TransfersService } from '../src/modules/accounts/transfers.service.ts';
+import { UsersService } from '../src/modules/users/users.service.ts';
 import { StockService } from '../src/modules/catalog/stock.service.ts';
 import { SessionsService } from '../src/modules/users/sessions.service.ts';
 import { TransactionRequiredError } from '../src/transactions/errors.ts';
@@ -25,6 +26,12 @@ afterAll(async () => {
   expect(await findMistakes(service.database)).toEqual([]);
   await service.close();
 });
+
+const asAnswer = (done: Promise<unknown>) =>
+  done.then(
+    () => ({ status: 200, body: {} }),
+    () => ({ status: 500, body: { code: 'internal-error' } }),
+  );
 
 type Act = () => PromiseLike<Pick<request.Response, 'status' | 'body'>>;
 interface Case {
@@ -68,12 +75,66 @@ const boundaries: Record<string, Case> = {
         profile: { displayName: 'Nested' },
       }),
   },
-  'UsersService.edit': {
+  'UsersService.createOperator': {
+    last: 'INSERT profile',
+    // A command, not a request.
+    prepare: async () => {
+      const operator = {
+        email: `more-${++made}@example.com`,
+        password: 'correct horse',
+        profile: { displayName: 'More' },
+      };
+      return () => asAnswer(service.app.get(UsersService).addOperator(operator));
+    },
+  },
+  'UsersService.change': {
     last: 'UPDATE profile',
     prepare: async () => {
-      const { id, api } = await make.user();
-      const patch = { email: `edited-${id}@example.com`, profile: { displayName: 'Edited' } };
+      const { id, api, password } = await make.user();
+      const patch = {
+        email: `edited-${id}@example.com`,
+        currentPassword: password,
+        profile: { displayName: 'Edited' },
+      };
       return () => api.patch(`/v1/users/${id}`, patch).set('if-match', '"1"');
+    },
+  },
+  'PasswordsService.replace': {
+    last: 'INSERT user_change',
+    prepare: async () => {
+      const { api, password } = await make.user();
+      const change = { currentPassword: password, newPassword: 'another horse' };
+      return () => api.post('/v1/users/me/password', change);
+    },
+  },
+  'PasswordsService.makeReset': {
+    last: 'INSERT user_change',
+    prepare: async () => {
+      const [{ api }, { id }] = [await make.operator(), await make.user()];
+      return () => api.post(`/v1/users/${id}/password-resets`);
+    },
+  },
+  'PasswordsService.redeem': {
+    last: 'INSERT user_change',
+    prepare: async () => {
+      const [{ api }, { id }] = [await make.operator(), await make.user()];
+      const { token } = (await api.post(`/v1/users/${id}/password-resets`).expect(201)).body;
+      return () => service.as().post('/v1/password-resets', { token, newPassword: 'another horse' });
+    },
+  },
+  'AccessService.change': {
+    last: 'UPDATE session',
+    prepare: async () => {
+      const [{ api }, { id }] = [await make.operator(), await make.user()];
+      const patch = { role: 'operator', disabled: true, reason: 'Asked for' };
+      return () => api.patch(`/v1/users/${id}/access`, patch).set('if-match', '"1"');
+    },
+  },
+  'AccessService.endSessions': {
+    last: 'INSERT user_change',
+    prepare: async () => {
+      const [{ api }, { id }] = [await make.operator(), await make.user()];
+      return () => api.delete(`/v1/users/${id}/sessions`);
     },
   },
   'SessionsService.rotate': {
@@ -248,9 +309,9 @@ const boundaries: Record<string, Case> = {
   'OrdersService.cancel': { last: 'INSERT refund', prepare: cancelling },
 };
 
-/** What is stored by one nested write, which is a boundary of its own. */
+/** What is stored by one statement or nested write, which is a boundary of its own. */
 const nestedWrites: Record<string, Case> = {
-  'SessionsService.logIn': {
+  'LogInsService.logIn': {
     last: 'INSERT refresh_token',
     prepare: async () => {
       const { email, password } = await make.user();

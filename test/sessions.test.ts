@@ -9,13 +9,18 @@ import { testSecret } from './support/secret.ts';
 
 const secret = testSecret;
 const lifeOfSession = 3600;
+const wholeLife = 3 * lifeOfSession;
 
 const pbkdf2 = promisify(pbkdf2Callback);
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
 beforeAll(async () => {
-  service = await startApp({ AUTH_ACCESS_TOKEN_SECONDS: '60', AUTH_REFRESH_TOKEN_SECONDS: String(lifeOfSession) });
+  service = await startApp({
+    AUTH_ACCESS_TOKEN_SECONDS: '60',
+    AUTH_REFRESH_TOKEN_SECONDS: String(lifeOfSession),
+    AUTH_SESSION_SECONDS: String(wholeLife),
+  });
   make = makers(service);
 });
 afterEach(() => jest.restoreAllMocks());
@@ -37,13 +42,19 @@ const logIn = async (person: { email: string; password: string }) => {
   const { email, password } = person;
   return (await service.as().post('/v1/sessions', { email, password }).expect(201)).body;
 };
-/** The sessions began so many seconds earlier than they did, and end as much earlier. */
-const age = (seconds: number, ...sessions: readonly { readonly id: string }[]) =>
-  service.database.query(
-    `UPDATE session SET created_at = created_at - make_interval(secs => $1), expires_at = expires_at - make_interval(secs => $1)
-     WHERE id = ANY($2)`,
-    [seconds, sessions.map(({ id }) => uuidOf(id))],
-  );
+/** As if so many seconds had passed for this session: it and its tokens are that much older. */
+const age = (sessionId: string, seconds: number) =>
+  Promise.all([
+    service.database.query(
+      `UPDATE session SET created_at = created_at - make_interval(secs => $2), expires_at = expires_at - make_interval(secs => $2)
+       WHERE id = $1`,
+      [uuidOf(sessionId), seconds],
+    ),
+    service.database.query(
+      'UPDATE refresh_token SET created_at = created_at - make_interval(secs => $2), used_at = used_at - make_interval(secs => $2) WHERE session_id = $1',
+      [uuidOf(sessionId), seconds],
+    ),
+  ]);
 /** Moves the database's clock, as the service knows it, so many seconds ahead, until the test ends. */
 const wait = (seconds: number) => {
   const now = later(new Date(), seconds);
@@ -65,6 +76,7 @@ describe('logging in', () => {
       accessToken: expect.any(String),
       expiresInSeconds: 60,
       refreshToken: expect.stringMatching(/^[\w-]{43}$/),
+      deviceToken: expect.stringMatching(/^[\w-]{43}$/),
     });
     expect(headers['cache-control']).toBe('no-store');
     expect((await me(body.accessToken).expect(200)).body.id).toBe(ada.id);
@@ -150,7 +162,9 @@ describe('an access token', () => {
 
   it('that was forged is refused, however it was forged', async () => {
     const ada = await make.user();
-    const claims = { sid: 'ses_01h455vb4pex5vsknk084sn02q', role: 'operator' };
+    const [, claimed = ''] = ada.token.split('.');
+    const { sid } = JSON.parse(Buffer.from(claimed, 'base64url').toString()) as { sid: string };
+    const claims = { sid, role: 'operator' };
     const key = new TextEncoder().encode(secret);
     const now = Math.floor(Date.now() / 1000);
     const token = (changes: object = {}, header: object = {}) =>
@@ -236,6 +250,7 @@ describe('refreshing', () => {
   it('with a token that was used ends the session, also for who holds the newer token', async () => {
     const first = await logIn(await make.user());
     const { body: second } = await refresh(first.refreshToken).expect(201);
+    await age(first.id, 11);
     const { body } = await refresh(first.refreshToken).expect(401);
     expect(body).toMatchObject({ code: 'invalid-refresh-token', retryable: false });
     expect(await stateOf(first.id)).toEqual({ hasEnded: true, reason: 'token_reused' });
@@ -247,35 +262,83 @@ describe('refreshing', () => {
     const ada = await make.user();
     const [stolen, other] = [await logIn(ada), await logIn(ada)];
     await refresh(stolen.refreshToken).expect(201);
+    await age(stolen.id, 11);
     await refresh(stolen.refreshToken).expect(401);
     await refresh(other.refreshToken).expect(201);
   });
 
-  it('by several at once with one token lets one of them in at most, and then the session is over', async () => {
+  it('by several at once with one token gives all of them the same next one, which works', async () => {
     for (let round = 0; round < 5; round++) {
       const { id, refreshToken } = await logIn(await make.user());
-      const answers = await Promise.all([1, 2, 3, 4].map(() => refresh(refreshToken)));
-      const winners = answers.filter(({ status }) => status === 201);
-      expect(answers.map(({ status }) => status).sort()).toEqual([201, 401, 401, 401]);
-      expect(await stateOf(id)).toEqual({ hasEnded: true, reason: 'token_reused' });
-      for (const { body } of winners) await refresh(body.refreshToken).expect(401);
-      const tokens = await service.database.query('SELECT used_at FROM refresh_token WHERE session_id = $1', [
-        uuidOf(id),
-      ]);
+      const answers = await Promise.all(Array.from({ length: 8 }, () => refresh(refreshToken)));
+      expect(answers.map(({ status }) => status)).toEqual(Array.from({ length: 8 }, () => 201));
+      const [next, ...others] = new Set(answers.map(({ body }) => body.refreshToken as string));
+      expect([next, others]).toEqual([expect.stringMatching(/^[\w-]{43}$/), []]);
+      for (const { body } of answers) await me(body.accessToken).expect(200);
+      const tokens = await service.database.query('SELECT FROM refresh_token WHERE session_id = $1', [uuidOf(id)]);
       expect(tokens).toHaveLength(2);
+      await refresh(next as string).expect(201);
     }
+  });
+
+  it('again after a lost answer gives the same next token, until that was used', async () => {
+    const first = await logIn(await make.user());
+    const { body: second } = await refresh(first.refreshToken).expect(201);
+    const { body: again } = await refresh(first.refreshToken).expect(201);
+    expect(again.refreshToken).toBe(second.refreshToken);
+    const { body: third } = await refresh(second.refreshToken).expect(201);
+    await refresh(first.refreshToken).expect(401);
+    expect(await stateOf(first.id)).toEqual({ hasEnded: true, reason: 'token_reused' });
+    await refresh(third.refreshToken).expect(401);
+  });
+
+  it('again works for ten seconds only', async () => {
+    const [one, other] = [await logIn(await make.user()), await logIn(await make.user())];
+    for (const { id, refreshToken } of [one, other]) {
+      await refresh(refreshToken).expect(201);
+      await age(id, id === one.id ? 7 : 11);
+    }
+    await refresh(one.refreshToken).expect(201);
+    await refresh(other.refreshToken).expect(401);
+  });
+
+  it('again does not bring back a session that has ended', async () => {
+    const first = await logIn(await make.user());
+    const { body: second } = await refresh(first.refreshToken).expect(201);
+    await service.as(second.accessToken).delete('/v1/sessions/current').expect(204);
+    for (const token of [first.refreshToken, second.refreshToken]) await refresh(token).expect(401);
+    expect(await stateOf(first.id)).toEqual({ hasEnded: true, reason: 'logged_out' });
+  });
+
+  it('gives a next token that nobody can tell who has not the key of the service', async () => {
+    const first = await logIn(await make.user());
+    const { body: second } = await refresh(first.refreshToken).expect(201);
+    for (const guess of [createHash('sha256'), createHash('sha512')])
+      expect(second.refreshToken).not.toBe(guess.update(first.refreshToken).digest('base64url').slice(0, 43));
+    const { body: other } = await refresh((await logIn(await make.user())).refreshToken).expect(201);
+    expect(other.refreshToken).not.toBe(second.refreshToken);
   });
 
   it('keeps a session alive, which otherwise expires', async () => {
     const ada = await make.user();
     const [kept, left] = [await logIn(ada), await logIn(ada)];
-    await age(lifeOfSession - 60, kept, left);
+    for (const { id } of [kept, left]) await age(id, lifeOfSession - 10);
     const { body: second } = await refresh(kept.refreshToken).expect(201);
-    await age(120, kept, left);
+    for (const { id } of [kept, left]) await age(id, 20);
     await refresh(second.refreshToken).expect(201);
     const { body } = await refresh(left.refreshToken).expect(401);
     expect(body.code).toBe('invalid-refresh-token');
     expect(await stateOf(left.id)).toEqual({ hasEnded: false, reason: null });
+  });
+
+  it('does not keep a session alive for ever', async () => {
+    const { id, refreshToken } = await logIn(await make.user());
+    let token = refreshToken;
+    for (let passed = 0; passed < wholeLife; passed += lifeOfSession - 60) {
+      ({ refreshToken: token } = (await refresh(token).expect(201)).body);
+      await age(id, lifeOfSession - 60);
+    }
+    await refresh(token).expect(401);
   });
 
   it('with a token that is none is refused', async () => {
@@ -293,18 +356,60 @@ describe('refreshing', () => {
 });
 
 describe('logging out', () => {
+  const logOut = (token?: string) => service.as(token).delete('/v1/sessions/current');
+  const loggedOut = { hasEnded: true, reason: 'logged_out' };
+
   it('ends refreshing, and doing it twice is the same', async () => {
-    const ada = await make.user();
-    const { id, accessToken, refreshToken } = await logIn(ada);
+    const { id, accessToken, refreshToken } = await logIn(await make.user());
     for (const _ of ['once', 'twice']) {
-      const { body, text } = await service.as(accessToken).delete('/v1/sessions/current').expect(204);
+      const { body, text } = await logOut(accessToken).expect(204);
       expect([body, text]).toEqual([{}, '']);
     }
     await refresh(refreshToken).expect(401);
-    expect(await stateOf(id)).toEqual({ hasEnded: true, reason: 'logged_out' });
+    expect(await stateOf(id)).toEqual(loggedOut);
   });
 
-  it('needs a token', async () => {
-    await service.as().delete('/v1/sessions/current').expect(401);
+  it('works with an access token that is over', async () => {
+    const { id, accessToken } = await logIn(await make.user());
+    wait(3600);
+    await me(accessToken).expect(401);
+    await logOut(accessToken).expect(204);
+    expect(await stateOf(id)).toEqual(loggedOut);
+  });
+
+  it('works with a refresh token alone, also one that was used', async () => {
+    const [fresh, used] = [await logIn(await make.user()), await logIn(await make.user())];
+    await refresh(used.refreshToken).expect(201);
+    for (const { id, refreshToken } of [fresh, used]) {
+      for (const _ of ['once', 'twice']) await logOut().send({ refreshToken }).expect(204);
+      expect(await stateOf(id)).toEqual(loggedOut);
+    }
+    await logOut().send({ refreshToken: 'one that nobody has' }).expect(204);
+  });
+
+  it('ends both sessions when the tokens are of two', async () => {
+    const ada = await make.user();
+    const [one, other] = [await logIn(ada), await logIn(ada)];
+    await logOut(one.accessToken).send({ refreshToken: other.refreshToken }).expect(204);
+    for (const { id } of [one, other]) expect(await stateOf(id)).toEqual(loggedOut);
+  });
+
+  it('works with the body {} or none, whatever is said of its type', async () => {
+    for (const send of [
+      (token: string) => logOut(token).send({}),
+      (token: string) => logOut(token).set('content-length', '0'),
+    ]) {
+      const { id, accessToken } = await logIn(await make.user());
+      await send(accessToken).expect(204);
+      expect(await stateOf(id)).toEqual(loggedOut);
+    }
+  });
+
+  it('needs a token that was given out here', async () => {
+    expect((await logOut().expect(401)).body.code).toBe('token-missing');
+    expect((await logOut('abc').expect(401)).body.code).toBe('invalid-token');
+    const { id, accessToken } = await logIn(await make.user());
+    await logOut(`${accessToken.slice(0, -3)}abc`).expect(401);
+    expect(await stateOf(id)).toEqual({ hasEnded: false, reason: null });
   });
 });

@@ -14,7 +14,16 @@ const figures = {
   'POST /v1/users': [10, 8],
   'POST /v1/sessions': [2, 2],
   'POST /v1/sessions/refresh': [5, 4],
+  'GET /v1/sessions': [1, 1],
+  'DELETE /v1/sessions': [1, 1],
+  'DELETE /v1/sessions/:id': [1, 1],
   'DELETE /v1/sessions/current': [1, 1],
+  'POST /v1/users/me/password': [8, 7],
+  'POST /v1/users/:id/password-resets': [6, 5],
+  'POST /v1/password-resets': [9, 8],
+  'PATCH /v1/users/:id/access': [8, 7],
+  'DELETE /v1/users/:id/sessions': [5, 4],
+  'GET /v1/users/:id/changes': [4, 4],
   'GET /v1/users/me': [3, 3],
   'GET /v1/users/:id': [3, 3],
   'PATCH /v1/users/:id': [10, 8],
@@ -99,9 +108,9 @@ async function statementsOf(ask: () => PromiseLike<Response>): Promise<Statement
 }
 // A replica that is slow today is asked again for its position, the id of a transaction where its answer is still on the way, and the server
 // is told anew what time is left when some has passed, and a statement that leaves before BEGIN is answered demands a transaction: none of
-// it is the endpoint's.
+// it is the endpoint's. Whose session is going on is asked once for all who ask.
 const isOfTheMoment =
-  /_lsn\(|^SELECT pg_current_xact_id_if_assigned|^SET LOCAL statement_timeout = \d+$|^SAVEPOINT begun; RELEASE SAVEPOINT begun(?:; SET LOCAL statement_timeout = \d+)?$/;
+  /^SELECT s\.id, u\.role|_lsn\(|^SELECT pg_current_xact_id_if_assigned|^SET LOCAL statement_timeout = \d+$|^SAVEPOINT begun; RELEASE SAVEPOINT begun(?:; SET LOCAL statement_timeout = \d+)?$/;
 
 const place = (items: number) =>
   alice.api.post(
@@ -135,7 +144,37 @@ const requests: Record<Endpoint, () => Promise<() => PromiseLike<Response>>> = {
     service.as().post('/v1/sessions', { email: bob.email, password: bob.password }),
   'POST /v1/sessions/refresh': async () => () =>
     service.as().post('/v1/sessions/refresh', { refreshToken: bob.refreshToken }),
-  'DELETE /v1/sessions/current': async () => () => bob.api.delete('/v1/sessions/current'),
+  'GET /v1/sessions': async () => () => alice.api.get('/v1/sessions'),
+  'DELETE /v1/sessions': async () => () => alice.api.delete('/v1/sessions'),
+  'DELETE /v1/sessions/:id': async () => {
+    const { id } = (await service.as().post('/v1/sessions', { email: bob.email, password: bob.password })).body;
+    return () => bob.api.delete(`/v1/sessions/${id}`);
+  },
+  'DELETE /v1/sessions/current': async () => {
+    const { accessToken } = (await service.as().post('/v1/sessions', { email: bob.email, password: bob.password }))
+      .body;
+    return () => service.as(accessToken).delete('/v1/sessions/current');
+  },
+  'POST /v1/users/me/password': async () => {
+    const { api, password } = await make.user();
+    return () => api.post('/v1/users/me/password', { currentPassword: password, newPassword: 'another horse' });
+  },
+  'POST /v1/users/:id/password-resets': async () => () => operator.api.post(`/v1/users/${bob.id}/password-resets`),
+  'POST /v1/password-resets': async () => {
+    const { id } = await make.user();
+    const { token } = (await operator.api.post(`/v1/users/${id}/password-resets`).expect(201)).body;
+    return () => service.as().post('/v1/password-resets', { token, newPassword: 'another horse' });
+  },
+  'PATCH /v1/users/:id/access': async () => {
+    const { id } = await make.user();
+    const patch = { role: 'operator', reason: 'Asked for' };
+    return () => operator.api.patch(`/v1/users/${id}/access`, patch).set('if-match', '*');
+  },
+  'DELETE /v1/users/:id/sessions': async () => {
+    const { id } = await make.user();
+    return () => operator.api.delete(`/v1/users/${id}/sessions`);
+  },
+  'GET /v1/users/:id/changes': async () => () => operator.api.get(`/v1/users/${bob.id}/changes`),
   'GET /v1/users/me': async () => () => alice.api.get('/v1/users/me'),
   'GET /v1/users/:id': async () => () => alice.api.get(`/v1/users/${alice.id}`),
   'PATCH /v1/users/:id': async () => () =>

@@ -168,7 +168,8 @@ describe('editing a user', () => {
     const ada = await make.user();
     const { body: before } = await ada.api.get('/v1/users/me').expect(200);
     await sleep(2);
-    const patch = { email: 'New.Address@example.com', profile: { locale: 'de' } };
+    const email = 'New.Address@example.com';
+    const patch = { email, currentPassword: ada.password, profile: { locale: 'de' } };
     const { body, headers } = await ada.api.patch(`/v1/users/${ada.id}`, patch).set('if-match', '"1"').expect(200);
     expect(body).toEqual({
       ...before,
@@ -198,7 +199,11 @@ describe('editing a user', () => {
     const { body: before } = await ada.api.get('/v1/users/me').expect(200);
     for (const etag of ['"1"', '"3"', '"999999999"']) {
       const { body } = await ada.api
-        .patch(`/v1/users/${ada.id}`, { email: 'lost@example.com', profile: { displayName: 'Lost' } })
+        .patch(`/v1/users/${ada.id}`, {
+          email: 'lost@example.com',
+          currentPassword: ada.password,
+          profile: { displayName: 'Lost' },
+        })
         .set('if-match', etag)
         .expect('etag', '"2"')
         .expect(412);
@@ -228,7 +233,11 @@ describe('editing a user', () => {
     const [ada, bob] = [await make.user(), await make.user()];
     const { body: before } = await ada.api.get('/v1/users/me').expect(200);
     const { body } = await ada.api
-      .patch(`/v1/users/${ada.id}`, { email: bob.email.toUpperCase(), profile: { displayName: 'Bob' } })
+      .patch(`/v1/users/${ada.id}`, {
+        email: bob.email.toUpperCase(),
+        currentPassword: ada.password,
+        profile: { displayName: 'Bob' },
+      })
       .set('if-match', '"1"')
       .expect(409);
     expect(body.code).toBe('email-taken');

@@ -2,7 +2,7 @@ import type { Response } from 'supertest';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { fullCount } from './support/counts.ts';
-import { crowd } from './support/crowd.ts';
+import { crowd, signedInAgain } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 
 // Every write of users and accounts beside every other, and beside itself, on the same rows: what comes of it is what comes of doing them
@@ -82,8 +82,17 @@ const writes: Record<string, Write> = {
   logIn: ({ ada: { email, password } }) => service.as().post('/v1/sessions', { email, password }),
   refreshSession: ({ ada: { refreshToken } }) => service.as().post('/v1/sessions/refresh', { refreshToken }),
   logOut: ({ ada }) => ada.api.delete('/v1/sessions/current'),
-  'editUser, the e-mail': (world) =>
-    world.ada.api.patch(`/v1/users/${world.ada.id}`, { email: newEmail(world) }).set('if-match', '"1"'),
+  endOtherSessions: ({ ada }) => ada.api.delete('/v1/sessions'),
+  changePassword: ({ ada }) =>
+    ada.api.post('/v1/users/me/password', { currentPassword: ada.password, newPassword: 'another horse' }),
+  createPasswordReset: ({ ada }) => operator.api.post(`/v1/users/${ada.id}/password-resets`),
+  changeAccess: ({ ada }) =>
+    operator.api.patch(`/v1/users/${ada.id}/access`, { role: 'operator', reason: 'Helps out' }).set('if-match', '"1"'),
+  endSessionsOf: ({ ada }) => operator.api.delete(`/v1/users/${ada.id}/sessions`),
+  'editUser, the e-mail': ({ ada, ...world }) =>
+    ada.api
+      .patch(`/v1/users/${ada.id}`, { email: newEmail({ ada, ...world }), currentPassword: ada.password })
+      .set('if-match', '"1"'),
   'editUser, the profile': ({ ada }) =>
     ada.api.patch(`/v1/users/${ada.id}`, { profile: { displayName: 'Edited' } }).set('if-match', '"1"'),
   openAccount: ({ ada }) => ada.api.post('/v1/accounts', { currency: 'EUR', name: 'Second' }),
@@ -124,7 +133,9 @@ const told = ({ status, body }: Response): string =>
   ].join(' ');
 
 async function stateOf(world: World): Promise<unknown> {
-  const { ada, bob, emptyId, pendingId } = world;
+  const { bob, emptyId, pendingId } = world;
+  // Of a session of its own: some of the writes end all that there were.
+  const ada = await signedInAgain(service, world.ada);
   const read = async ({ api }: Person, path: string) => (await api.get(path).expect(200)).body;
   const [{ data: ofAda }, { data: ofBob }, { email, profile, version }, { status }, sessions, namesakes] =
     await Promise.all([
@@ -145,7 +156,10 @@ async function stateOf(world: World): Promise<unknown> {
       (key) => account[key],
     );
   });
-  const people = { isOld: email === ada.email, namesakes: namesakes.length, sessions };
+  const changes = await service.database.query('SELECT kind FROM user_change WHERE user_id = $1 ORDER BY kind', [
+    uuidOf(ada.id),
+  ]);
+  const people = { isOld: email === ada.email, changes, namesakes: namesakes.length, sessions };
   return { accounts, opened: ofAda.length, people, profile, version, pending: status };
 }
 

@@ -27,6 +27,8 @@ export function makeConfig(e: Settled) {
       secret: e.AUTH_SECRET,
       accessTokenSeconds: e.AUTH_ACCESS_TOKEN_SECONDS,
       refreshTokenSeconds: e.AUTH_REFRESH_TOKEN_SECONDS,
+      sessionSeconds: e.AUTH_SESSION_SECONDS,
+      recheckSeconds: e.AUTH_RECHECK_SECONDS,
     },
     shop: { currencies: e.CURRENCIES === undefined ? null : currenciesIn(e.CURRENCIES) },
     ledger: ledgerSlice(e),
@@ -48,7 +50,10 @@ const rateLimitsSlice = (e: Settled) => ({
   perPrincipal: e.RATE_LIMIT_PER_PRINCIPAL,
   perAddress: e.RATE_LIMIT_PER_ADDRESS,
   logInsPerAddress: e.RATE_LIMIT_LOG_INS_PER_ADDRESS,
+  logInsPerPair: e.RATE_LIMIT_LOG_INS_PER_PAIR,
   logInsPerEmail: e.RATE_LIMIT_LOG_INS_PER_EMAIL,
+  signUpsPerAddress: e.RATE_LIMIT_SIGN_UPS_PER_ADDRESS,
+  passwordsPerUser: e.RATE_LIMIT_PASSWORDS_PER_USER,
   previewsPerPrincipal: e.RATE_LIMIT_PREVIEWS_PER_PRINCIPAL,
 });
 

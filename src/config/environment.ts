@@ -67,9 +67,18 @@ export const variables = {
   RATE_LIMIT_LOG_INS_PER_ADDRESS: whole(1, 1_000_000_000)
     .default(120)
     .describe('Log-ins tried from one address in a window'),
-  RATE_LIMIT_LOG_INS_PER_EMAIL: whole(1, 1_000_000_000)
+  RATE_LIMIT_LOG_INS_PER_PAIR: whole(1, 1_000_000_000)
     .default(20)
-    .describe('Log-ins tried with one e-mail address in a window'),
+    .describe('Log-ins tried with one e-mail address from one address, or from one known device, in a window'),
+  RATE_LIMIT_LOG_INS_PER_EMAIL: whole(1, 1_000_000_000)
+    .default(60)
+    .describe('Log-ins tried with one e-mail address in a window, from wherever; those beyond it are slowed down'),
+  RATE_LIMIT_SIGN_UPS_PER_ADDRESS: whole(1, 1_000_000_000)
+    .default(60)
+    .describe('Sign-ups tried from one address in a window'),
+  RATE_LIMIT_PASSWORDS_PER_USER: whole(1, 1_000_000_000)
+    .default(20)
+    .describe('Times that one user may give the present password in a window'),
   RATE_LIMIT_PREVIEWS_PER_PRINCIPAL: whole(1, 1_000_000_000)
     .default(120)
     .describe('Previews of transfers by one user in a window'),
@@ -150,9 +159,15 @@ export const variables = {
       'Key that signs access tokens, 32 random bytes or more in base64; generated for the embedded database, else required',
     ),
   AUTH_ACCESS_TOKEN_SECONDS: whole(1, 86_400).default(900).describe('Life of an access token'),
+  AUTH_RECHECK_SECONDS: whole(0, 60)
+    .default(5)
+    .describe('How long a read of what is one’s own goes by an earlier look at its session; all else looks each time'),
   AUTH_REFRESH_TOKEN_SECONDS: whole(60, 31_536_000)
     .default(2_592_000)
     .describe('Life of a session that is not refreshed'),
+  AUTH_SESSION_SECONDS: whole(60, 315_360_000)
+    .default(7_776_000)
+    .describe('Life of a session, however often it is refreshed'),
   LEDGER_SEAL_INTERVAL_MS: whole(0, 3_600_000)
     .default(1000)
     .describe(

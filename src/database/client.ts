@@ -21,16 +21,27 @@ const preparedStatements = 1000;
 // PostgreSQL cannot look on Windows, and refuses the setting there; `?options=` in the URL replaces it.
 const goneCheck = process.platform === 'win32' ? {} : { options: '-c client_connection_check_interval=500' };
 
+interface Place {
+  readonly url: string;
+  readonly role: ServerRole;
+  /** What pg_stat_activity shows, where it is not the name of the role. */
+  readonly application?: string;
+}
+
 /** Opens a client; nothing connects before the first statement. Times in `settings` are milliseconds. */
-export function openClient(
-  { name, url, role }: { name: string; url: string; role: ServerRole },
-  settings: Config['database'],
-): Client {
+export function openClient({ name, ...place }: Place & { name: string }, settings: Config['database']): Client {
+  const pool = openPool(place, settings);
+  const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames(), disposeExternalPool: true });
+  return { name, pool, prisma: new PrismaClient({ adapter, errorFormat: 'minimal' }), driver: adapter.connect() };
+}
+
+/** A pool without Prisma, for statements outside boundaries. */
+export function openPool({ url, role, application }: Place, settings: Config['database']): Pool {
   const limits = { statement_timeout: settings.statementTimeoutMs, lock_timeout: settings.lockTimeoutMs };
-  const pool = new Pool(
+  return new Pool(
     {
       connectionString: url,
-      application_name: role === 'primary' ? 'holdfast write' : 'holdfast read',
+      application_name: application ?? (role === 'primary' ? 'holdfast write' : 'holdfast read'),
       idleTimeoutMillis: 60_000,
       keepAlive: true,
       // Statements that Prisma sends together inside a transaction travel together, where pg 9 would refuse them.
@@ -43,8 +54,6 @@ export function openClient(
     },
     { size: settings.poolSize, waitMs: settings.poolWaitMs, limits, role },
   );
-  const adapter = new PrismaPg(pool, { statementNameGenerator: statementNames(), disposeExternalPool: true });
-  return { name, pool, prisma: new PrismaClient({ adapter, errorFormat: 'minimal' }), driver: adapter.connect() };
 }
 
 function statementNames(): (query: { sql: string }) => string {

@@ -1,9 +1,14 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { type Config, DatabaseConfig } from '../config/config.ts';
 import { replicasIn } from '../config/replicas.ts';
-import { type Client, openClient } from './client.ts';
+import { type Client, openClient, openPool } from './client.ts';
 import { meetDatabase } from './first-contact.ts';
+import type { Pool } from './pool.ts';
 import { refuseForeignSchema } from './schema-version.ts';
+
+// Those who wait for a look-up wait for one statement by key, in turn.
+const lookUpConnections = 2;
+const lookUpMs = 2000;
 
 /** The clients: `write` on the primary, and one on each replica. */
 @Injectable()
@@ -12,12 +17,16 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
   readonly replicas: readonly Client[];
   /** As PostgreSQL counts: 180004 is 18.4. Known after the start. */
   serverVersion = 0;
+  private readonly ownLookUps: Pool;
   private readonly logger = new Logger(Databases.name);
   private readonly closing = new AbortController();
 
   constructor(@Inject(DatabaseConfig.KEY) private readonly config: Config['database']) {
     this.write = openClient({ name: 'primary', url: config.writeUrl, role: 'primary' }, config);
     const addresses = config.readUrl === null ? [] : (replicasIn(config.readUrl) ?? []);
+    const bounds = { poolSize: lookUpConnections, statementTimeoutMs: Math.min(lookUpMs, config.statementTimeoutMs) };
+    const lookUps = { url: config.writeUrl, role: 'primary', application: 'holdfast look-ups' } as const;
+    this.ownLookUps = openPool(lookUps, { ...config, ...bounds });
     this.replicas = addresses.map((address) => openClient({ ...address, role: 'standby' }, config));
   }
 
@@ -28,6 +37,11 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
   /** Whether a write has a position in the WAL that a replica could reach: not on the one connection of a test, which commits nothing. */
   get hasPositions(): boolean {
     return this.write.pool.pin === null;
+  }
+
+  /** The primary, for what must be known before a request may take anything: not behind those who hold the connections of `write`. */
+  get lookUps(): Pool {
+    return this.write.pool.pin === null ? this.ownLookUps : this.write.pool;
   }
 
   async onModuleInit(): Promise<void> {
@@ -44,7 +58,7 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
   /** After the last request: `onModuleDestroy` would come before the drain and cut live requests. */
   async onApplicationShutdown(): Promise<void> {
     this.closing.abort();
-    await Promise.all([this.write, ...this.replicas].map(close));
+    await Promise.all([this.ownLookUps.end(), ...[this.write, ...this.replicas].map(close)]);
   }
 }
 

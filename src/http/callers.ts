@@ -22,10 +22,19 @@ export class Callers {
     return principal;
   }
 
-  private async read({ headers }: FastifyRequest): Promise<Principal> {
-    // RFC 9110, section 11.4: one blank or more.
-    const token = /^Bearer +([\w.-]{1,4096})$/i.exec(headers.authorization ?? '')?.[1];
+  /** Whose session it is that is to be ended; null when no access token is shown. Throws invalid-token. */
+  leaving(request: FastifyRequest): Principal | null {
+    const token = tokenIn(request);
+    return token === undefined ? null : this.tokens.readOver(token);
+  }
+
+  private async read(request: FastifyRequest): Promise<Principal> {
+    const token = tokenIn(request);
     if (token === undefined) throw unauthorized('token-missing', 'Send an access token: Authorization: Bearer …');
     return this.tokens.read(token, this.clock.now());
   }
 }
+
+// RFC 9110, section 11.4: one blank or more.
+const tokenIn = ({ headers }: FastifyRequest): string | undefined =>
+  /^Bearer +([\w.-]{1,4096})$/i.exec(headers.authorization ?? '')?.[1];

@@ -6,6 +6,8 @@ import { IdempotencyInterceptor } from './idempotency.interceptor.ts';
 import { IdempotencyRepository } from './idempotency.repository.ts';
 import { IdempotencyService } from './idempotency.service.ts';
 import { Callers } from './callers.ts';
+import { DeviceMarks } from './device-marks.ts';
+import { Standings } from './standings.ts';
 import { Cursors } from './cursors.ts';
 import { ExpansionInterceptor } from './expansion.interceptor.ts';
 import { Expansions } from './expansions.ts';
@@ -24,10 +26,12 @@ import { RateLimits } from './rate-limits.ts';
     AccessTokens,
     Callers,
     Cursors,
+    DeviceMarks,
     Expansions,
     IdempotencyRepository,
     IdempotencyService,
     RateLimits,
+    Standings,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: PrincipalGuard },
     { provide: APP_INTERCEPTOR, useClass: PreparationInterceptor },
@@ -36,6 +40,6 @@ import { RateLimits } from './rate-limits.ts';
     { provide: APP_INTERCEPTOR, useClass: PagesInterceptor },
     { provide: APP_INTERCEPTOR, useClass: ExpansionInterceptor },
   ],
-  exports: [Currencies, AccessTokens, Cursors, RateLimits],
+  exports: [Currencies, AccessTokens, Cursors, DeviceMarks, RateLimits, Standings],
 })
 export class HttpModule {}

@@ -3,7 +3,6 @@ import { Reflector } from '@nestjs/core';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
 import { AuthConfig, type Config } from '../config/config.ts';
-import { nobody } from '../kernel/principal.ts';
 import {
   Fingerprints,
   IDEMPOTENCY,
@@ -18,6 +17,7 @@ import { type Handled, IdempotencyService } from './idempotency.service.ts';
 import { RepeatedRequest } from './idempotent-request.ts';
 import { minimal, prefersMinimal } from './preference.interceptor.ts';
 import type { Signed } from './principal.ts';
+import { Strangers } from './strangers.ts';
 import { answerFor, bodyOf } from './problem.ts';
 import { type Shown, shownAs } from './returns.ts';
 
@@ -35,6 +35,7 @@ const notDone = 'validation-failed';
 @Injectable()
 export class IdempotencyInterceptor implements NestInterceptor {
   private readonly fingerprints: Fingerprints;
+  private readonly strangers: Strangers;
 
   constructor(
     private readonly reflector: Reflector,
@@ -42,6 +43,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
     @Inject(AuthConfig.KEY) auth: Config['auth'],
   ) {
     this.fingerprints = new Fingerprints(auth.secret);
+    this.strangers = new Strangers(auth.secret);
   }
 
   intercept(context: ExecutionContext, next: CallHandler): Observable<unknown> {
@@ -68,7 +70,7 @@ export class IdempotencyInterceptor implements NestInterceptor {
 
   private keyed(request: Request, key: string): KeyedRequest {
     return {
-      principalId: request.principal?.userId ?? nobody,
+      principalId: request.principal?.userId ?? this.strangers.idOf(request),
       route: `${request.method} ${request.routeOptions.url}`,
       key,
       fingerprint: this.fingerprints.of(request),

@@ -39,7 +39,7 @@ export interface StoredResponse {
 
 /** A request with its Idempotency-Key. */
 export interface KeyedRequest {
-  /** The nil UUID for whoever is not signed in. */
+  /** Of whoever is not signed in: what `strangers.ts` tells them apart by. */
   readonly principalId: string;
   /** `POST /v1/transfers/:id/post` */
   readonly route: string;

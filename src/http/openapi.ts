@@ -70,7 +70,7 @@ const frame = {
     description:
       'Users, accounts, catalog and orders. Every error is application/problem+json with a stable `code`. ' +
       'Answers may gain members: ignore those you do not know. ' +
-      'A `Request-Id` and a W3C `traceparent` that you send are taken over into our logs. ' +
+      'A `Request-Id` and a W3C `traceparent` that you send stand beside our own `Request-Id` in our logs. ' +
       'Whoever is signed in sees their own writes on the instance that stored them; on any instance, and anybody else, by sending ' +
       `the ${consistencyToken} that the write was answered with.`,
     version: '1',

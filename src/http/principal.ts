@@ -7,7 +7,7 @@ import { MisuseError } from '../kernel/loggable-error.ts';
 export const scheme = 'bearer';
 
 export const ACCESS = Symbol('access');
-export type Access = 'public' | 'signed-in' | 'operator';
+export type Access = 'public' | 'leaving' | 'signed-in' | 'operator';
 /** A request that the guard has let in. */
 export interface Signed {
   principal?: Principal;
@@ -20,6 +20,10 @@ export const Public = (): MethodDecorator => SetMetadata(ACCESS, 'public' satisf
 export const SignedIn = (): MethodDecorator =>
   applyDecorators(SetMetadata(ACCESS, 'signed-in' satisfies Access), ApiSecurity(scheme));
 
+/** Open to whoever ends a session: with an access token, also one that is over, or with what the body holds. */
+export const Leaving = (): MethodDecorator =>
+  applyDecorators(SetMetadata(ACCESS, 'leaving' satisfies Access), ApiSecurity(scheme));
+
 /** Open to operators. */
 export const OperatorsOnly = (): MethodDecorator =>
   applyDecorators(SetMetadata(ACCESS, 'operator' satisfies Access), ApiSecurity(scheme, ['operator']));
@@ -30,3 +34,9 @@ export const Caller = createParamDecorator((_: unknown, context: ExecutionContex
   if (principal === undefined) throw new MisuseError('@Caller() stands on a @Public() route.');
   return principal;
 });
+
+/** Parameter: who leaves; null for whoever shows no access token. On {@link Leaving} routes. */
+export const Leaver = createParamDecorator(
+  (_: unknown, context: ExecutionContext): Principal | null =>
+    context.switchToHttp().getRequest<Signed>().principal ?? null,
+);

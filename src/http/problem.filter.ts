@@ -1,5 +1,6 @@
 import { type ArgumentsHost, Catch, type ExceptionFilter, Logger } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import { noteProblem } from './asker.ts';
 import { kept, RepeatedRefusal } from './idempotency.interceptor.ts';
 import { isKeyed } from './idempotency.ts';
 import { answerFor, bodyOf, withKey } from './problem.ts';
@@ -19,6 +20,7 @@ export class ProblemFilter implements ExceptionFilter {
     for (const name of kept) void reply.removeHeader(name);
     if (thrown instanceof RepeatedRefusal) return thrown.send(reply);
     const answer = isKeyed(request) ? withKey(answerFor(thrown)) : answerFor(thrown);
+    noteProblem(request.raw, answer.code);
     if (answer.status === 500) this.logger.error({ err: thrown }, 'request failed');
     if (answer.status === 503) this.logger.warn({ err: thrown, code: answer.code }, 'request refused');
     // What the router refuses passes no hook: the id is sent from here.

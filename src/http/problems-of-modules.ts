@@ -10,8 +10,30 @@ export const problemsOfModules = {
   'invalid-refresh-token': final(
     401,
     'Refresh token not valid',
-    'The refresh token is unknown, has expired, or was used before, which ends its session. Log in again.',
+    'The refresh token is unknown, has expired, or was used before, which ends its session unless it was just now. Log in again.',
   ),
+  'user-disabled': final(403, 'User disabled', 'An operator has disabled the user. Ask one.'),
+  'wrong-password': final(
+    422,
+    'Wrong password',
+    'The present password is another one, or was changed meanwhile. Ask the person for it again.',
+  ),
+  'password-needed': final(
+    422,
+    'Password needed',
+    'What hands an account over needs the present password beside the access token. Send it as `currentPassword`.',
+  ),
+  'invalid-reset-token': final(
+    401,
+    'Reset token not valid',
+    'The token is unknown, has expired, or was used or withdrawn. Have another one made.',
+  ),
+  'own-access': final(
+    409,
+    'Own access',
+    'Nobody changes their own role, or disables themselves. Ask another operator.',
+  ),
+  'session-not-found': missing('session'),
   'weak-password': final(
     422,
     'Password too weak',

@@ -3,12 +3,23 @@ import rateLimit, { type FastifyRateLimitStoreCtor } from '@fastify/rate-limit';
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { type Config, RateLimitsConfig } from '../config/config.ts';
+import { canonicalEmail } from '../kernel/email.ts';
+import { networkOf } from './address.ts';
 import { Callers } from './callers.ts';
 import { HttpProblem } from './problem.ts';
 import { isProbe } from './probes.ts';
 import { RateLimitStore } from './rate-limit-store.ts';
 
-type PolicyName = 'principal' | 'address' | 'log-in-address' | 'log-in-email' | 'preview';
+type PolicyName =
+  | 'principal'
+  | 'address'
+  | 'log-in-address'
+  | 'log-in-pair'
+  | 'log-in-email'
+  | 'log-in-device'
+  | 'sign-up-address'
+  | 'password'
+  | 'preview';
 type KeyOf = (request: FastifyRequest) => Promise<string> | string;
 type Meter = ReturnType<FastifyInstance['createRateLimit']>;
 
@@ -50,7 +61,13 @@ export class RateLimits {
     meter('address', config.perAddress);
     meter('log-in-address', config.logInsPerAddress);
     meter('preview', config.previewsPerPrincipal, { keyGenerator: userOf });
-    meter('log-in-email', config.logInsPerEmail, { keyGenerator: emailOf });
+    meter('log-in-pair', config.logInsPerPair, {
+      keyGenerator: (request) => `${this.emailOf(request)} ${networkOf(request.ip)}`,
+    });
+    meter('log-in-email', config.logInsPerEmail, { keyGenerator: (request) => this.emailOf(request) });
+    meter('log-in-device', config.logInsPerPair, { keyGenerator: (request) => this.emailOf(request) });
+    meter('sign-up-address', config.signUpsPerAddress);
+    meter('password', config.passwordsPerUser, { keyGenerator: userOf });
     fastify.addHook('onRequest', async (request: FastifyRequest) => {
       if (isProbe(request.url)) return;
       const isKnown = await this.callers.recognise(request).then(
@@ -66,12 +83,29 @@ export class RateLimits {
 
   /** Throws quota-exceeded when this request is one too many. */
   async count(request: FastifyRequest, policy: PolicyName): Promise<void> {
+    const standing = await this.standingOf(request, policy);
+    if (standing?.isExceeded === true) throw refusal(policy, standing.secondsToReset);
+  }
+
+  /** Counts it as well, and says whether it is one too many. */
+  async isBeyond(request: FastifyRequest, policy: PolicyName): Promise<boolean> {
+    return (await this.standingOf(request, policy))?.isExceeded === true;
+  }
+
+  /** By what a log-in with an e-mail address is counted: the address itself is not kept. What is none is refused later, and counts as one. */
+  emailOf({ body }: FastifyRequest): string {
+    const { email } = (body ?? {}) as { email?: unknown };
+    const text = typeof email === 'string' ? (canonicalEmail(email) ?? '') : '';
+    return createHash('sha256').update(text).digest('base64url');
+  }
+
+  private async standingOf(request: FastifyRequest, policy: PolicyName): Promise<Standing | null> {
     const counted = await this.meters.get(policy)?.(request);
-    if (counted === undefined || counted.isAllowed) return;
+    if (counted === undefined || counted.isAllowed) return null;
     const { max: quota, remaining, ttlInSeconds: secondsToReset, isExceeded } = counted;
-    const known = this.standings.get(request) ?? [];
-    this.standings.set(request, [...known, { policy, quota, remaining, secondsToReset, isExceeded }]);
-    if (isExceeded) throw refusal(policy, secondsToReset);
+    const standing = { policy, quota, remaining, secondsToReset, isExceeded };
+    this.standings.set(request, [...(this.standings.get(request) ?? []), standing]);
+    return standing;
   }
 
   private tell(reply: FastifyReply, standings: readonly Standing[]): void {
@@ -83,13 +117,6 @@ export class RateLimits {
     );
     void reply.header('ratelimit-policy', policies.join(', ')).header('ratelimit', left.join(', '));
   }
-}
-
-// The address itself is not kept; what is none is refused later, and counts as one.
-function emailOf({ body }: FastifyRequest): string {
-  const { email } = (body ?? {}) as { email?: unknown };
-  const text = typeof email === 'string' ? email.trim().toLowerCase() : '';
-  return createHash('sha256').update(text).digest('base64url');
 }
 
 function refusal(policy: PolicyName, seconds: number): HttpProblem {

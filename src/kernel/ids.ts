@@ -4,6 +4,7 @@ import { randomUUIDv7 } from 'node:crypto';
 export const prefixes = {
   usr: 'user',
   ses: 'session',
+  chg: 'change',
   acct: 'account',
   tr: 'transfer',
   prd: 'product',

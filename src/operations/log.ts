@@ -1,9 +1,10 @@
 import { RequestMethod, type DynamicModule } from '@nestjs/common';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { LoggerModule } from 'nestjs-pino';
-import type { LogFn } from 'pino';
+import type { LogFn, Logger } from 'pino';
 import type { Options } from 'pino-http';
 import type { Config } from '../config/config.ts';
+import { askerOf, requestNow } from '../http/asker.ts';
 import { isProbe } from '../http/probes.ts';
 import { traceIdOf } from '../http/trace.ts';
 import { boundaryOfContext } from '../transactions/current.ts';
@@ -17,7 +18,7 @@ export const logModule = (config: Config['log']): DynamicModule =>
 export const lines = ({ level, messages }: Config['log']): Options => ({
   level,
   base: null,
-  mixin: nameOfBoundary,
+  mixin: (_line, _level, logger) => ({ ...nameOfBoundary(), ...ofRequestNow(logger) }),
   genReqId: (request) => request.id,
   customProps: namesOf,
   autoLogging: { ignore: (request) => isProbe(request.url ?? '') },
@@ -40,10 +41,20 @@ export const lines = ({ level, messages }: Config['log']): Options => ({
   },
 });
 
-// In each line of a request: what it is called here, and by whoever traces it through several services.
+// In each line of a request: what it is called here, by whoever sent it, and by whoever traces it through several services.
 function namesOf({ id, headers }: IncomingMessage): object {
   const traceId = traceIdOf(headers);
-  return { requestId: id, ...(traceId !== null && { traceId }) };
+  const given = headers['request-id'];
+  const isHarmless = typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given);
+  return { requestId: id, ...(isHarmless && { callerRequestId: given }), ...(traceId !== null && { traceId }) };
+}
+
+// Who asks, in a line that is written while a request is answered; and what it is called, where the logger is not that of the request: parsing a
+// body loses it.
+function ofRequestNow(logger: Logger): object {
+  const request = requestNow();
+  if (request === undefined) return {};
+  return { ...('requestId' in logger.bindings() ? {} : namesOf(request)), ...askerOf(request) };
 }
 
 // A line that is written inside a boundary says in which, so that it can be found by the name that pg_stat_activity shows.
@@ -65,6 +76,7 @@ const summary = (request: IncomingMessage, response: ServerResponse) => ({
   method: request.method,
   path: pathOf(request),
   status: response.statusCode,
+  ...askerOf(request),
 });
 
 type Line = Parameters<LogFn>;

@@ -9,9 +9,9 @@ import { MisuseError } from '../kernel/loggable-error.ts';
 
 /**
  * The tables whose rows may be locked, by their name in the database, with their keys. They are locked in this order, which is the one in
- * which the modules reach them: the order before its goods, the goods before the money.
+ * which the modules reach them: the person before the sessions, the order before its goods, the goods before the money.
  */
-const keys = { session: 'id', order: 'id', stock: 'sku_id', account: 'id' } as const;
+const keys = { user: 'id', session: 'id', order: 'id', stock: 'sku_id', account: 'id' } as const;
 export type Lockable = keyof typeof keys;
 const inOrder = Object.keys(keys) as readonly Lockable[];
 

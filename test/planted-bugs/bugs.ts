@@ -1,6 +1,7 @@
 import { bugsOfConnections } from './bugs-of-connections.ts';
 import { bugsOfDiagnostics } from './bugs-of-diagnostics.ts';
 import { bugsOfOperations } from './bugs-of-operations.ts';
+import { bugsOfIdentity } from './bugs-of-identity.ts';
 
 /** A text of a file, and what stands in its place. */
 export interface Change {
@@ -865,4 +866,5 @@ export const bugs: readonly PlantedBug[] = [
   ...bugsOfConnections,
   ...bugsOfDiagnostics,
   ...bugsOfOperations,
+  ...bugsOfIdentity,
 ];

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hash } from '@node-rs/argon2';
 import { AccessTokens } from '../../src/http/access-tokens.ts';
-import { newId, showId } from '../../src/kernel/ids.ts';
+import { newId, readId, showId } from '../../src/kernel/ids.ts';
 import type { PasswordHash } from '../../src/modules/users/passwords.ts';
 import { SessionsRepository } from '../../src/modules/users/sessions.repository.ts';
 import { UsersRepository } from '../../src/modules/users/users.repository.ts';
@@ -15,6 +15,8 @@ const password = 'correct horse battery';
 // As weak as it can be: one for all, and quick to check.
 const passwordHash = hash(password, { memoryCost: 8, timeCost: 1, parallelism: 1 }) as Promise<PasswordHash>;
 
+const lives = { refreshTokenSeconds: 86_400, sessionSeconds: 86_400 };
+
 /** Many customers at once, signed in, without the work of hashing a password for each. */
 export async function crowd(service: TestApp, size: number, { balance = 0, currency = 'EUR' } = {}): Promise<Person[]> {
   const make = makers(service);
@@ -22,13 +24,12 @@ export async function crowd(service: TestApp, size: number, { balance = 0, curre
     const email = `${newId()}@example.com`;
     const role = 'customer';
     const row = { email, passwordHash: await passwordHash, role, profile: { displayName: 'Racer' } } as const;
-    const user = await service.app.get(UsersRepository).create(row, currency);
-    const session = { id: newId(), userId: user.id };
+    const user = (await service.app.get(UsersRepository).create(row, currency))!;
     const refreshToken = newId();
     const tokenHash = new Uint8Array(createHash('sha256').update(refreshToken).digest());
-    const now = await service.app.get(SessionsRepository).create(session, tokenHash, 86_400);
-    const principal = { userId: user.id, sessionId: session.id, role } as const;
-    const token = service.app.get(AccessTokens).sign(principal, now);
+    const principal = { userId: user.id, sessionId: newId(), role } as const;
+    const now = await service.app.get(SessionsRepository).create(principal.sessionId, user, tokenHash, lives);
+    const token = service.app.get(AccessTokens).sign(principal, now!);
     const accountId = showId('acct', user.accounts[0]?.id ?? '');
     if (balance > 0) await make.deposit(accountId, balance, currency);
     return {
@@ -41,6 +42,17 @@ export async function crowd(service: TestApp, size: number, { balance = 0, curre
       api: service.as(token),
     };
   });
+}
+
+/** The same person in one more session, which no token refreshes. */
+export async function signedInAgain({ app, as, database }: TestApp, person: Person): Promise<Person> {
+  const principal = { userId: readId(person.id), sessionId: newId(), role: 'customer' } as const;
+  await database.query(`INSERT INTO session (id, user_id, expires_at) VALUES ($1, $2, now() + interval '1 day')`, [
+    principal.sessionId,
+    principal.userId,
+  ]);
+  const token = app.get(AccessTokens).sign(principal, new Date());
+  return { ...person, token, api: as(token) };
 }
 
 /** Runs the work `times` times, never more than `width` at once; the results stand in the order of their numbers. */

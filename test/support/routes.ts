@@ -17,6 +17,10 @@ export interface Route {
 /** Every route of the API, and for each a call that is right but for what a test makes wrong. */
 export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[]> {
   const [operator, ada, bob] = [await make.operator(), await make.user({ balance: 100_000 }), await make.user()];
+  // Those whose sessions end by it.
+  const [eve, dan, fay] = [await make.user(), await make.user(), await make.user()];
+  const { body: reset } = await operator.api.post(`/v1/users/${fay.id}/password-resets`).expect(201);
+  const { body: eveSession } = await eve.api.post('/v1/sessions', { email: eve.email, password: eve.password });
   const product = await make.product({ onHand: [1000] });
   const skuId = product.skus[0]?.id ?? '';
   const order = await make.order(ada, [skuId]);
@@ -49,11 +53,28 @@ export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[
       currency: 'EUR',
     }),
     route('GET /v1/users/me', ada, null),
+    route('POST /v1/users/me/password', eve, null, { currentPassword: eve.password, newPassword: 'another horse' }),
+    route('POST /v1/users/{id}/password-resets', operator, ada.id),
+    route('POST /v1/password-resets', ada, null, { token: reset.token, newPassword: 'another horse' }),
+    route('PATCH /v1/users/{id}/access', operator, bob.id, { role: 'customer', disabled: false, reason: 'Asked for' }),
+    route('DELETE /v1/users/{id}/sessions', operator, fay.id),
+    route('GET /v1/users/{id}/changes', operator, ada.id),
     route('GET /v1/users/{id}', ada, ada.id),
-    route('PATCH /v1/users/{id}', ada, ada.id, { email: ada.email, profile }),
-    route('POST /v1/sessions', ada, null, { email: ada.email, password: ada.password }),
+    route('PATCH /v1/users/{id}', ada, ada.id, {
+      email: ada.email,
+      currentPassword: ada.password,
+      profile,
+    }),
+    route('POST /v1/sessions', ada, null, {
+      email: ada.email,
+      password: ada.password,
+      deviceToken: 'none',
+    }),
     route('POST /v1/sessions/refresh', ada, null, { refreshToken: ada.refreshToken }),
-    route('DELETE /v1/sessions/current', ada, null),
+    route('GET /v1/sessions', ada, null),
+    route('DELETE /v1/sessions', eve, null),
+    route('DELETE /v1/sessions/{id}', eve, eveSession.id),
+    route('DELETE /v1/sessions/current', dan, null, { refreshToken: 'none' }),
     route('POST /v1/accounts', ada, null, { name: 'Savings', currency: 'EUR' }),
     route('GET /v1/accounts', ada, null),
     route('GET /v1/accounts/{id}', ada, ada.accountId),

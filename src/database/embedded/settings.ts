@@ -29,6 +29,8 @@ timezone = 'UTC'
 log_timezone = 'UTC'
 lc_messages = 'C'
 log_checkpoints = off
+# DETAIL of a refusal quotes the row: e-mail addresses, notes.
+log_error_verbosity = terse
 `;
 
 // synchronous_commit stays on: a read waits for the replica by the flushed position, which a commit that does not wait is not part of.

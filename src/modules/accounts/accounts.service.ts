@@ -8,6 +8,8 @@ import { Clock } from '../../kernel/clock.ts';
 import { AppError, found, stale } from '../../kernel/errors.ts';
 import { money } from '../../kernel/money.ts';
 import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
+import { noteSecurityEvent, type SecurityEvent } from '../../http/security-events.ts';
+import { afterCommit } from '../../transactions/hooks.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { type AccountState, changeSettings, refuseClosing, sees, type Settings, showAccount } from './account.ts';
 import { AccountsRepository } from './accounts.repository.ts';
@@ -112,6 +114,9 @@ export class AccountsService {
    */
   @Transactional()
   async edit(by: Principal, id: string, version: ExpectedVersion, { reason, ...patch }: AccountPatch) {
+    afterCommit(() => {
+      for (const event of eventsOf(patch)) noteSecurityEvent(event, { accountId: id });
+    });
     await this.demandRight(by, id);
     const books = await this.ledger.lock([id]);
     return this.change(by, { id, version, reason: reason ?? null }, books, (account) =>
@@ -125,6 +130,7 @@ export class AccountsService {
    */
   @Transactional()
   async close(by: Principal, id: string, version: ExpectedVersion, { reason }: Closing) {
+    afterCommit(() => noteSecurityEvent('account-closed', { accountId: id }));
     await this.demandRight(by, id);
     const { books, arrivals } = await this.arrivals.lock(id);
     const account = accountIn(books, id);
@@ -183,3 +189,11 @@ const accountIn = ({ accounts }: OpenBooks, id: string): AccountState => account
 
 const roomCodes: ReadonlySet<string> = new Set(['insufficient-funds', 'balance-too-large', 'pending-transfers']);
 const wantsRoom = ({ code }: AppError): boolean => roomCodes.has(code);
+
+// Who decides over money asks afterwards who has set which bounds.
+function eventsOf({ frozen, overdraftLimit, maxBalance }: AccountPatch): SecurityEvent[] {
+  return [
+    ...(frozen === undefined ? [] : [frozen ? ('account-frozen' as const) : ('account-unfrozen' as const)]),
+    ...(overdraftLimit === undefined && maxBalance === undefined ? [] : ['account-limits-changed' as const]),
+  ];
+}

@@ -1,25 +1,37 @@
-import { Controller, Delete, Header, Post, UseGuards } from '@nestjs/common';
-import { Body } from '../../http/input.ts';
-import { LogInQuota } from '../../http/log-in-quota.guard.ts';
-import { Caller, Public, SignedIn } from '../../http/principal.ts';
+import { Controller, Delete, Get, Header, Post, UseGuards } from '@nestjs/common';
+import { Body, Param, Query } from '../../http/input.ts';
+import { LogInQuota } from '../../http/quotas.guard.ts';
+import { Caller, Leaver, Leaving, Public, SignedIn } from '../../http/principal.ts';
 import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsNothing } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
-import { NewSession, RefreshRequest, SessionView } from './sessions.schema.ts';
+import {
+  LogOutRequest,
+  NewSession,
+  RefreshRequest,
+  SessionId,
+  SessionPage,
+  SessionQuery,
+  SessionView,
+} from './sessions.schema.ts';
+import { LogInsService } from './log-ins.service.ts';
 import { SessionsService } from './sessions.service.ts';
 
 @Controller('v1/sessions')
 export class SessionsController {
-  constructor(private readonly sessions: SessionsService) {}
+  constructor(
+    private readonly logIns: LogInsService,
+    private readonly sessions: SessionsService,
+  ) {}
 
   @Post()
   @Public()
   @UseGuards(LogInQuota)
   @Header('cache-control', 'no-store')
   @Returns(201, SessionView)
-  @Refuses('wrong-credentials')
+  @Refuses('wrong-credentials', 'user-disabled')
   logIn(@Body(NewSession) credentials: NewSession) {
-    return this.sessions.logIn(credentials);
+    return this.logIns.logIn(credentials);
   }
 
   @Post('refresh')
@@ -31,10 +43,32 @@ export class SessionsController {
     return this.sessions.refresh(request);
   }
 
-  @Delete('current')
+  @Get()
+  @SignedIn()
+  @Returns(200, SessionPage)
+  listSessions(@Caller() caller: Principal, @Query(SessionQuery) query: SessionQuery) {
+    return this.sessions.list(caller, query);
+  }
+
+  @Delete()
   @SignedIn()
   @ReturnsNothing()
-  logOut(@Caller() caller: Principal) {
-    return this.sessions.logOut(caller);
+  endOtherSessions(@Caller() caller: Principal) {
+    return this.sessions.endOthers(caller);
+  }
+
+  @Delete('current')
+  @Leaving()
+  @ReturnsNothing()
+  logOut(@Leaver() leaver: Principal | null, @Body(LogOutRequest) request: LogOutRequest) {
+    return this.sessions.logOut(leaver, request);
+  }
+
+  @Delete(':id')
+  @SignedIn()
+  @ReturnsNothing()
+  @Refuses('session-not-found')
+  endSession(@Caller() caller: Principal, @Param('id', SessionId) id: string) {
+    return this.sessions.end(caller, id);
   }
 }

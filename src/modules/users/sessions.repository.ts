@@ -1,70 +1,129 @@
 import { Injectable } from '@nestjs/common';
 import { InjectDatabase, type Sql } from '../../database/tables.ts';
-import { MisuseError } from '../../kernel/loggable-error.ts';
+import type { Slice } from '../../http/page.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { lockRows } from '../../transactions/locks.ts';
 
-type Ending = 'logged_out' | 'token_reused';
+export type Ending = 'logged_out' | 'token_reused' | 'ended' | 'password_changed' | 'user_disabled';
+type Bytes = Uint8Array<ArrayBuffer>;
 
-interface SessionOf {
+/** How long a session lasts, in seconds: without a refresh, and in all. */
+export interface SessionLives {
+  readonly refreshTokenSeconds: number;
+  readonly sessionSeconds: number;
+}
+
+/** A session that is going on, as its person sees it. */
+export interface OwnSession {
   readonly id: string;
+  readonly createdAt: Date;
+  readonly refreshedAt: Date;
+  readonly expiresAt: Date;
+}
+
+/** What is known of a refresh token. */
+export interface KnownToken {
+  readonly sessionId: string;
   readonly userId: string;
-}
-
-/** A token's session, with the role that its person has now. */
-interface TokenOf extends SessionOf, Pick<Principal, 'role'> {
+  readonly email: string;
+  readonly role: Principal['role'];
+  /** Of the session. */
+  readonly isAlive: boolean;
   readonly isUsed: boolean;
+  /** By the clock of the database. */
+  readonly now: Date;
+  /** It was used within the last seconds, and the one that came of it was not. */
+  readonly mayBeRepeated: boolean;
 }
 
+// Sql: what happens to a session is told by the clock of the database, which all instances share, and is one statement each.
 @Injectable()
 export class SessionsRepository {
-  // Sql: Prisma cannot write the time of the database, nor delete in an order.
   constructor(@InjectDatabase() private readonly db: Sql) {}
 
-  /** Gives when it began. It ends so many seconds later unless it is refreshed. */
-  async create({ id, userId }: SessionOf, tokenHash: Uint8Array, lifeSeconds: number): Promise<Date> {
+  /* eslint-disable no-restricted-syntax -- a row behind which nothing is locked, and below rows in the order of lockRows whose ids nobody knows yet */
+  /** Gives when it began; null when the person has been disabled, or the password changed, since it was looked at. */
+  async create(id: string, user: { id: string; passwordHash: string }, tokenHash: Bytes, lives: SessionLives) {
     const [made] = await this.db.$queryRaw<{ now: Date }[]>`
-      WITH made AS (
-        INSERT INTO session (id, user_id, created_at, expires_at)
-        VALUES (${id}::uuid, ${userId}::uuid, statement_timestamp(), statement_timestamp() + make_interval(secs => ${lifeSeconds}))
-        RETURNING id)
+      WITH person AS (
+        SELECT id FROM "user"
+        WHERE id = ${user.id}::uuid AND password_hash = ${user.passwordHash} AND disabled_at IS NULL FOR SHARE
+      ), made AS (
+        INSERT INTO session (id, user_id, created_at, refreshed_at, expires_at)
+        SELECT ${id}::uuid, id, statement_timestamp(), statement_timestamp(), statement_timestamp() + make_interval(secs => ${Math.min(lives.refreshTokenSeconds, lives.sessionSeconds)})
+        FROM person RETURNING id
+      )
       INSERT INTO refresh_token (hash, session_id, created_at) SELECT ${tokenHash}::bytea, id, statement_timestamp() FROM made
       RETURNING created_at AS now`;
-    return written(made).now;
+    return made?.now ?? null;
+  }
+  /* eslint-enable no-restricted-syntax */
+
+  /** Whether this call is the one that used the token: it was unused and its session was going on. */
+  async useToken(hash: Bytes): Promise<boolean> {
+    const used = await this.db.$executeRaw`
+      UPDATE refresh_token t SET used_at = GREATEST(t.created_at, statement_timestamp()) FROM session s JOIN "user" u ON u.id = s.user_id
+      WHERE t.hash = ${hash} AND t.used_at IS NULL AND s.id = t.session_id AND s.ended_at IS NULL AND s.expires_at > statement_timestamp()
+        AND u.disabled_at IS NULL`;
+    return used === 1;
   }
 
-  /** In one statement: the sweeper may remove both rows between two. */
-  async findByToken(hash: Uint8Array) {
-    const [token] = await this.db.$queryRaw<TokenOf[]>`
-      SELECT s.id, s.user_id AS "userId", u.role::text AS role, t.used_at IS NOT NULL AS "isUsed"
+  async findToken(hash: Bytes, successor: Bytes, repeatSeconds: number): Promise<KnownToken | null> {
+    const [token] = await this.db.$queryRaw<KnownToken[]>`
+      SELECT s.id AS "sessionId", s.user_id AS "userId", u.email, u.role::text AS role, t.used_at IS NOT NULL AS "isUsed", statement_timestamp() AS now,
+             s.ended_at IS NULL AND s.expires_at > statement_timestamp() AND u.disabled_at IS NULL AS "isAlive",
+             coalesce(t.used_at > statement_timestamp() - make_interval(secs => ${repeatSeconds}), false)
+               AND EXISTS (SELECT FROM refresh_token n WHERE n.hash = ${successor} AND n.used_at IS NULL) AS "mayBeRepeated"
       FROM refresh_token t JOIN session s ON s.id = t.session_id JOIN "user" u ON u.id = s.user_id WHERE t.hash = ${hash}`;
     return token ?? null;
   }
 
-  /** Whether this call is the one that used the token: it was unused and its session was going on. */
-  async useToken(hash: Uint8Array): Promise<boolean> {
-    const used = await this.db.$executeRaw`
-      UPDATE refresh_token AS t SET used_at = GREATEST(t.created_at, statement_timestamp()) FROM session AS s
-      WHERE t.hash = ${hash} AND t.used_at IS NULL AND s.id = t.session_id AND s.ended_at IS NULL AND s.expires_at > statement_timestamp()`;
-    return used === 1;
-  }
-
-  /** The next token of a session, which lives so many seconds from now. Gives that moment. */
-  async addToken(sessionId: string, hash: Uint8Array, lifeSeconds: number): Promise<Date> {
-    const [added] = await this.db.$queryRaw<{ now: Date }[]>`
+  /** False when the session has ended meanwhile. */
+  async addToken(sessionId: string, hash: Bytes, lives: SessionLives): Promise<boolean> {
+    const added = await this.db.$executeRaw`
       WITH kept AS (
-        UPDATE session SET expires_at = GREATEST(expires_at, statement_timestamp() + make_interval(secs => ${lifeSeconds}))
-        WHERE id = ${sessionId}::uuid RETURNING id)
-      INSERT INTO refresh_token (hash, session_id, created_at) SELECT ${hash}::bytea, id, statement_timestamp() FROM kept
-      RETURNING created_at AS now`;
-    return written(added).now;
+        UPDATE session SET refreshed_at = GREATEST(created_at, statement_timestamp()), expires_at = GREATEST(expires_at, least(
+          statement_timestamp() + make_interval(secs => ${lives.refreshTokenSeconds}), created_at + make_interval(secs => ${lives.sessionSeconds})))
+        WHERE id = ${sessionId}::uuid AND ended_at IS NULL RETURNING id
+      )
+      INSERT INTO refresh_token (hash, session_id, created_at) SELECT ${hash}::bytea, id, statement_timestamp() FROM kept`;
+    return added === 1;
   }
 
-  async end({ id, userId }: SessionOf, reason: Ending): Promise<void> {
-    await this.db.$executeRaw`
-      UPDATE session SET ended_at = GREATEST(created_at, statement_timestamp()), end_reason = ${reason}::session_ending
-      WHERE id = ${id}::uuid AND user_id = ${userId}::uuid AND ended_at IS NULL`;
+  /** Those that are going on, the newest first. */
+  list(userId: string, { after, take }: Slice<string>) {
+    return this.db.$queryRaw<OwnSession[]>`
+      SELECT id, created_at AS "createdAt", refreshed_at AS "refreshedAt", expires_at AS "expiresAt" FROM session
+      WHERE user_id = ${userId}::uuid AND ended_at IS NULL AND expires_at > statement_timestamp()
+        AND (${after}::uuid IS NULL OR id < ${after}::uuid) ORDER BY id DESC LIMIT ${take}`;
   }
+
+  async end(id: string, userId: string, ending: Ending): Promise<boolean> {
+    const ended = await this.db.$executeRaw`
+      UPDATE session SET ended_at = GREATEST(created_at, statement_timestamp()), end_reason = ${ending}::session_ending
+      WHERE id = ${id}::uuid AND user_id = ${userId}::uuid AND ended_at IS NULL`;
+    return ended === 1;
+  }
+
+  /** Ends this session, and that of a refresh token, whichever of it; gives those that were going on. */
+  endBoth(session: { id: string; userId: string } | null, hash: Bytes | null, ending: Ending) {
+    return this.db.$queryRaw<{ id: string; userId: string }[]>`
+      UPDATE session SET ended_at = GREATEST(created_at, statement_timestamp()), end_reason = ${ending}::session_ending
+      WHERE ended_at IS NULL AND id IN (
+        SELECT own.id FROM session AS own WHERE own.id = ${session?.id ?? null}::uuid AND own.user_id = ${session?.userId ?? null}::uuid
+        UNION SELECT session_id FROM refresh_token WHERE hash = ${hash}::bytea)
+      RETURNING id, user_id AS "userId"`;
+  }
+
+  /* eslint-disable no-restricted-syntax -- see above */
+  /** Ends all sessions of a person but this one; gives how many. */
+  endAll(userId: string, ending: Ending, but: string | null = null): Promise<number> {
+    return this.db.$executeRaw`
+      UPDATE session SET ended_at = GREATEST(created_at, statement_timestamp()), end_reason = ${ending}::session_ending WHERE id IN (
+        SELECT id FROM session WHERE user_id = ${userId}::uuid AND ended_at IS NULL AND id IS DISTINCT FROM ${but}::uuid
+        ORDER BY id FOR NO KEY UPDATE)`;
+  }
+  /* eslint-enable no-restricted-syntax */
 
   /**
    * Removes tokens of sessions that are over, and the sessions that have none left, oldest first; those that somebody holds stay. At most so many
@@ -81,9 +140,4 @@ export class SessionsRepository {
         AND NOT EXISTS (SELECT FROM refresh_token AS t WHERE t.session_id = s.id)`;
     return Math.max(tokens, sessions);
   }
-}
-
-function written<Row>(row: Row | undefined): Row {
-  if (row === undefined) throw new MisuseError('The session is not there.');
-  return row;
 }

@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import { idOut, text } from '../../http/wire.ts';
+import { pageOf, pageQuery } from '../../http/page.ts';
+import { idIn, idOut, instant, text } from '../../http/wire.ts';
+
+const exampleToken = 'q0X1mS7vT3cZ8bN5kR2wY6uH9dF4gJ0aLpEeIiOoQqU';
 
 export const NewSession = z
   .strictObject({
@@ -8,11 +11,17 @@ export const NewSession = z
       examples: ['ada@example.com'],
     }),
     password: text(200).meta({ description: 'Of the sign-up', examples: ['correct horse battery staple'] }),
+    deviceToken: z
+      .string()
+      .max(200)
+      .optional()
+      .meta({
+        description: 'Of an earlier log-in on this device: counts its tries apart from those of strangers',
+        examples: [exampleToken],
+      }),
   })
   .meta({ id: 'NewSession' });
 export type NewSession = z.infer<typeof NewSession>;
-
-const exampleToken = 'q0X1mS7vT3cZ8bN5kR2wY6uH9dF4gJ0aLpEeIiOoQqU';
 
 export const RefreshRequest = z
   .strictObject({
@@ -33,8 +42,44 @@ export const SessionView = z
     }),
     expiresInSeconds: z.int().meta({ description: 'Life of the access token, in seconds', examples: [900] }),
     refreshToken: z.string().meta({
-      description: 'Works once: its use gives the next one. A second use ends the session',
+      description:
+        'Works once: its use gives the next one, and again for ten seconds while that was not used. Any other second use ends the session',
+      examples: [exampleToken],
+    }),
+    deviceToken: z.string().meta({
+      description: 'To be kept, also when logged out, and sent with the next log-in on this device. It opens nothing',
       examples: [exampleToken],
     }),
   })
   .meta({ id: 'Session', description: 'The tokens of a log-in' });
+
+/** Whatever the body is, whoever shows an access token is logged out. */
+export const LogOutRequest = z
+  .strictObject({
+    refreshToken: z
+      .string()
+      .max(1000)
+      .optional()
+      .meta({
+        description: 'Ends the session that it belongs to: for whoever has no access token left',
+        examples: [exampleToken],
+      }),
+  })
+  .meta({ id: 'LogOutRequest' });
+export type LogOutRequest = z.infer<typeof LogOutRequest>;
+
+export const SessionId = idIn('ses');
+export const SessionQuery = z.strictObject({ ...pageQuery });
+export type SessionQuery = z.infer<typeof SessionQuery>;
+
+export const OwnSessionView = z
+  .object({
+    object: z.literal('own_session').default('own_session'),
+    id: idOut('ses'),
+    isCurrent: z.boolean().meta({ description: 'Whether it is the one that asks' }),
+    createdAt: instant,
+    refreshedAt: instant,
+    expiresAt: instant,
+  })
+  .meta({ id: 'OwnSession', description: 'A log-in that is going on' });
+export const SessionPage = pageOf(OwnSessionView).meta({ id: 'SessionPage', description: 'Sessions, newest first' });

@@ -1,74 +1,108 @@
-import { createHash, randomBytes } from 'node:crypto';
-import { Inject, Injectable } from '@nestjs/common';
-import { AuthConfig, type Config } from '../../config/config.ts';
-import { AccessTokens } from '../../http/access-tokens.ts';
-import { canonicalEmail } from '../../kernel/email.ts';
-import { unauthorized } from '../../kernel/errors.ts';
-import { newId } from '../../kernel/ids.ts';
+import { Injectable } from '@nestjs/common';
+import { z } from 'zod';
+import { page } from '../../http/page.ts';
+import { noteSecurityEvent } from '../../http/security-events.ts';
+import { Standings } from '../../http/standings.ts';
+import { notFound, unauthorized } from '../../kernel/errors.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { RemovesExpired } from '../../retention/expiring.ts';
-import { allowSeparateWrites } from '../../transactions/unit-of-work.ts';
+import { afterCommit } from '../../transactions/hooks.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import { checkPassword } from './passwords.ts';
-import { SessionsRepository } from './sessions.repository.ts';
-import type { NewSession, RefreshRequest } from './sessions.schema.ts';
-import { UsersRepository } from './users.repository.ts';
+import { hashOf, SessionTokens, type SignedIn } from './session-tokens.ts';
+import { type Ending, SessionsRepository } from './sessions.repository.ts';
+import type { LogOutRequest, RefreshRequest, SessionQuery } from './sessions.schema.ts';
+
+/** How long a refresh token may be repeated by who has lost the answer, or by another tab at the same moment. */
+const repeatSeconds = 10;
 
 @Injectable()
 export class SessionsService {
   constructor(
     private readonly sessions: SessionsRepository,
-    private readonly users: UsersRepository,
-    private readonly tokens: AccessTokens,
-    @Inject(AuthConfig.KEY) private readonly config: Config['auth'],
+    private readonly tokens: SessionTokens,
+    private readonly standings: Standings,
   ) {}
 
-  /** Throws wrong-credentials, the same for an unknown person and a wrong password. */
-  async logIn({ email, password }: NewSession) {
-    const user = await this.users.findForLogIn(canonicalEmail(email) ?? '');
-    const checked = await checkPassword(user?.passwordHash ?? null, password);
-    if (user === null || !checked.isRight)
-      throw unauthorized('wrong-credentials', 'The e-mail address or the password is wrong.');
-    const { better } = checked;
-    if (better !== null)
-      await allowSeparateWrites('a better hash of the same password may stay without the session', () =>
-        this.users.keepBetter(user.id, user.passwordHash, better),
-      );
-    const principal: Principal = { userId: user.id, role: user.role, sessionId: newId() };
-    const refreshToken = makeToken();
-    const session = { id: principal.sessionId, userId: user.id };
-    const now = await this.sessions.create(session, hashOf(refreshToken), this.config.refreshTokenSeconds);
-    return this.answer(principal, refreshToken, now);
-  }
-
-  /** New tokens for a refresh token, once. A second use ends the session, for whoever holds the other copy too. Throws invalid-refresh-token. */
+  /**
+   * New tokens for a refresh token. It works once; for some seconds, and while the token that it gave was not used, it gives that one again: two
+   * tabs refresh at the same moment, and answers are lost. Any other second use ends the session, for whoever holds the other copy too. Throws
+   * invalid-refresh-token.
+   */
   async refresh({ refreshToken }: RefreshRequest) {
-    const next = makeToken();
+    const next = this.tokens.successorOf(refreshToken);
     const rotated = await this.rotate(refreshToken, next);
     // Thrown out here, after the commit: thrown inside, it would undo the ending of the session.
     if (rotated === null) throw unauthorized('invalid-refresh-token', 'The refresh token is not valid. Log in again.');
-    return this.answer(rotated.principal, next, rotated.now);
+    return this.tokens.answer(rotated.principal, next, rotated.now);
   }
 
-  /** Marks the token as used and adds the next one; null, and the session ended, when it had been used before. */
+  /** Marks the token as used and adds the next one; null when it is no longer good, and the session ended when it had been used before. */
   @Transactional()
-  async rotate(refreshToken: string, next: string): Promise<{ principal: Principal; now: Date } | null> {
+  async rotate(refreshToken: string, next: string): Promise<{ principal: SignedIn; now: Date } | null> {
     const hash = hashOf(refreshToken);
     const isFirstUse = await this.sessions.useToken(hash);
-    const token = await this.sessions.findByToken(hash);
+    const token = await this.sessions.findToken(hash, hashOf(next), repeatSeconds);
     if (token === null) return null;
-    const { id, userId, role } = token;
-    if (!isFirstUse) {
-      if (token.isUsed) await this.sessions.end({ id, userId }, 'token_reused');
-      return null;
-    }
-    const now = await this.sessions.addToken(id, hashOf(next), this.config.refreshTokenSeconds);
-    return { principal: { userId, sessionId: id, role }, now };
+    const { sessionId, userId, role, email, isAlive, isUsed, mayBeRepeated, now } = token;
+    const rotated = { principal: { sessionId, userId, role, email }, now };
+    if (isFirstUse) return (await this.sessions.addToken(sessionId, hashOf(next), this.tokens.lives)) ? rotated : null;
+    if (isAlive && mayBeRepeated) return rotated;
+    if (isUsed && (await this.sessions.end(sessionId, userId, 'token_reused')))
+      this.afterwards(userId, () => noteSecurityEvent('refresh-token-reused', { userId, sessionId }));
+    return null;
   }
 
-  /** Ends the caller's session: no more refreshing. Doing it twice is the same. */
-  async logOut({ sessionId, userId }: Principal): Promise<void> {
-    await this.sessions.end({ id: sessionId, userId }, 'logged_out');
+  /** One's sessions that are going on, the newest first. */
+  async list({ userId, sessionId }: Principal, query: SessionQuery) {
+    const sessions = await page(
+      'sessions',
+      { ...query, userId },
+      z.uuid(),
+      (slice) => this.sessions.list(userId, slice),
+      ({ id }) => id,
+    );
+    return { ...sessions, data: sessions.data.map((session) => ({ ...session, isCurrent: session.id === sessionId })) };
+  }
+
+  /**
+   * Ends the session of the caller, whose access token may be over, and that of a refresh token, whichever of the session. Nothing to be
+   * ended is as good. Throws token-missing when neither is shown.
+   */
+  async logOut(caller: Principal | null, { refreshToken }: LogOutRequest): Promise<void> {
+    if (caller === null && refreshToken === undefined)
+      throw unauthorized(
+        'token-missing',
+        'Send an access token, also one that has expired, or a refreshToken in the body.',
+      );
+    const session = caller === null ? null : { id: caller.sessionId, userId: caller.userId };
+    const ended = await this.sessions.endBoth(
+      session,
+      refreshToken === undefined ? null : hashOf(refreshToken),
+      'logged_out',
+    );
+    for (const { id, userId } of ended) {
+      this.standings.forget(userId);
+      noteSecurityEvent('log-out', { userId, sessionId: id });
+    }
+  }
+
+  /** Ends one of the caller's sessions. Throws session-not-found when it is not going on. */
+  async end({ userId }: Principal, id: string): Promise<void> {
+    if (!(await this.sessions.end(id, userId, 'ended')))
+      throw notFound('session-not-found', 'There is no such session.');
+    this.standings.forget(userId);
+    noteSecurityEvent('log-out', { userId, sessionId: id });
+  }
+
+  /** Ends all of the caller's sessions but the present one. */
+  async endOthers({ userId, sessionId }: Principal): Promise<void> {
+    await this.endAll(userId, 'ended', sessionId);
+  }
+
+  /** Ends all sessions of a person but this one; within a boundary, with it. */
+  async endAll(userId: string, ending: Ending, but: string | null = null): Promise<void> {
+    const count = await this.sessions.endAll(userId, ending, but);
+    this.afterwards(userId, () => noteSecurityEvent('sessions-ended', { userId, count }));
   }
 
   /** Removes sessions that are over, with their tokens: at most so many rows of each. Gives how many of the more. */
@@ -78,17 +112,10 @@ export class SessionsService {
     return this.sessions.removeEnded(most);
   }
 
-  /** `now` is the moment of the database: an access token is as old on every instance. */
-  private answer(principal: Principal, refreshToken: string, now: Date) {
-    return {
-      id: principal.sessionId,
-      userId: principal.userId,
-      accessToken: this.tokens.sign(principal, now),
-      expiresInSeconds: this.tokens.lifeInSeconds,
-      refreshToken,
-    };
+  private afterwards(userId: string, note: () => void): void {
+    afterCommit(() => {
+      this.standings.forget(userId);
+      note();
+    });
   }
 }
-
-const makeToken = (): string => randomBytes(32).toString('base64url');
-const hashOf = (token: string): Uint8Array<ArrayBuffer> => new Uint8Array(createHash('sha256').update(token).digest());

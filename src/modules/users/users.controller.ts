@@ -1,9 +1,10 @@
-import { Controller, Get, Patch, Post } from '@nestjs/common';
+import { Controller, Get, Patch, Post, UseGuards } from '@nestjs/common';
 import { Idempotent } from '../../http/idempotency.ts';
 import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
 import { Body, Param } from '../../http/input.ts';
 import { Prepared, Prepares } from '../../http/preparation.interceptor.ts';
 import { Caller, Public, SignedIn } from '../../http/principal.ts';
+import { PasswordQuota, SignUpQuota } from '../../http/quotas.guard.ts';
 import { Refuses } from '../../http/refuses.ts';
 import { Returns, ReturnsCreated } from '../../http/returns.ts';
 import type { Principal } from '../../kernel/principal.ts';
@@ -17,6 +18,7 @@ export class UsersController {
 
   @Post()
   @Public()
+  @UseGuards(SignUpQuota)
   @Idempotent('optional')
   @ReturnsCreated(UserView, '/v1/users')
   @Refuses('email-taken', 'weak-password', 'currency-not-accepted')
@@ -43,9 +45,10 @@ export class UsersController {
 
   @Patch(':id')
   @SignedIn()
+  @UseGuards(PasswordQuota)
   @NeedsIfMatch()
   @Returns(200, UserView)
-  @Refuses('user-not-found', 'email-taken')
+  @Refuses('user-not-found', 'email-taken', 'password-needed', 'wrong-password')
   editUser(
     @Caller() caller: Principal,
     @Param('id', UserId) id: string,

@@ -1,31 +1,84 @@
 import { Injectable } from '@nestjs/common';
 import { type ExpectedVersion, versionIn } from '../../http/if-match.ts';
-import { InjectDatabase, type Tables } from '../../database/tables.ts';
-import type { Scope } from '../../kernel/principal.ts';
+import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
+import type { Principal, Scope } from '../../kernel/principal.ts';
+import { lockAndLoad } from '../../transactions/locks.ts';
 import { defined } from '../../kernel/defined.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { PasswordHash } from './passwords.ts';
-import type { NewUser, UserPatch } from './users.schema.ts';
+import type { NewUser, UserEdit } from './users.schema.ts';
 
 type UserRow = Omit<NewUser, 'password' | 'currency'> & { passwordHash: PasswordHash; role: 'customer' | 'operator' };
+
+/** A user whose row is locked. */
+export interface LockedUser {
+  readonly id: string;
+  readonly email: string;
+  readonly role: Principal['role'];
+  readonly version: number;
+  readonly disabledAt: Date | null;
+}
+
+interface Access {
+  readonly role?: Principal['role'] | undefined;
+  readonly disabled?: boolean | undefined;
+}
 
 const whole = { profile: true, accounts: { orderBy: { id: 'asc' }, take: 100 } } as const;
 
 @Injectable()
 export class UsersRepository {
-  constructor(@InjectDatabase() private readonly db: Tables<'user'>) {}
+  // Sql: row locks, and moments by the clock of the database.
+  constructor(@InjectDatabase() private readonly db: Tables<'user'> & Sql) {}
 
-  /** The user, the profile and, for a customer, the first account, in one nested write. Violates `email-taken`. */
-  create({ profile, ...user }: UserRow, currency: string | null) {
-    return this.db.user.create({
+  /**
+   * The user, and in one nested write the profile and, for a customer, the first account; null when the address is taken. That is found without an
+   * error: PostgreSQL would write the address into its log.
+   */
+  async create({ profile, ...user }: UserRow, currency: string | null) {
+    const id = newId();
+    const made = await this.db.user.createMany({ data: [{ id, ...user }], skipDuplicates: true });
+    if (made.count === 0) return null;
+    return this.db.user.update({
+      where: { id },
       data: {
-        id: newId(),
-        ...user,
         profile: { create: { ...profile, locale: profile.locale ?? null } },
         ...(currency !== null && { accounts: { create: { id: newId(), currency } } }),
       },
       include: whole,
     });
+  }
+
+  async isTaken(email: string): Promise<boolean> {
+    return (await this.db.user.count({ where: { email } })) > 0;
+  }
+
+  /** Locks them, in one order, and gives them as they are then. */
+  lock(ids: readonly string[]): Promise<LockedUser[]> {
+    return lockAndLoad<LockedUser>(this.db, 'user', ids, {
+      id: 'id',
+      email: 'email',
+      role: 'role',
+      version: 'version',
+      disabledAt: 'disabled_at',
+    });
+  }
+
+  async setAccess(id: string, { role, disabled }: Access): Promise<void> {
+    await this.db.$executeRaw`
+      UPDATE "user" SET version = version + 1, updated_at = statement_timestamp(), role = coalesce(${role ?? null}::role, role),
+        disabled_at = CASE ${disabled ?? null}::boolean WHEN true THEN statement_timestamp() WHEN false THEN NULL ELSE disabled_at END
+      WHERE id = ${id}::uuid`;
+  }
+
+  /** Whether it was still the old one. */
+  async replacePassword(id: string, old: string, passwordHash: PasswordHash): Promise<boolean> {
+    const changed = await this.db.user.updateMany({ where: { id, passwordHash: old }, data: { passwordHash } });
+    return changed.count === 1;
+  }
+
+  async setPassword(id: string, passwordHash: PasswordHash): Promise<void> {
+    await this.db.user.update({ where: { id }, data: { passwordHash } });
   }
 
   find(scope: Scope, id: string) {
@@ -45,17 +98,13 @@ export class UsersRepository {
     return this.db.user.findMany({ where: { id: { in: [...ids] } }, select: { email: true, passwordHash: true } });
   }
 
-  findForLogIn(email: string) {
-    return this.db.user.findUnique({ where: { email }, select: { id: true, passwordHash: true, role: true } });
-  }
-
   /** Keeps another hash of the same password, unless it was changed meanwhile. */
   async keepBetter(id: string, old: string, better: PasswordHash): Promise<void> {
     await this.db.user.updateMany({ where: { id, passwordHash: old }, data: { passwordHash: better } });
   }
 
   /** Whether a row of this version was there to be changed. Violates `email-taken`. */
-  async update(scope: Scope, id: string, version: ExpectedVersion, { profile, ...patch }: UserPatch): Promise<boolean> {
+  async update(scope: Scope, id: string, version: ExpectedVersion, { profile, ...patch }: UserEdit): Promise<boolean> {
     const changed = await this.db.user.updateMany({
       where: { AND: [{ id }, own(scope), versionIn(version)] },
       data: { ...defined(patch), version: { increment: 1 } },

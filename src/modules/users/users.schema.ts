@@ -52,10 +52,17 @@ export type NewUser = z.infer<typeof NewUser>;
 export const UserPatch = z
   .strictObject({
     email: Email.optional(),
+    currentPassword: text(200)
+      .optional()
+      .meta({
+        description: 'The present password: for another e-mail address of one’s own',
+        examples: ['correct horse battery staple'],
+      }),
     profile: z.strictObject(profile).partial().optional().meta({ description: 'What others see' }),
   })
   .meta({ id: 'UserPatch' });
 export type UserPatch = z.infer<typeof UserPatch>;
+export type UserEdit = Omit<UserPatch, 'currentPassword'>;
 
 export const UserView = z
   .object({
@@ -67,6 +74,9 @@ export const UserView = z
     accounts: z
       .array(z.object({ id: idOut('acct'), currency: z.string().pipe(CurrencyCode) }))
       .meta({ description: 'At most 100' }),
+    disabledAt: instant
+      .nullable()
+      .meta({ description: 'Since when nobody can log in as this person; null while they can', examples: [null] }),
     version: z.int().meta({ description: 'Counts the changes: the ETag', examples: [1] }),
     createdAt: instant,
     updatedAt: instant,

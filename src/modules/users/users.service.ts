@@ -2,18 +2,24 @@ import { Injectable } from '@nestjs/common';
 import { Currencies } from '../../config/currencies.ts';
 import { Expands } from '../../http/expansions.ts';
 import type { ExpectedVersion } from '../../http/if-match.ts';
-import { found, stale } from '../../kernel/errors.ts';
+import { conflict, found, invalid, stale } from '../../kernel/errors.ts';
 import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
+import { noteSecurityEvent } from '../../http/security-events.ts';
+import { afterCommit } from '../../transactions/hooks.ts';
 import { Transactional } from '../../transactions/transactional.ts';
+import { PasswordsService } from './passwords.service.ts';
 import { checkPassword, hashNewPassword, type PasswordHash } from './passwords.ts';
 import { UsersRepository } from './users.repository.ts';
-import { type NewUser, type UserPatch, UserView } from './users.schema.ts';
+import { UserChangesRepository } from './user-changes.repository.ts';
+import { type NewUser, type UserEdit, type UserPatch, UserView } from './users.schema.ts';
 
 @Injectable()
 export class UsersService {
   constructor(
     private readonly users: UsersRepository,
     private readonly currencies: Currencies,
+    private readonly changes: UserChangesRepository,
+    private readonly passwords: PasswordsService,
   ) {}
 
   /**
@@ -23,13 +29,18 @@ export class UsersService {
   @Transactional()
   async signUp({ password: _, currency = this.currencies.first, ...user }: NewUser, passwordHash: PasswordHash) {
     this.currencies.demand(currency, '/currency');
-    return this.users.create({ ...user, role: 'customer', passwordHash }, currency);
+    return free(await this.users.create({ ...user, role: 'customer', passwordHash }, currency));
   }
 
   /** An operator: runs the shop. Begins without an account. Throws email-taken, weak-password. */
   async addOperator({ password, ...user }: Omit<NewUser, 'currency'>) {
     const passwordHash = await hashNewPassword(password, { email: user.email, ...user.profile });
-    return this.users.create({ ...user, role: 'operator', passwordHash }, null);
+    return this.createOperator(user, passwordHash);
+  }
+
+  @Transactional()
+  async createOperator(user: Omit<NewUser, 'currency' | 'password'>, passwordHash: PasswordHash) {
+    return free(await this.users.create({ ...user, role: 'operator', passwordHash }, null));
   }
 
   /** Whether nobody has ever signed up or was added. */
@@ -48,7 +59,7 @@ export class UsersService {
   }
 
   async isEmailTaken(email: string): Promise<boolean> {
-    return (await this.users.findForLogIn(email)) !== null;
+    return this.users.isTaken(email);
   }
 
   /** Throws user-not-found. */
@@ -62,13 +73,59 @@ export class UsersService {
     return this.users.findAll(scope, ids);
   }
 
-  /** Changes the version that was seen. Throws user-not-found, version-mismatch, email-taken. */
-  @Transactional()
+  /**
+   * Changes the version that was seen. Another address of one's own needs the present password: with a stolen token alone, nobody is to take an
+   * account over. Throws user-not-found, version-mismatch, email-taken, password-needed, wrong-password.
+   */
   async edit(principal: Principal, id: string, version: ExpectedVersion, patch: UserPatch) {
+    const { currentPassword, ...changed } = patch;
+    const isProven = currentPassword !== undefined && id === principal.userId;
+    if (isProven) await this.passwords.demandPassword(id, currentPassword);
+    return this.change(principal, { id, version, isProven }, changed);
+  }
+
+  /** The same, once it is known whether the caller has shown the present password. */
+  @Transactional()
+  async change(principal: Principal, { id, version, isProven }: Edited, patch: UserEdit) {
+    if (patch.email !== undefined) await this.changeEmail(principal, { id, isProven }, patch.email);
     const changed = await this.users.update(scopeOf(principal), id, version, patch);
     const user = await this.get(principal, id);
     if (!changed)
       throw stale('version-mismatch', `The user is at version ${user.version} by now.`, { version: user.version });
     return user;
   }
+
+  // The row says to which address the news of it is to go: the old one.
+  private async changeEmail(principal: Principal, { id, isProven }: Omit<Edited, 'version'>, email: string) {
+    const isOwn = id === principal.userId;
+    if (!isOwn && principal.role !== 'operator') return;
+    const [user] = await this.users.lock([id]);
+    if (user === undefined || user.email === email) return;
+    if (isOwn && !isProven)
+      throw invalid('password-needed', 'Another e-mail address needs the present password.', {
+        errors: [{ pointer: '/currentPassword', code: 'required' }],
+      });
+    if (await this.users.isTaken(email)) throw taken();
+    await this.changes.add({
+      userId: id,
+      byId: principal.userId,
+      kind: 'email',
+      oldValue: user.email,
+      newValue: email,
+    });
+    afterCommit(() => noteSecurityEvent('email-changed', { userId: id }));
+  }
+}
+
+interface Edited {
+  readonly id: string;
+  readonly version: ExpectedVersion;
+  readonly isProven: boolean;
+}
+
+const taken = () => conflict('email-taken', 'Somebody has this address.');
+
+function free<User>(user: User | null): User {
+  if (user === null) throw taken();
+  return user;
 }
