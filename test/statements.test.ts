@@ -18,7 +18,7 @@ const figures = {
   'DELETE /v1/sessions': [1, 1],
   'DELETE /v1/sessions/:id': [1, 1],
   'DELETE /v1/sessions/current': [1, 1],
-  'POST /v1/users/me/password': [8, 7],
+  'POST /v1/users/me/password': [7, 6],
   'POST /v1/users/:id/password-resets': [6, 5],
   'POST /v1/password-resets': [9, 8],
   'PATCH /v1/users/:id/access': [8, 7],
