@@ -531,7 +531,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A mail tells of an order that nobody can find, and that may never have been stored.',
     changes: [
       {
-        file: `${core}/running-boundary.ts`,
+        file: `${core}/finishing.ts`,
         text: 'const value = await work();\n    boundary.finish();',
         replacement:
           'const value = await work();\n    boundary.finish();\n    if (!boundary.isNested) await (await import("./hooks.ts")).fire(boundary.hooks.ofCommit(), boundary.name, true);',
@@ -714,9 +714,9 @@ export const bugs: readonly PlantedBug[] = [
       },
       {
         file: `${core}/transactions.ts`,
-        text: 'return finishing(running, work);\n    });\n  }\n\n  // A standby',
+        text: 'return finishing(running, work);\n    };',
         replacement:
-          'return finishing(running, () => retrying({ ...terms, retries: beginner.options.retry ?? defaultRetries }, work));\n    });\n  }\n\n  // A standby',
+          'return finishing(running, () => retrying({ ...terms, retries: beginner.options.retry ?? defaultRetries }, work));\n    };',
       },
     ],
     caughtBy: {
