@@ -54,6 +54,11 @@ export class Consistency {
     });
   }
 
+  /** By which name the work in this context is somebody's; null for nobody's in particular. */
+  caller(): string | null {
+    return this.current()?.key() ?? null;
+  }
+
   /**
    * To be called after a write ended, however it ended; null for one outside any boundary. Without a replica, too: the caller may read on
    * an instance that has one.

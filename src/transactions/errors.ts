@@ -76,6 +76,17 @@ export class LockUnavailableError extends LoggableError {
   }
 }
 
+/** So many wait for a row, or for rows at all, that one more would take connections from others; it did not become better in time. */
+export class RowBusyError extends LockUnavailableError {
+  constructor(
+    table: string,
+    /** Table and key of the row; null where it is any. */
+    readonly row: string | null,
+  ) {
+    super(table, null);
+  }
+}
+
 /** Boundaries that contradict themselves, or the place where they stand. All of them at once; the service does not start. */
 export class BoundaryTableError extends LoggableError {
   override readonly name = 'BoundaryTableError';

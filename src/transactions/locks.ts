@@ -1,6 +1,7 @@
 import { databaseFailure } from '../database/failures.ts';
 import { Prisma } from '../database/generated/client.ts';
 import type { Sql } from '../database/tables.ts';
+import { placesOf } from './crowding.ts';
 import { runningBoundary } from './current.ts';
 import { LockUnavailableError, TransactionJoinError, TransactionRequiredError } from './errors.ts';
 import { callerFrames, lockOrder } from './lock-order.ts';
@@ -91,12 +92,23 @@ async function lockTable(db: Sql, running: RunningBoundary, request: LockRequest
   const { table, options } = request;
   const ids = [...new Set(request.ids.map((id) => id.toLowerCase()))];
   if (ids.length === 0) return [];
+  if (whenHeld(options) !== '') return lockInOrder(db, running, { ...request, ids });
+  const done = await placesOf(running.transaction.beginning)?.wait(table, ids);
+  try {
+    return await lockInOrder(db, running, { ...request, ids });
+  } finally {
+    done?.();
+  }
+}
+
+async function lockInOrder(db: Sql, running: RunningBoundary, request: LockRequest): Promise<Locked[]> {
+  const { table, ids, options } = request;
   const order = lockOrder();
-  if (order === null) return select(db, { ...request, ids });
+  if (order === null) return select(db, request);
   const site = { table, boundary: running.name, stack: callerFrames() };
   // Who does not wait cannot be part of a circle, but others may wait for what it gets.
   if (whenHeld(options) === '') order.wants(running, site, ids);
-  const locked = await select(db, { ...request, ids });
+  const locked = await select(db, request);
   order.has(running, site, new Set(locked.map(({ lockedKey }) => lockedKey)));
   return locked;
 }

@@ -6,6 +6,7 @@ import { DatabaseModule } from '../database/database.module.ts';
 import { DATABASE, READS } from '../database/tables.ts';
 import { type Adapter, BoundaryAdapter } from './adapter.ts';
 import { Consistency } from './consistency.ts';
+import { Crowding } from './crowding.ts';
 import { BoundaryTable } from './boundary-table.ts';
 import { ExternalWorkGuard } from './external-work.ts';
 import { ReadRouter } from './read-router.ts';
@@ -15,8 +16,8 @@ import { Transactions } from './transactions.ts';
 
 @Module({
   imports: [DatabaseModule],
-  providers: [Consistency, ReadRouter],
-  exports: [Consistency, ReadRouter, DatabaseModule],
+  providers: [Consistency, Crowding, ReadRouter],
+  exports: [Consistency, Crowding, ReadRouter, DatabaseModule],
 })
 class RoutingModule {}
 

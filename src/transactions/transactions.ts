@@ -9,8 +9,9 @@ import type { Fault, Moment } from '../database/faults.ts';
 import type { Adapter, BeginOptions } from './adapter.ts';
 import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions } from './boundary.ts';
 import { type Call, changesRows, routingClient } from './client.ts';
-import { type Beginner, hasOwnTime } from './beginner.ts';
+import { type Beginner, hasOwnTime, patienceOf, termsOf } from './beginner.ts';
 import { boundaryOfContext, openBoundary, RUNNING, SET_ASIDE } from './current.ts';
+import { Crowding } from './crowding.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
 import { noteOrigin } from './error-origins.ts';
 import { boundaryEnded, type Outcome } from './events.ts';
@@ -43,6 +44,8 @@ export class Transactions {
   });
   @Inject(SeparateWrites)
   private readonly separateWrites!: SeparateWrites;
+  @Inject(Crowding)
+  private readonly crowding!: Crowding;
   /** Set by the test kit only. */
   faults: FaultPlan | null = null;
 
@@ -157,21 +160,23 @@ export class Transactions {
 
   private async begin<T>(running: RunningBoundary | null, options: AnyOptions, work: () => Promise<T>): Promise<T> {
     const begunAt = performance.now();
-    const terms = this.termsOf(running, options, begunAt);
+    const terms = termsOf(running, options, begunAt + this.config.transactionTimeoutMs);
     const participant = running === null && !terms.readOnly ? participantOf(this) : null;
     const whole = participating(participant, work);
     const separate = running === null ? this.separateWrites.open() : null;
-    const fresh = { work: whole, separate, latest: null, attempts: 0 };
-    const beginner = { terms, options, hasOwnTime: hasOwnTime(running, options), ...fresh };
     // Inside another boundary a conflict is that one's to answer: it holds what this one would wait for.
     const policy = { ...terms, retries: running === null ? (options.retry ?? defaultRetries) : 0 };
-    const all = () => this.allAttempts(beginner, policy, begunAt);
+    const places = this.crowding.places(running?.transaction.beginning ?? null, patienceOf(policy, options));
+    const fresh = { work: whole, separate, places, latest: null, attempts: 0 };
+    const beginner = { terms, options, hasOwnTime: hasOwnTime(running, options), ...fresh };
+    const all = () => this.allAttempts(beginner, policy, begunAt).finally(() => places.leave());
     return (await (participant === null ? all() : inTurn(participant, all))) as T;
   }
 
   private async allAttempts(beginner: Beginner, policy: RetryPolicy, begunAt: number): Promise<unknown> {
     try {
-      const value = await retrying(policy, (attempt) => this.attempt(beginner, attempt));
+      const once = (attempt: number) => beginner.places.run(() => this.attempt(beginner, attempt));
+      const value = await retrying(policy, once);
       await this.ended(beginner, begunAt, 'committed', null);
       return value;
     } catch (error) {
@@ -181,20 +186,11 @@ export class Transactions {
     }
   }
 
-  private termsOf(running: RunningBoundary | null, options: AnyOptions, now: number): Terms {
-    const timeoutMs = options.timeout === undefined ? this.config.transactionTimeoutMs : milliseconds(options.timeout);
-    return {
-      name: nameOf(options),
-      readOnly: options.readOnly ?? false,
-      isolation: options.isolation ?? 'read-committed',
-      endsAt: Math.min(now + timeoutMs, running?.endsAt ?? Infinity),
-    };
-  }
-
   private attempt(beginner: Beginner, attempt: number): Promise<unknown> {
     const { terms, separate, work } = beginner;
     const beginning = this.beginningOf(beginner, attempt);
     beginner.attempts = attempt;
+    beginner.places.belongTo(beginning);
     // The host would join for `Required`; whether to join is decided by now.
     const begun = () => {
       const running = RunningBoundary.begin(terms, { owner: this, beginning, attempt, separate });
