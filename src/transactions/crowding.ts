@@ -134,7 +134,8 @@ export class RowPlaces {
     const busy = this.busy;
     this.busy = null;
     if (busy === null || error !== busy || !this.patience.givesWay) throw error;
-    const waitMs = Math.min(this.patience.lockWaitMs, this.left());
+    // To the end of its time: without a connection in hand it is in nobody's way.
+    const waitMs = this.left();
     const { rows, waiting } = this.gates;
     const isIn = await (busy.row === null ? waiting.enter('', waitMs) : rows.enter(busy.row, waitMs));
     if (!isIn || this.left() <= 0) throw error;
