@@ -70,6 +70,7 @@ const ledgerSlice = (e: Settled) => ({
 const databaseSlice = (e: Settled) => ({
   writeUrl: e.DATABASE_WRITE_URL,
   readUrl: e.DATABASE_READ_URL ?? null,
+  statementNames: e.DATABASE_STATEMENT_NAMES,
   poolSize: e.DATABASE_POOL_SIZE,
   poolWaitMs: e.DATABASE_POOL_WAIT_MS,
   startWaitMs: e.DATABASE_START_WAIT_MS,

@@ -17,7 +17,9 @@ export class Ahead {
   /** `told` is what the server has in mind. */
   constructor(private told: ServerLimits) {}
 
-  begin(opening: readonly string[]): void {
+  /** `told`: what the server has in mind, where that is known by now. */
+  begin(opening: readonly string[], told = this.told): void {
+    this.told = told;
     this.lines.unshift(...opening);
   }
 

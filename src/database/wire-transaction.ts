@@ -152,7 +152,7 @@ export class WireTransaction {
     if (client === null) throw this.ended();
     if (this.state !== 'unsent') return client;
     this.state = 'open';
-    this.plan.begin();
+    this.plan.begin(client);
     return client;
   }
 
