@@ -1,4 +1,5 @@
-import { type AnyOptions, isolationLevels, type Isolation, milliseconds } from './boundary.ts';
+import { type AnyOptions, isolationLevels, type Isolation, milliseconds, type Propagation } from './boundary.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
 import { TransactionJoinError, TransactionRequiredError } from './errors.ts';
 import type { RunningBoundary, Terms } from './running-boundary.ts';
 
@@ -17,7 +18,10 @@ export type Plan = 'begin' | 'nest' | 'join' | 'suspend';
 /** What to do about the running boundary. Throws {@link TransactionRequiredError} and {@link TransactionJoinError}. */
 export function planBoundary(running: Joinable | null, options: AnyOptions): Plan {
   const propagation = options.propagation ?? 'required';
-  if (running === null) return planOutside(propagation, options);
+  return running === null ? planOutside(propagation, options) : planInside(running, propagation, options);
+}
+
+function planInside(running: Joinable, propagation: Propagation, options: AnyOptions): Plan {
   switch (propagation) {
     case 'requires-new':
       return 'begin';
@@ -27,19 +31,38 @@ export function planBoundary(running: Joinable | null, options: AnyOptions): Pla
       throw new TransactionRequiredError(
         `${nameOf(options)} must not run inside a boundary, but ${running.name} is running.`,
       );
-    default:
+    case 'required':
+    case 'nested':
+    case 'mandatory':
+    case 'supports':
       refuseContradiction(running, options);
       return propagation === 'nested' ? 'nest' : 'join';
+    default:
+      throw unknownPropagation(propagation);
   }
 }
 
-function planOutside(propagation: string, options: AnyOptions): Plan {
-  if (propagation === 'mandatory')
-    throw new TransactionRequiredError(
-      `${nameOf(options)} must run inside a boundary; call it from a @Transactional() method.`,
-    );
-  return ['supports', 'not-supported', 'never'].includes(propagation) ? 'suspend' : 'begin';
+function planOutside(propagation: Propagation, options: AnyOptions): Plan {
+  switch (propagation) {
+    case 'mandatory':
+      throw new TransactionRequiredError(
+        `${nameOf(options)} must run inside a boundary; call it from a @Transactional() method.`,
+      );
+    case 'supports':
+    case 'not-supported':
+    case 'never':
+      return 'suspend';
+    case 'required':
+    case 'requires-new':
+    case 'nested':
+      return 'begin';
+    default:
+      throw unknownPropagation(propagation);
+  }
 }
+
+const unknownPropagation = (propagation: never): MisuseError =>
+  new MisuseError(`No propagation: ${String(propagation)}.`);
 
 // Equal or weaker joins. What is stricter cannot be had from a transaction that has begun, so it is an error and no surprise later.
 function refuseContradiction(running: Joinable, options: AnyOptions): void {
@@ -66,3 +89,7 @@ export function termsIn(running: RunningBoundary, options: AnyOptions): Terms {
     endsAt: Math.min(running.endsAt, own),
   };
 }
+
+/** Whether it asked for its time. That of an outer one that did is this one's as well. */
+export const hasOwnTime = (running: RunningBoundary | null, { timeout }: AnyOptions): boolean =>
+  timeout !== undefined || running?.transaction.beginning.hasOwnTime === true;

@@ -605,6 +605,22 @@ export const bugs: readonly PlantedBug[] = [
     saying: /in statement 0: told .*, stored \[cell-/,
   },
   {
+    name: 'the options of run are not checked',
+    harm: "A level in another library's spelling is taken for none, and the work runs at read committed.",
+    changes: [
+      {
+        file: `${core}/option-checks.ts`,
+        text: 'if (mistakes.length > 0) throw new TransactionOptionsError(subjectOf(given), mistakes);',
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/options.test.ts',
+      tests: ['tell all mistakes at once, with the name of the boundary'],
+    },
+    saying: /expected an error/,
+  },
+  {
     name: 'a transaction has begun when its connection is there',
     harm: 'A statement that comes while another one begins the transaction is told that it has ended.',
     changes: [
