@@ -89,7 +89,3 @@ export function termsIn(running: RunningBoundary, options: AnyOptions): Terms {
     endsAt: Math.min(running.endsAt, own),
   };
 }
-
-/** Whether it asked for its time. That of an outer one that did is this one's as well. */
-export const hasOwnTime = (running: RunningBoundary | null, { timeout }: AnyOptions): boolean =>
-  timeout !== undefined || running?.transaction.beginning.hasOwnTime === true;

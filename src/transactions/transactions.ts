@@ -20,7 +20,7 @@ import { finishing } from './finishing.ts';
 import { fire } from './hooks.ts';
 import { OptionChecks } from './option-checks.ts';
 import { enlisted, inTurn, participantOf, participating, type TransactionParticipant } from './participant.ts';
-import { hasOwnTime, nameOf, planBoundary, termsIn } from './propagation.ts';
+import { nameOf, planBoundary, termsIn } from './propagation.ts';
 import { ReadRouter } from './read-router.ts';
 import { type RetryPolicy, retrying } from './retry.ts';
 import { RunningBoundary, type Terms } from './running-boundary.ts';
