@@ -8,6 +8,7 @@ import { UsersModule } from './modules/users/users.module.ts';
 import { OperationsModule } from './operations/operations.module.ts';
 import { logModule } from './operations/log.ts';
 import { RetentionModule } from './retention/retention.module.ts';
+import { PhasedModule } from './phased/phased.module.ts';
 import { TransactionsModule } from './transactions/transactions.module.ts';
 
 @Module({})
@@ -21,6 +22,7 @@ export class AppModule {
         logModule(config.log),
         TransactionsModule,
         HttpModule,
+        PhasedModule,
         OperationsModule,
         RetentionModule,
         UsersModule,

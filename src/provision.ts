@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import { type Config, makeConfig } from './config/config.ts';
 import type { Environment } from './config/environment.ts';
 import {
@@ -13,7 +14,6 @@ import {
 } from './database/embedded/cluster.ts';
 import { demandOwn } from './database/embedded/home.ts';
 import type { Use } from './database/embedded/lock.ts';
-import { PlainClient } from './database/plain-client.ts';
 import { runPrisma } from './database/embedded/prisma-cli.ts';
 import { ownMigrations, type SchemaDifference, schemaDifference } from './database/schema-version.ts';
 import { readSurroundings, type Surroundings } from './surroundings.ts';
@@ -136,7 +136,7 @@ const cannotBeBrought = (home: string, { kind, migration, sentence }: SchemaDiff
   );
 
 async function differenceOf(cluster: RunningCluster): Promise<SchemaDifference | null> {
-  const client = new PlainClient(cluster.url('owner'));
+  const client = new pg.Client({ connectionString: cluster.url('owner') });
   await client.connect();
   try {
     return await schemaDifference(client, await ownMigrations());

@@ -128,22 +128,22 @@ describe('a service does not start', () => {
     [
       'with an option that there is not',
       { isolationLevel: 'serializable' },
-      'has an option isolationLevel, which there is not: say isolation.',
+      'has an option isolationLevel, which there is not. There are isolation, lockTimeout, name, propagation, readOnly, retry, timeout.',
     ],
     [
       'with a level that there is not',
       { isolation: 'strict' },
-      'has isolation: strict, which there is not: use one of read-committed, repeatable-read, serializable.',
+      'has isolation: strict, which there is not. Use one of read-committed, repeatable-read, serializable.',
     ],
     [
       'with a propagation that there is not',
-      { propagation: 'fresh' },
-      'has propagation: fresh, which there is not: use one of required, requires-new, nested, mandatory, supports, not-supported, never.',
+      { propagation: 'new' },
+      'has propagation: new, which there is not. Use one of required, requires-new, nested, mandatory, supports, not-supported, never.',
     ],
     [
       'with an access that is neither',
       { readOnly: 'yes' },
-      'has readOnly: yes, which there is not: use one of true, false.',
+      'has readOnly: yes, which there is not. Use one of true, false.',
     ],
     ...(['', '  ', 'Bestellung für alle'] as const).map(
       (name) =>

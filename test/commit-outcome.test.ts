@@ -435,10 +435,9 @@ describe('a primary that is killed around COMMIT', () => {
   it('is not asked for what a standby cannot know', async () => {
     const running = new pg.Client({ connectionString: own.database.urls.owner });
     await running.connect();
-    const settings = { statement_timeout: 0, lock_timeout: 0, idle_in_transaction_session_timeout: 0 };
     const standby = new Pool(
       { connectionString: own.database.urls.reader },
-      { size: 1, waitMs: 5000, demand: { role: null, settings } },
+      { size: 1, waitMs: 5000, limits: { statement_timeout: 0, lock_timeout: 0 }, role: null },
     );
     try {
       await running.query('BEGIN');

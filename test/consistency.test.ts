@@ -480,7 +480,7 @@ describe('two replicas by name', () => {
   it('take turns while both hold what is read; while one stands still or is away, reads are given to the other', async () => {
     const second = await startSecondReplica(own);
     const { reader } = own.database.urls;
-    const named = (url: string, name: string): string => `${name}=${url}&application_name=holdfast%20${name}`;
+    const named = (url: string, name: string): string => `${name}=${url}?application_name=holdfast%20${name}`;
     const both = await instance({
       DATABASE_READ_URL: `${named(reader, 'near')} ${named(second.at(reader), 'far')}`,
       DATABASE_REPLICA_WAIT_MS: '2000',

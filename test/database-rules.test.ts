@@ -465,6 +465,27 @@ const rules: Record<string, Rule | Rule[]> = {
     broken: () => [`UPDATE refresh_token SET used_at = created_at - interval '1 s'`],
   },
   idempotency_record_expires_later: { broken: () => [record({ expires_at: 'now()' })] },
+  phased_run_method_is_named: { broken: () => [phasedRun({ method: `'with a blank'` })] },
+  phased_run_phases_are_bounded: { broken: () => [phasedRun({ phases: `array_fill('\\x00'::bytea, ARRAY[101])` })] },
+  phased_run_attempts_count_from_one: { broken: () => [phasedRun({ attempts: '0' })] },
+  phased_run_is_done_or_not: [
+    { broken: () => [phasedRun({ arguments: 'NULL' })] },
+    { broken: () => [phasedRun({ outcome: `'\\x00'` })] },
+    { broken: () => [phasedRun({ expires_at: `now() + interval '1 day'` })] },
+    {
+      broken: () => [
+        phasedRun({
+          arguments: 'NULL',
+          outcome: `'\\x00'`,
+          expires_at: `now() + interval '1 day'`,
+          phases: `ARRAY['\\x00'::bytea]`,
+        }),
+      ],
+    },
+  ],
+  phased_run_expires_later: {
+    broken: () => [phasedRun({ arguments: 'NULL', outcome: `'\\x00'`, expires_at: 'now()' })],
+  },
   chain_link_seq_counts_from_one: { broken: () => [link('0', `sha256('')`)] },
   chain_link_hash_is_sha256: { broken: () => [link('1000001', `'\\x00'`)] },
   chain_item_is_sealed_once: {
@@ -754,6 +775,19 @@ function record(changed: Record<string, string>): string {
     ...changed,
   };
   return `INSERT INTO idempotency_record (${Object.keys(columns).join(', ')}) VALUES (${Object.values(columns).join(', ')})`;
+}
+
+/** A run of a phased method that is under way, with a column or more as a test wants it. */
+function phasedRun(changed: Record<string, string>): string {
+  const columns = {
+    id: `'${newId()}'`,
+    method: `'Service.method'`,
+    arguments: `'\\x00'`,
+    phases: `'{}'`,
+    leased_until: 'now()',
+    ...changed,
+  };
+  return `INSERT INTO phased_run (${Object.keys(columns).join(', ')}) VALUES (${Object.values(columns).join(', ')})`;
 }
 
 const link = (seq: string, hash: string): string =>

@@ -82,7 +82,6 @@ const causes: Record<string, () => Promise<Error> | Error> = {
   CommitOutcomeUnknownError: () => new coreErrors.CommitOutcomeUnknownError('Shop.sell', failed()),
   LockUnavailableError: () => new coreErrors.LockUnavailableError('account', failed()),
   BoundaryTableError: () => new coreErrors.BoundaryTableError(['Shop.sell asks for too much.']),
-  TransactionOptionsError: () => new coreErrors.TransactionOptionsError('Shop.sell', ['has no work.']),
   TransactionConflictError: () => new coreErrors.TransactionConflictError('Shop.sell', 3, failed()),
   AfterCommitError: () => new coreErrors.AfterCommitError('Shop.sell', failed()),
   AfterRollbackError: () => new coreErrors.AfterRollbackError('Shop.sell', failed()),

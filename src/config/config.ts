@@ -32,6 +32,7 @@ export function makeConfig(e: Settled) {
     },
     shop: { currencies: e.CURRENCIES === undefined ? null : currenciesIn(e.CURRENCIES) },
     ledger: ledgerSlice(e),
+    phased: { workerIntervalMs: e.PHASED_WORKER_INTERVAL_MS, leaseMs: e.PHASED_LEASE_MS },
     retention: { sweepIntervalMs: e.RETENTION_SWEEP_INTERVAL_MS },
     shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
   });
@@ -70,7 +71,6 @@ const ledgerSlice = (e: Settled) => ({
 const databaseSlice = (e: Settled) => ({
   writeUrl: e.DATABASE_WRITE_URL,
   readUrl: e.DATABASE_READ_URL ?? null,
-  statementNames: e.DATABASE_STATEMENT_NAMES,
   poolSize: e.DATABASE_POOL_SIZE,
   poolWaitMs: e.DATABASE_POOL_WAIT_MS,
   startWaitMs: e.DATABASE_START_WAIT_MS,
@@ -93,6 +93,7 @@ export const RateLimitsConfig = slice('rateLimits');
 export const AuthConfig = slice('auth');
 export const LedgerConfig = slice('ledger');
 export const ShopConfig = slice('shop');
+export const PhasedConfig = slice('phased');
 export const RetentionConfig = slice('retention');
 
 /** The global @nestjs/config module that serves the slices of this config. */

@@ -1,12 +1,17 @@
 import { isIP } from 'node:net';
 import { z } from 'zod';
 import { currenciesIn } from '../kernel/currencies.ts';
-import { postgresUrl, replicaUrls } from './database-variables.ts';
+import { replicasIn } from './replicas.ts';
 import { LoggableError } from '../kernel/loggable-error.ts';
 import { brokenRules } from './rules.ts';
 import { weaknessOf } from './secret.ts';
 
 const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
+const postgresUrl = z.url({
+  protocol: /^postgres(ql)?$/,
+  error: 'must be a URL like postgresql://user:password@host:5432/database',
+});
+
 const isNetwork = (text: string): boolean => {
   const [address = '', bits, ...rest] = text.split('/');
   const version = isIP(address);
@@ -94,7 +99,12 @@ export const variables = {
   DATABASE_WRITE_URL: postgresUrl
     .optional()
     .describe('Primary, as holdfast_app; without it the embedded PostgreSQL is started'),
-  DATABASE_READ_URL: replicaUrls
+  DATABASE_READ_URL: z
+    .string()
+    .refine(
+      (text) => replicasIn(text) !== null,
+      'must be one or more URLs like postgresql://user:password@host:5432/database, each alone or behind a name of its own and =',
+    )
     .optional()
     .describe(
       'Replica, as holdfast_reader; several with spaces between, as URL or name=URL; without it reads go to the primary',
@@ -103,12 +113,6 @@ export const variables = {
   DATABASE_POOL_SIZE: whole(1, 500)
     .default(10)
     .describe('Connections to the primary, and to each replica, that an instance may hold'),
-  DATABASE_STATEMENT_NAMES: z
-    .enum(['on', 'off'])
-    .default('on')
-    .describe(
-      'With `off` no statement is prepared by name: for a pooler that does not carry names from session to session',
-    ),
   DATABASE_POOL_WAIT_MS: whole(10, 60_000)
     .default(2000)
     .describe('How long a request waits for a connection before it is answered 503'),
@@ -194,6 +198,12 @@ export const variables = {
   LEDGER_PENDING_PER_ACCOUNT: whole(1, 1_000_000)
     .default(20_000)
     .describe('Pending transfers to one account at a time, from whomever'),
+  PHASED_WORKER_INTERVAL_MS: whole(0, 3_600_000)
+    .default(5000)
+    .describe('How long between two looks for phased runs whose caller is gone; 0 leaves them to other instances'),
+  PHASED_LEASE_MS: whole(100, 3_600_000)
+    .default(30_000)
+    .describe('How long a phased run that nothing is heard of is left to whoever holds it'),
   SHUTDOWN_DRAIN_MS: whole(0, 120_000)
     .default(5000)
     .describe('After SIGTERM: how long requests are still served while /readyz answers 503'),

@@ -17,9 +17,7 @@ export class Ahead {
   /** `told` is what the server has in mind. */
   constructor(private told: ServerLimits) {}
 
-  /** `told`: what the server has in mind, where that is known by now. */
-  begin(opening: readonly string[], told = this.told): void {
-    this.told = told;
+  begin(opening: readonly string[]): void {
     this.lines.unshift(...opening);
   }
 

@@ -1,12 +1,9 @@
 import { Socket } from 'node:net';
-import type { ConnectionOptions } from 'node:tls';
 import pg from 'pg';
-import type { TlsFiles } from '../config/tls-files.ts';
 import type { Context } from './context.ts';
 import { StaleSessionError } from './errors.ts';
 import { isReadOnlyRefusal } from './failures.ts';
 import { type Flight, FlightQuery } from './flight.ts';
-import { shutOutSurroundings } from './plain-client.ts';
 import { isStale } from './stale-session.ts';
 
 type Send = (...params: unknown[]) => unknown;
@@ -16,27 +13,12 @@ type Answered = (error: unknown, answer?: pg.QueryResult) => void;
 export class Connection extends pg.Client {
   /** What it was lent for cannot be done on it, and not on those made before it either. Told to its pool when it is given back. */
   isStale = false;
-  /** What the session is set to, as the server says. */
-  limits: ServerLimits = { statement_timeout: 0, lock_timeout: 0 };
-  /** What it should be set to and is not: name and value. */
-  missing: readonly (readonly [name: string, value: number])[] = [];
   private readonly socket: Socket;
-  private readonly namesStatements: boolean;
 
-  constructor(config: ConnectionConfig = {}) {
+  constructor(config?: pg.ClientConfig) {
     const socket = new Socket();
-    const tls = tlsFor(config);
-    // pg's pool hides the password from whoever spreads its options.
-    super({
-      ...config,
-      ...(config.password && { password: config.password }),
-      ...('ssl' in tls && tls),
-      stream: () => socket,
-    });
-    shutOutSurroundings(this, config);
+    super({ ...config, stream: () => socket });
     this.socket = socket;
-    this.namesStatements = config.namesStatements ?? true;
-    if ('failure' in tls) this.connect = failing(tls.failure);
     const send: Send = (...params) => super.query(...(params as [string]));
     this.query = ((...params: unknown[]) => this.ask(send, params)) as pg.Client['query'];
   }
@@ -50,7 +32,7 @@ export class Connection extends pg.Client {
           if (error === null) resolve(result as pg.QueryResult);
           else reject(error);
         };
-        this.query(new FlightQuery(flight, landed, this.namesStatements) as unknown as pg.Submittable);
+        this.query(new FlightQuery(flight, landed) as unknown as pg.Submittable);
       });
     } catch (error) {
       Error.captureStackTrace(error as Error); // else it leads to the socket
@@ -63,7 +45,6 @@ export class Connection extends pg.Client {
     const wasPrepared = this.hasPrepared(params[0]);
     const answered = params.at(-1);
     if (params[0] instanceof FlightQuery) return send(...params);
-    if (!this.namesStatements && typeof params[0] === 'object') Object.assign(params[0] as object, { name: undefined });
     if (typeof answered !== 'function') return this.judging(send(...params), wasPrepared);
     const judged: Answered = (error, answer) =>
       (answered as Answered)(error && this.judged(error, wasPrepared), answer);
@@ -105,41 +86,15 @@ export class Connection extends pg.Client {
 
   /** Ends it at once. The server rolls back what was under way as soon as it notices. */
   cut(): void {
-    const { connection } = this as unknown as { connection: { stream: { destroy(): void } } };
-    connection.stream.destroy(); // TLS has a stream of its own around the socket
     this.socket.destroy();
   }
 }
-
-/** How a pool makes one. */
-export interface ConnectionConfig extends pg.ClientConfig {
-  /** Files that are looked at for each connection. */
-  readonly tlsFiles?: TlsFiles | null;
-  /** Whether it may prepare statements by name. Default true. */
-  readonly namesStatements?: boolean;
-}
-
-// Nobody can catch what a constructor throws in pg's pool: it fails when it is told to connect.
-function tlsFor({ tlsFiles }: ConnectionConfig): { ssl: ConnectionOptions | false } | { failure: Error } | object {
-  if (tlsFiles === undefined) return {};
-  try {
-    return { ssl: tlsFiles?.options() ?? false };
-  } catch (failure) {
-    return { failure: failure as Error };
-  }
-}
-
-const failing = (failure: Error): pg.Client['connect'] =>
-  ((connected?: (error: unknown) => void) => {
-    if (connected === undefined) return Promise.reject(failure);
-    process.nextTick(connected, failure);
-  }) as pg.Client['connect'];
 
 /** As a pool lends it. */
 export type PooledConnection = Connection & pg.PoolClient;
 
 /** What a transaction needs of a connection. */
-export interface Carrier extends Pick<Connection, 'fly' | 'cut' | 'asWriter' | 'limits' | 'missing'> {
+export interface Carrier extends Pick<Connection, 'fly' | 'cut' | 'asWriter'> {
   /** Whether no transaction is open on it. */
   readonly isIdle: boolean;
   query(query: string | pg.QueryConfig): Promise<pg.QueryResult>;

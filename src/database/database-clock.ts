@@ -1,5 +1,5 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import type pg from 'pg';
+import pg from 'pg';
 import { Clock } from '../kernel/clock.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
 import { Databases } from './databases.ts';
@@ -76,17 +76,16 @@ export class DatabaseClock extends Clock implements OnApplicationBootstrap, OnAp
 
   // On a connection of its own, which no queue for the pool delays.
   private async readAlone(): Promise<void> {
-    let client: pg.Client | null = null;
+    const client = new pg.Client({ ...this.databases.write.pool.options, application_name: 'clock of holdfast' });
+    client.on('error', () => undefined);
     try {
-      client = this.databases.write.beside('clock of holdfast');
-      client.on('error', () => undefined);
       await client.connect();
       await this.read(client);
     } catch (error) {
       // The monotonic clock goes on; the next reading corrects it.
       this.logger.debug({ err: error }, "the database's clock could not be read");
     } finally {
-      await client?.end().catch(() => undefined);
+      await client.end().catch(() => undefined);
     }
   }
 }

@@ -2,7 +2,6 @@ import type pg from 'pg';
 import { Ahead } from './ahead.ts';
 import type { Carrier, ServerLimits } from './connection.ts';
 import { raising } from './faults.ts';
-import { settingsBehindBegin } from './session.ts';
 import { Flight } from './flight.ts';
 import { TimeLimits } from './time-limits.ts';
 import { TransactionId } from './transaction-id.ts';
@@ -29,10 +28,8 @@ export class FlightPlan {
     this.limits = new TimeLimits(server, terms);
   }
 
-  /** On this connection. */
-  begin({ limits, missing }: Carrier): void {
-    const [begin = 'BEGIN', ...settings] = this.terms.opening();
-    this.ahead.begin([begin, ...settingsBehindBegin(missing), ...settings], limits);
+  begin(): void {
+    this.ahead.begin(this.terms.opening());
     this.isFirst = true;
   }
 

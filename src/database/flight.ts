@@ -64,20 +64,16 @@ interface Stage {
 export class FlightQuery extends PgQuery {
   private readonly stages: readonly Stage[];
   private readonly query: Stage;
-  private readonly question: Stage | null;
 
   constructor(
     private readonly flight: Flight,
     landed: Landed,
-    /** Whether statements may be prepared by name. */
-    isNamed = true,
   ) {
-    super(Object.assign(flight.query, { queryMode: 'extended', ...(!isNamed && { name: undefined }) }));
+    super(Object.assign(flight.query, { queryMode: 'extended' }));
     this.callback = landed;
     this.query = { name: flight.query.name, text: flight.query.text };
-    const { question } = flight;
-    this.question = question === null || isNamed ? question : { text: question.text };
-    this.stages = [...flight.ahead.map((text) => ({ text })), this.query, ...(this.question ? [this.question] : [])];
+    const question = flight.question === null ? [] : [flight.question];
+    this.stages = [...flight.ahead.map((text) => ({ text })), this.query, ...question];
   }
 
   /** pg reads it there. */
@@ -87,7 +83,7 @@ export class FlightQuery extends PgQuery {
 
   override prepare(connection: Wire): void {
     for (const text of this.flight.ahead) send(connection, { text });
-    const { question } = this;
+    const { question } = this.flight;
     const sync = (): void => {
       if (question !== null) send(connection, question);
       connection.sync();
@@ -98,7 +94,7 @@ export class FlightQuery extends PgQuery {
 
   override handleDataRow(row: { readonly fields: readonly unknown[] }): void {
     if (this.stage === this.query) super.handleDataRow(row);
-    else if (this.stage === this.question) this.flight.answer = row.fields[0] as string | null;
+    else if (this.stage === this.flight.question) this.flight.answer = row.fields[0] as string | null;
   }
 
   override handleCommandComplete(tag: { readonly text: string }, connection: Wire): void {

@@ -67,8 +67,6 @@ export class PinnedConnection implements Connections, Carrier {
   /** This one is everybody's and is not cut: a statement that takes too long meets its own limit. */
   cut = ignore;
 
-  readonly missing = [];
-
   /** It leads where it has always led. */
   asWriter(error: unknown): unknown {
     return error;

@@ -1,21 +1,14 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
 import { Admission } from './admission.ts';
-import {
-  type Carrier,
-  Connection,
-  type ConnectionConfig,
-  type Connections,
-  type PooledConnection,
-  type ServerLimits,
-} from './connection.ts';
+import { type Carrier, Connection, type Connections, type PooledConnection, type ServerLimits } from './connection.ts';
 import { type Beginning, unnamed } from './beginning.ts';
 import { type Around, type Context, contextNow, heldAround } from './context.ts';
 import { ConnectError, PoolEndedError } from './errors.ts';
 import { Generations } from './generations.ts';
 import type { Pin, Taken } from './pin.ts';
 import { type SlotConnection, TransactionConnection } from './prisma-connections.ts';
-import { type Demand, examine } from './session.ts';
+import { examine, type ServerRole } from './session.ts';
 import { WireTransaction } from './wire-transaction.ts';
 
 /** Times in milliseconds. */
@@ -23,8 +16,10 @@ export interface PoolSettings {
   readonly size: number;
   /** How long somebody waits for a connection: for a place and for connecting together. */
   readonly waitMs: number;
-  /** What each new connection must be. */
-  readonly demand: Demand;
+  /** What each connection is set to. */
+  readonly limits: ServerLimits;
+  /** What each new connection must lead to; null for anything. */
+  readonly role: ServerRole | null;
 }
 
 /**
@@ -47,13 +42,13 @@ export class Pool extends pg.Pool implements Connections {
   private readonly waitMs: number;
   private end_: Promise<void> | null = null;
 
-  constructor(config: pg.PoolConfig & ConnectionConfig, { size, waitMs, demand }: PoolSettings) {
-    const onConnect = (client: PooledConnection): Promise<void> => accept(client, demand, waitMs);
+  constructor(config: pg.PoolConfig, { size, waitMs, limits, role }: PoolSettings) {
+    const onConnect = (client: PooledConnection): Promise<void> => accept(client, role, waitMs);
     const own: object = { Client: Connection, max: size, connectionTimeoutMillis: waitMs, onConnect };
     super({ ...config, ...own });
     // How many wait for a connection: pg knows of those only whom it has let wait itself.
     Object.defineProperty(this, 'waitingCount', { get: () => this.admission.waitingCount });
-    this.limits = demand.settings;
+    this.limits = limits;
     this.waitMs = waitMs;
     this.admission = new Admission(size, waitMs);
     // An idle connection that dies is replaced at the next use. Without a listener it would end the process.
@@ -171,9 +166,10 @@ export class Pool extends pg.Pool implements Connections {
 
 const tooLate = 'the server did not answer in time';
 
-async function accept(connection: PooledConnection, demand: Demand, patienceMs: number): Promise<void> {
+async function accept(connection: PooledConnection, role: ServerRole | null, patienceMs: number): Promise<void> {
+  if (role === null) return;
   try {
-    await examine(connection, demand, patienceMs);
+    await examine(connection, role, patienceMs);
   } catch (error) {
     // Its end is not waited for: it may have gone silent.
     connection.cut();

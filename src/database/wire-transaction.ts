@@ -152,7 +152,7 @@ export class WireTransaction {
     if (client === null) throw this.ended();
     if (this.state !== 'unsent') return client;
     this.state = 'open';
-    this.plan.begin(client);
+    this.plan.begin();
     return client;
   }
 

@@ -50,20 +50,31 @@ export class IdempotencyRepository {
     return { fingerprint, result, response: status === null ? null : { status, headers, body } };
   }
 
-  /** Stores the response of a request that has claimed its key. Whether the record was there. */
-  async respond({ principalId, route, key, fingerprint }: KeyedRequest, response: StoredResponse): Promise<boolean> {
+  /** Stores the response of a request that has claimed its key. Whether the key is still that request's. */
+  async respond(request: KeyedRequest, response: StoredResponse, keepSeconds: number): Promise<boolean> {
+    const { principalId, route, key, fingerprint } = request;
     const { status, headers, body } = response;
-    const stored = await this.db.$executeRaw`UPDATE idempotency_record
-      SET status = ${status}, headers = ${JSON.stringify(headers)}::jsonb, body = ${body}, result = NULL
-      WHERE principal_id = ${principalId}::uuid AND route = ${route} AND key = ${key} AND fingerprint = ${fingerprint}`;
+    // An upsert of what the claim has inserted, as that reads by no predicate, where UPDATE would: see `claim`.
+    const stored = await this.db.$executeRaw`INSERT INTO idempotency_record
+        (principal_id, route, key, fingerprint, status, headers, body, expires_at)
+      VALUES (${principalId}::uuid, ${route}, ${key}, ${fingerprint}, ${status}, ${JSON.stringify(headers)}::jsonb, ${body},
+        statement_timestamp() + make_interval(secs => ${keepSeconds}))
+      ON CONFLICT (principal_id, route, key) DO UPDATE
+      SET status = excluded.status, headers = excluded.headers, body = excluded.body, result = NULL
+      WHERE idempotency_record.fingerprint = excluded.fingerprint`;
     return stored === 1;
   }
 
-  /** Stores the result of the boundary of a request whose response is not known yet. Whether the record was there. */
-  async keepResult({ principalId, route, key, fingerprint }: KeyedRequest, result: Uint8Array): Promise<boolean> {
-    const stored = await this.db.$executeRaw`UPDATE idempotency_record
-      SET status = NULL, headers = NULL, body = NULL, result = ${result}
-      WHERE principal_id = ${principalId}::uuid AND route = ${route} AND key = ${key} AND fingerprint = ${fingerprint}`;
+  /** Stores the result of the boundary of a request whose response is not known yet. Whether the key is still that request's. */
+  async keepResult(request: KeyedRequest, result: Uint8Array, keepSeconds: number): Promise<boolean> {
+    const { principalId, route, key, fingerprint } = request;
+    const stored = await this.db.$executeRaw`INSERT INTO idempotency_record
+        (principal_id, route, key, fingerprint, result, expires_at)
+      VALUES (${principalId}::uuid, ${route}, ${key}, ${fingerprint}, ${result},
+        statement_timestamp() + make_interval(secs => ${keepSeconds}))
+      ON CONFLICT (principal_id, route, key) DO UPDATE
+      SET status = NULL, headers = NULL, body = NULL, result = excluded.result
+      WHERE idempotency_record.fingerprint = excluded.fingerprint`;
     return stored === 1;
   }
 }

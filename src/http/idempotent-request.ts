@@ -1,7 +1,7 @@
 import { deserialize, serialize } from 'node:v8';
 import { invalid } from '../kernel/errors.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
-import { Substitute, type TransactionParticipant } from '../transactions/participant.ts';
+import { RecoveryPoint, Substitute, type TransactionParticipant } from '../transactions/participant.ts';
 import type { KeyedRequest, StoredResponse } from './idempotency.ts';
 import type { IdempotencyRecord, IdempotencyRepository } from './idempotency.repository.ts';
 import { HttpProblem } from './problem.ts';
@@ -61,11 +61,12 @@ export class IdempotentRequest implements TransactionParticipant {
   }
 
   async beforeCommit(value: unknown): Promise<void> {
-    const response = this.context.mappingRoutes.has(this.request.route) ? null : this.triedResponse(value);
-    const { records } = this.context;
+    const isMapped = value instanceof RecoveryPoint || this.context.mappingRoutes.has(this.request.route);
+    const response = isMapped ? null : this.triedResponse(value);
+    const { records, keepSeconds } = this.context;
     const isStored = await (response === null
-      ? records.keepResult(this.request, serialized(value))
-      : records.respond(this.request, response));
+      ? records.keepResult(this.request, serialized(value instanceof RecoveryPoint ? value.value : value), keepSeconds)
+      : records.respond(this.request, response, keepSeconds));
     if (!isStored) throw inUse();
     this.latest = { response };
   }
@@ -93,7 +94,8 @@ export class IdempotentRequest implements TransactionParticipant {
       return (this.earlier = earlier);
     }
     if (this.stored !== null) this.context.mappingRoutes.add(this.request.route);
-    if (!(await this.context.records.respond(this.request, response))) throw inUse();
+    const { records, keepSeconds } = this.context;
+    if (!(await records.respond(this.request, response, keepSeconds))) throw inUse();
     return response;
   }
 

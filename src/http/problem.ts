@@ -4,6 +4,7 @@ import { z } from 'zod';
 import { TransactionExpiredError } from '../database/errors.ts';
 import { verdicts } from '../database/failure-table.ts';
 import { databaseFailure, kindOf } from '../database/failures.ts';
+import { PhasedRunBusyError } from '../phased/errors.ts';
 import { AppError, conflict, invalid, unavailable } from '../kernel/errors.ts';
 import {
   CommitOutcomeUnknownError,
@@ -122,6 +123,8 @@ function answer(code: string, detail: string, headers: Readonly<Record<string, s
 
 /** Turns what the database said into the refusal that it means; leaves everything else as it is. */
 function explain(thrown: unknown): unknown {
+  if (thrown instanceof PhasedRunBusyError)
+    return new HttpProblem(409, 'idempotency-key-in-use', 'The first request is not done yet.', { 'retry-after': '1' });
   if (thrown instanceof AppError || thrown instanceof HttpProblem) return thrown;
   if (thrown instanceof CommitOutcomeUnknownError)
     return unavailable(

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type pg from 'pg';
-import { PlainClient } from '../database/plain-client.ts';
+import pg from 'pg';
 
 /** What a probe says of a database; `unknown` until it was asked for the first time. */
 export type DatabaseState = 'unknown' | 'up' | 'silent' | 'unreachable' | 'standby' | 'promoted';
@@ -65,7 +64,8 @@ export class DatabaseProbe {
   }
 
   private async connect(): Promise<pg.Client> {
-    const client = new PlainClient(this.url, {
+    const client = new pg.Client({
+      connectionString: this.url,
       application_name: 'holdfast probe',
       connectionTimeoutMillis: silentAfter,
       query_timeout: silentAfter,

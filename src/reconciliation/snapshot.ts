@@ -1,5 +1,4 @@
-import type pg from 'pg';
-import { PlainClient } from '../database/plain-client.ts';
+import pg from 'pg';
 import { refuseForeignSchema } from '../database/schema-version.ts';
 
 /** Runs one statement and gives its rows. */
@@ -10,8 +9,12 @@ export type Query = <Row extends pg.QueryResultRow>(sql: string) => Promise<Row[
  * Throws SchemaVersionError when the tables are not those of this version, and what the server or the way to it says.
  */
 export async function inSnapshot<T>(url: string, name: string, work: (query: Query) => Promise<T>): Promise<T> {
-  const application_name = `holdfast ${name}`;
-  const client = new PlainClient(url, { application_name, connectionTimeoutMillis: 10_000, keepAlive: true });
+  const client = new pg.Client({
+    connectionString: url,
+    application_name: `holdfast ${name}`,
+    connectionTimeoutMillis: 10_000,
+    keepAlive: true,
+  });
   // A server that goes away says it here as well; the statement in hand tells.
   client.on('error', () => undefined);
   await client.connect();

@@ -6,18 +6,6 @@ export class TransactionJoinError extends LoggableError {
   override readonly name = 'TransactionJoinError';
 }
 
-/** Options that there are not, or that contradict each other: what stops the start, at the call. Nothing was begun. */
-export class TransactionOptionsError extends LoggableError {
-  override readonly name = 'TransactionOptionsError';
-  constructor(
-    subject: string,
-    /** Each says what is wrong and what to do. */
-    readonly mistakes: readonly string[],
-  ) {
-    super(mistakes.map((mistake) => `${subject} ${mistake}`).join('\n'));
-  }
-}
-
 /** `mandatory` or `lockRows` without a boundary, or `never` inside one. */
 export class TransactionRequiredError extends LoggableError {
   override readonly name = 'TransactionRequiredError';

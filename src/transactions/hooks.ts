@@ -1,5 +1,4 @@
 import { Logger } from '@nestjs/common';
-import { MisuseError } from '../kernel/loggable-error.ts';
 import { runningBoundary } from './current.ts';
 import { AfterCommitError, AfterRollbackError } from './errors.ts';
 import { hookFailed, hooksRun } from './events.ts';
@@ -13,7 +12,6 @@ import { unitOfWork } from './unit-of-work.ts';
  * and its caller has the result. Outside any boundary every statement is stored by itself, so the hook runs at once.
  */
 export function afterCommit(hook: CommitHook): void {
-  refuseOther(hook, 'afterCommit');
   const running = runningBoundary();
   if (running === null) void fire([hook], 'a statement outside any boundary');
   else running.hooks.afterCommit(hook);
@@ -25,14 +23,7 @@ export function afterCommit(hook: CommitHook): void {
  * not run when the outcome is unknown. Outside any boundary it is ignored: nothing could be rolled back.
  */
 export function afterRollback(hook: RollbackHook): void {
-  refuseOther(hook, 'afterRollback');
   runningBoundary()?.hooks.afterRollback(hook);
-}
-
-// A promise has begun already, inside the boundary.
-function refuseOther(hook: unknown, where: string): void {
-  if (typeof hook !== 'function')
-    throw new MisuseError(`${where} takes a function, which is called when the time has come.`);
 }
 
 const logger = new Logger('Transactions');

@@ -5,7 +5,6 @@ import { placesOf } from './crowding.ts';
 import { runningBoundary } from './current.ts';
 import { LockUnavailableError, TransactionJoinError, TransactionRequiredError } from './errors.ts';
 import { callerFrames, lockOrder } from './lock-order.ts';
-import { shown } from './option-spellings.ts';
 import type { RunningBoundary } from './running-boundary.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
 
@@ -45,7 +44,6 @@ export async function lockRows<T extends Lockable>(
   rows: Readonly<Record<T, readonly string[]>>,
   options: LockOptions = {},
 ): Promise<LockedRows<T>> {
-  refuseUnknown(options);
   const running = demandBoundary();
   for (const table of Object.keys(rows))
     if (!Object.hasOwn(keys, table)) throw new MisuseError(`${table} has no locks.`);
@@ -113,22 +111,6 @@ async function lockInOrder(db: Sql, running: RunningBoundary, request: LockReque
   const locked = await select(db, request);
   order.has(running, site, new Set(locked.map(({ lockedKey }) => lockedKey)));
   return locked;
-}
-
-// An option that is not one of these would be a lock that waits where none was to be waited for.
-function refuseUnknown(options: unknown): void {
-  if (typeof options !== 'object' || options === null) throw new MisuseError('The options of lockRows are an object.');
-  for (const [option, value] of Object.entries(options)) {
-    if (option !== 'wait' && option !== 'skipLocked')
-      throw new MisuseError(
-        `lockRows has no option ${option}. Say wait: false for NOWAIT, skipLocked: true for SKIP LOCKED.`,
-      );
-    if (value !== undefined && typeof value !== 'boolean')
-      throw new MisuseError(`lockRows has no ${option}: ${shown(value)}. It is true or false.`);
-  }
-  const { wait, skipLocked } = options as { wait?: boolean; skipLocked?: boolean };
-  if (skipLocked === true && wait !== undefined)
-    throw new MisuseError('lockRows is told to wait or not for what skipLocked leaves out. Say one of them.');
 }
 
 const identifier = /^[a-zA-Z_]+$/;

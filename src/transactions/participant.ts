@@ -7,6 +7,11 @@ export class Substitute {
   constructor(readonly settle: () => unknown) {}
 }
 
+/** What a boundary returns that is a place to go on from, and no answer to anybody. A participant that keeps results gives the value back. */
+export class RecoveryPoint {
+  constructor(readonly value: unknown) {}
+}
+
 /**
  * Takes part in the boundaries of a request without changing them: what it writes is stored in one commit with the work of each, which
  * keeps its own name, level, time and retries. An Idempotency-Key claims itself and keeps its answer this way.

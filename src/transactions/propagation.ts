@@ -1,5 +1,4 @@
-import { type AnyOptions, isolationLevels, type Isolation, milliseconds, type Propagation } from './boundary.ts';
-import { MisuseError } from '../kernel/loggable-error.ts';
+import { type AnyOptions, isolationLevels, type Isolation, milliseconds } from './boundary.ts';
 import { TransactionJoinError, TransactionRequiredError } from './errors.ts';
 import type { RunningBoundary, Terms } from './running-boundary.ts';
 
@@ -18,10 +17,7 @@ export type Plan = 'begin' | 'nest' | 'join' | 'suspend';
 /** What to do about the running boundary. Throws {@link TransactionRequiredError} and {@link TransactionJoinError}. */
 export function planBoundary(running: Joinable | null, options: AnyOptions): Plan {
   const propagation = options.propagation ?? 'required';
-  return running === null ? planOutside(propagation, options) : planInside(running, propagation, options);
-}
-
-function planInside(running: Joinable, propagation: Propagation, options: AnyOptions): Plan {
+  if (running === null) return planOutside(propagation, options);
   switch (propagation) {
     case 'requires-new':
       return 'begin';
@@ -31,38 +27,19 @@ function planInside(running: Joinable, propagation: Propagation, options: AnyOpt
       throw new TransactionRequiredError(
         `${nameOf(options)} must not run inside a boundary, but ${running.name} is running.`,
       );
-    case 'required':
-    case 'nested':
-    case 'mandatory':
-    case 'supports':
+    default:
       refuseContradiction(running, options);
       return propagation === 'nested' ? 'nest' : 'join';
-    default:
-      throw unknownPropagation(propagation);
   }
 }
 
-function planOutside(propagation: Propagation, options: AnyOptions): Plan {
-  switch (propagation) {
-    case 'mandatory':
-      throw new TransactionRequiredError(
-        `${nameOf(options)} must run inside a boundary; call it from a @Transactional() method.`,
-      );
-    case 'supports':
-    case 'not-supported':
-    case 'never':
-      return 'suspend';
-    case 'required':
-    case 'requires-new':
-    case 'nested':
-      return 'begin';
-    default:
-      throw unknownPropagation(propagation);
-  }
+function planOutside(propagation: string, options: AnyOptions): Plan {
+  if (propagation === 'mandatory')
+    throw new TransactionRequiredError(
+      `${nameOf(options)} must run inside a boundary; call it from a @Transactional() method.`,
+    );
+  return ['supports', 'not-supported', 'never'].includes(propagation) ? 'suspend' : 'begin';
 }
-
-const unknownPropagation = (propagation: never): MisuseError =>
-  new MisuseError(`No propagation: ${String(propagation)}.`);
 
 // Equal or weaker joins. What is stricter cannot be had from a transaction that has begun, so it is an error and no surprise later.
 function refuseContradiction(running: Joinable, options: AnyOptions): void {

@@ -55,12 +55,7 @@ export class TransactionKit {
   constructor(
     private readonly app: () => INestApplicationContext,
     private readonly options: KitOptions = {},
-  ) {
-    const { waitMs = 1, ...others } = options;
-    const [unknown] = Object.keys(others);
-    if (unknown !== undefined) throw new MisuseError(`The kit has no option ${unknown}. There is waitMs.`);
-    if (!(Number.isFinite(waitMs) && waitMs > 0)) throw new MisuseError('waitMs is a number of milliseconds above 0.');
-  }
+  ) {}
 
   /**
    * From now on all that the application does on its databases happens in one transaction, on one connection. Boundaries are savepoints

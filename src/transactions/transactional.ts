@@ -1,6 +1,5 @@
 import { Inject } from '@nestjs/common';
 import type { AnyOptions, TransactionOptions } from './boundary.ts';
-import { defaultName } from './option-checks.ts';
 import { Transactions } from './transactions.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
 
@@ -26,7 +25,7 @@ export function Transactional(options: TransactionOptions = {}) {
   return <M extends Method>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): void => {
     const method = methodOf(target, key, descriptor);
     const where = `${target.constructor.name}.${String(key)}`;
-    const settled = Object.freeze({ ...options, name: options.name ?? defaultName(where) });
+    const settled = { ...options, name: options.name ?? where };
     record(target, { key, method: where, options: settled });
     injectTransactions(target);
     const bounded = async function (this: { [TRANSACTIONS]: Transactions | undefined }, ...args: never[]) {

@@ -18,7 +18,6 @@ import { boundaryEnded, type Outcome } from './events.ts';
 import { expired } from './expiry.ts';
 import { finishing } from './finishing.ts';
 import { fire } from './hooks.ts';
-import { OptionChecks } from './option-checks.ts';
 import { enlisted, inTurn, participantOf, participating, type TransactionParticipant } from './participant.ts';
 import { nameOf, planBoundary, termsIn } from './propagation.ts';
 import { ReadRouter } from './read-router.ts';
@@ -49,7 +48,6 @@ export class Transactions {
   private readonly crowding!: Crowding;
   /** Set by the test kit only. */
   faults: FaultPlan | null = null;
-  private readonly optionChecks: OptionChecks;
 
   constructor(
     private readonly host: TransactionHost<Adapter>,
@@ -57,19 +55,16 @@ export class Transactions {
     private readonly databases: Databases,
     private readonly reads: ReadRouter,
     @Inject(DatabaseConfig.KEY) private readonly config: Config['database'],
-  ) {
-    this.optionChecks = new OptionChecks(config);
-  }
+  ) {}
 
   /**
    * Runs the work in a boundary: all of it is stored, or, when it throws, nothing. The work is given the client of the boundary.
    * Throws whatever the work throws, and the errors of docs/transactions.md.
    */
   async run<T, ReadOnly extends boolean = false>(
-    given: TransactionOptions & { readonly readOnly?: ReadOnly },
+    options: TransactionOptions & { readonly readOnly?: ReadOnly },
     work: (db: ClientOf<ReadOnly>) => Promise<T>,
   ): Promise<T> {
-    const options = this.optionChecks.of(given, work);
     const running = this.running();
     const begun = async (): Promise<T> => work(this.client);
     switch (planBoundary(running, options)) {

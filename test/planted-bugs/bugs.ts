@@ -605,22 +605,6 @@ export const bugs: readonly PlantedBug[] = [
     saying: /in statement 0: told .*, stored \[cell-/,
   },
   {
-    name: 'the options of run are not checked',
-    harm: "A level in another library's spelling is taken for none, and the work runs at read committed.",
-    changes: [
-      {
-        file: `${core}/option-checks.ts`,
-        text: 'if (mistakes.length > 0) throw new TransactionOptionsError(subjectOf(given), mistakes);',
-        replacement: '',
-      },
-    ],
-    caughtBy: {
-      file: 'test/options.test.ts',
-      tests: ['tell all mistakes at once, with the name of the boundary'],
-    },
-    saying: /expected an error/,
-  },
-  {
     name: 'a transaction has begun when its connection is there',
     harm: 'A statement that comes while another one begins the transaction is told that it has ended.',
     changes: [
@@ -711,9 +695,9 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Callers are refused for meeting each other.',
     changes: [
       {
-        file: `${core}/retry.ts`,
-        text: "const conflicts = new Set(['40001', '40P01']);",
-        replacement: "const conflicts = new Set(['40P01']);",
+        file: `${database}/failure-table.ts`,
+        text: "['40', 'conflict', 'transaction rollback'],",
+        replacement: "['40', 'conflict', 'transaction rollback'],\n  ['40001', 'statement', 'serialization failure'],",
       },
     ],
     caughtBy: { file: 'test/retries.test.ts', tests: ['at a model query is tried again', 'at COMMIT is tried again'] },

@@ -53,9 +53,17 @@ function taken(lock: string): boolean {
 }
 
 /** Starts it with these variables and none of ours. `cwd`: where it looks for .env and the migrations. */
-export function startService(variables: Record<string, string | undefined>, cwd = process.cwd()): ServiceProcess {
+export const startService = (variables: Record<string, string | undefined>, cwd = process.cwd()): ServiceProcess =>
+  startProgram([join(process.cwd(), 'dist', 'src', 'main.js')], variables, cwd);
+
+/** The same for another program that says where it is ready. */
+export function startProgram(
+  program: readonly string[],
+  variables: Record<string, string | undefined>,
+  cwd = process.cwd(),
+): ServiceProcess {
   const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [join(process.cwd(), 'dist', 'src', 'main.js')], {
+  const child = spawn(process.execPath, program, {
     cwd,
     env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn', ...unlimited, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],

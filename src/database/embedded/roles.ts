@@ -1,5 +1,4 @@
-import type { Client } from 'pg';
-import { PlainClient } from '../plain-client.ts';
+import { Client } from 'pg';
 import { ROLE_NAMES, urlOf, type ClusterState, type Ports } from './state.ts';
 
 export const DATABASE = 'holdfast';
@@ -10,8 +9,8 @@ export async function prepareRoles(state: ClusterState, ports: Ports): Promise<v
   await withClient(urlOf(state, ports, 'superuser', DATABASE), (client) => client.query(inDatabase()));
 }
 
-export async function withClient<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new PlainClient(url, { connectionTimeoutMillis: 10_000 });
+export async function withClient<T>(connectionString: string, work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString, connectionTimeoutMillis: 10_000 });
   // A server that stops ends the connection with an error event, which would end the process; the query says it too.
   client.on('error', () => undefined);
   await client.connect();

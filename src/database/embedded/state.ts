@@ -81,5 +81,5 @@ export function writeState(home: string, state: ClusterState): void {
 export function urlOf(state: ClusterState, ports: Ports, role: Role, database: string): string {
   const port = role === 'reader' ? ports.replica : ports.primary;
   const password = state.passwords[role];
-  return `postgresql://${ROLE_NAMES[role]}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}?sslmode=disable`;
+  return `postgresql://${ROLE_NAMES[role]}:${password}@127.0.0.1:${port}/${encodeURIComponent(database)}`;
 }
