@@ -3,7 +3,8 @@ import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
 import { makeConfig } from '../src/config/config.ts';
 import { weaknessOf } from '../src/config/secret.ts';
-import { ConfigError, describeVariables, readEnvironment, variables } from '../src/config/environment.ts';
+import { ConfigError, describeVariables, readEnvironment } from '../src/config/environment.ts';
+import { variables } from '../src/config/variables.ts';
 
 const secret = randomBytes(48).toString('base64');
 const own = {

@@ -286,10 +286,11 @@ describe('a COMMIT whose connection was lost', () => {
     const far = await instance({ DATABASE_WRITE_URL: proxy.through(own.database.urls.app) });
     try {
       await lag('for ever');
-      // The account is stored outside any boundary; the question for its position is lost.
-      await proxy.cutAt('pg_current_wal_flush_lsn', 'before');
+      // The answer to COMMIT is lost with the position, and so is the question that asks for it afterwards.
+      await proxy.cutAt('pg_current_wal_flush_lsn', 'after');
+      proxy.trap({ text: 'pg_current_wal_flush_lsn', when: 'before', how: 'cut' });
       const written = await openAccount(far.as(alice.token), 'Unplaced');
-      expect([proxy.cuts, tokenOf(written)]).toEqual([1, 'latest']);
+      expect([proxy.cuts, tokenOf(written)]).toEqual([2, 'latest']);
       const path = `/v1/accounts/${written.body.id}`;
       const patient = await instance({ DATABASE_REPLICA_WAIT_MS: '2000' });
       const read = await patient.as(alice.token).get(path).set(token, 'latest').expect(200);

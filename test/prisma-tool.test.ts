@@ -74,7 +74,13 @@ jest.setTimeout(180_000);
 
 beforeAll(async () => {
   chmodSync(scratch, 0o755);
-  for (const path of ['tools', 'prisma.config.ts', join('src', 'config'), join('src', 'kernel'), join('src', 'database', 'embedded')]) {
+  for (const path of [
+    'tools',
+    'prisma.config.ts',
+    join('src', 'config'),
+    join('src', 'kernel'),
+    join('src', 'database', 'embedded'),
+  ]) {
     cpSync(join(project, path), join(scratch, path), { recursive: true });
   }
   symlinkSync(join(project, 'node_modules'), join(scratch, 'node_modules'));

@@ -33,7 +33,7 @@ export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[
     (await ada.api.post('/v1/transfers', { ...transfer, type: 'pending' }).expect(201)).body as { id: string };
   const { body: spare } = await ada.api.post('/v1/accounts', { currency: 'EUR' }).expect(201);
   const { body: moved } = await ada.api.post('/v1/transfers', transfer).expect(201);
-  const [posting, voiding] = [await pend(), await pend()];
+  const [posting, voiding, listed] = [await pend(), await pend(), await pend()];
 
   const route = (name: string, caller: Person, id: string | null, body?: object): Route => {
     const [method, template] = name.split(' ') as [string, string];
@@ -98,6 +98,7 @@ export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[
     route('GET /v1/transfers', ada, null),
     route('POST /v1/transfers/preview', ada, null, transfer),
     route('POST /v1/transfers/batch', ada, null, { mode: 'partial', transfers: [transfer] }),
+    route('POST /v1/transfers/void', ada, null, { transferIds: [listed.id] }),
     route('POST /v1/transfers/{id}/post', ada, posting.id, { amount: price }),
     route('POST /v1/transfers/{id}/void', ada, voiding.id),
     route('POST /v1/transfers/{id}/reversals', bob, moved.id, { amount: price, note: 'Back' }),

@@ -46,17 +46,21 @@ export class PasswordsService {
       throw refused(userId);
     }
     const better = await hashNewPassword(newPassword, owner, '/newPassword');
-    await this.replace(principal, owner.passwordHash, better);
+    if (await this.replace(principal, owner.passwordHash, better)) return;
+    // Somebody was faster: a copy of this request, or another one.
+    const now = await this.credentials.find(userId);
+    if (now === null || !(await checkPassword(now.passwordHash, newPassword)).isRight) throw refused(userId);
   }
 
-  /** Throws wrong-password when the password was changed since it was looked at. */
+  /** False when the password was changed since it was looked at. */
   @Transactional()
-  async replace({ userId, sessionId }: Principal, old: string, better: PasswordHash): Promise<void> {
-    if (!(await this.users.replacePassword(userId, old, better))) throw refused(userId);
+  async replace({ userId, sessionId }: Principal, old: string, better: PasswordHash): Promise<boolean> {
+    if (!(await this.users.replacePassword(userId, old, better))) return false;
     await this.sessions.endAll(userId, 'password_changed', sessionId);
     await this.resets.withdraw(userId);
     await this.changes.add({ userId, byId: userId, kind: 'password' });
     afterCommit(() => noteSecurityEvent('password-changed', { userId }));
+    return true;
   }
 
   /** What sets a new password for this person, once, within an hour; whatever was made before is withdrawn. Throws user-not-found. */

@@ -32,7 +32,7 @@ export class SessionsService {
     const next = this.tokens.successorOf(refreshToken);
     const rotated = await this.rotate(refreshToken, next);
     // Thrown out here, after the commit: thrown inside, it would undo the ending of the session.
-    if (rotated === null) throw unauthorized('invalid-refresh-token', 'The refresh token is not valid. Log in again.');
+    if (rotated === null) throw invalidToken();
     return this.tokens.answer(rotated.principal, next, rotated.now);
   }
 
@@ -45,7 +45,9 @@ export class SessionsService {
     if (token === null) return null;
     const { sessionId, userId, role, email, isAlive, isUsed, mayBeRepeated, now } = token;
     const rotated = { principal: { sessionId, userId, role, email }, now };
-    if (isFirstUse) return (await this.sessions.addToken(sessionId, hashOf(next), this.tokens.lives)) ? rotated : null;
+    // A session that has just ended takes the use of its token back.
+    if (isFirstUse && !(await this.sessions.addToken(sessionId, hashOf(next), this.tokens.lives))) throw invalidToken();
+    if (isFirstUse) return rotated;
     if (isAlive && mayBeRepeated) return rotated;
     if (isUsed && (await this.sessions.end(sessionId, userId, 'token_reused')))
       this.afterwards(userId, () => noteSecurityEvent('refresh-token-reused', { userId, sessionId }));
@@ -119,3 +121,6 @@ export class SessionsService {
     });
   }
 }
+
+const invalidToken = (): Error =>
+  unauthorized('invalid-refresh-token', 'The refresh token is not valid. Log in again.');
