@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ConnectError, WrongServerError } from './errors.ts';
 import { databaseFailure } from './failures.ts';
 import { SchemaVersionError } from './schema-version.ts';
 
@@ -24,7 +25,7 @@ export async function meetDatabase(ask: () => Promise<void>, { waitMs, signal, r
   for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 2, longestPauseMs)) {
     const error = await ask().then(
       () => null,
-      (thrown: unknown) => thrown,
+      (thrown: unknown) => (thrown instanceof ConnectError ? thrown.cause : thrown),
     );
     if (error === null) return;
     const left = deadline - performance.now();
@@ -55,6 +56,8 @@ const passingStates = /^(57P0[1-5]|53300|08)/;
 
 function comesRight(error: unknown): boolean {
   if (error instanceof SchemaVersionError) return false;
+  // A primary that is being promoted is a standby for some moments.
+  if (error instanceof WrongServerError) return true;
   const failure = databaseFailure(error);
   if (failure !== null) return passingStates.test(failure.sqlState);
   const { code = '', message = '' } = error as { code?: string; message?: string };
