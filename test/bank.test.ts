@@ -24,7 +24,8 @@ const refusals = new RegExp(
   ].join('|')})|409 (${[
     ...['out-of-stock', 'insufficient-stock', 'not-cancellable', 'account-frozen', 'account-closed'],
     ...['already-posted', 'already-voided', 'expired', 'not-posted', 'not-reversible'],
-    ...['pending-transfers', 'balance-not-zero'],
+    // Of a posting by the sender: the other account has been frozen, closed or limited since.
+    ...['pending-transfers', 'balance-not-zero', 'cannot-receive'],
   ].join('|')}))$`,
 );
 
@@ -40,6 +41,7 @@ interface Goods {
 interface Pending {
   readonly id: string;
   readonly owner: Customer;
+  readonly toAccountId: string;
   readonly isShort: boolean;
 }
 /** What the service said it did. */
@@ -50,7 +52,8 @@ interface Acknowledged {
   readonly settlements: Map<string, string>;
   readonly orders: Map<string, { total: number; isCancelled: boolean }>;
   readonly movements: Map<string, number>;
-  readonly closed: Set<string>;
+  /** With who closed each. */
+  readonly closed: Map<string, Customer>;
 }
 /** Null where there was nothing yet that it could be done to. */
 type Operation = () => Promise<Response | null>;
@@ -66,7 +69,7 @@ const said: Acknowledged = {
   settlements: new Map(),
   orders: new Map(),
   movements: new Map(),
-  closed: new Set(),
+  closed: new Map(),
 };
 const answers: Response[] = [];
 /** How often each kind of operation was tried, and how often it was done. */
@@ -203,7 +206,8 @@ async function deposit({ accountId, currency }: Customer, amount: number): Promi
 
 function noteTransfer(owner: Customer, { id, amount }: { id: string; amount: Body['amount'] }, body: Body): void {
   said.transfers.set(uuidOf(id), amount.amount);
-  if (body.type === 'pending') said.pending.set(uuidOf(id), { id, owner, isShort: body.expiresInSeconds === 1 });
+  const { type, toAccountId, expiresInSeconds } = body;
+  if (type === 'pending') said.pending.set(uuidOf(id), { id, owner, toAccountId, isShort: expiresInSeconds === 1 });
 }
 
 async function send(from: Customer, body: Body): Promise<Response> {
@@ -313,7 +317,7 @@ async function close(who: Customer): Promise<Response | null> {
     answers.push(await send(who, { fromAccountId: last, toAccountId: first, amount: available }));
   const answer = await who.api.post(`/v1/accounts/${last}/close`, {}).set('if-match', '*');
   if (answer.status !== 200) return answer;
-  said.closed.add(last);
+  said.closed.set(last, who);
   const place = who.accounts.indexOf(last);
   if (place > 0) who.accounts.splice(place, 1);
   return answer;
@@ -333,6 +337,17 @@ const stored = async (sql: string): Promise<Map<string, number>> => {
   return new Map(rows.map(({ id, n }) => [id, Number(n)]));
 };
 const sorted = <T>(map: ReadonlyMap<string, T>): [string, T][] => [...map].sort(([a], [b]) => (a < b ? -1 : 1));
+
+/** What was pending to accounts that were closed, with who closed them: it is given back, unless it had expired. */
+function givenBack(resolved: ReadonlyMap<string, string>): Map<string, string> {
+  const returned = new Map<string, string>();
+  for (const [id, { toAccountId, isShort }] of said.pending) {
+    const closer = said.closed.get(toAccountId);
+    const isOpen = !said.settlements.has(id) && (!isShort || resolved.has(id));
+    if (closer !== undefined && isOpen) returned.set(id, uuidOf(closer.id));
+  }
+  return returned;
+}
 
 describe(`operations in random order, ${width} in flight,`, () => {
   it(
@@ -393,12 +408,16 @@ describe(`operations in random order, ${width} in flight,`, () => {
     'are in the database as they were acknowledged, and nothing else is',
     seeded(async () => {
       expect(sorted(await stored('SELECT id::text, amount AS n FROM transfer'))).toEqual(sorted(said.transfers));
-      const settled = await service.database.query<{ id: string; what: string }>(
-        `SELECT transfer_id::text AS id, outcome || ' ' || coalesce(amount, 0) AS what FROM settlement`,
+      const settled = await service.database.query<{ id: string; what: string; by: string | null }>(
+        `SELECT transfer_id::text AS id, outcome || ' ' || coalesce(amount, 0) AS what, created_by_id::text AS by FROM settlement`,
       );
       const isExpired = ({ what }: { what: string }): boolean => what === 'expired 0';
       const resolved = new Map(settled.filter((row) => !isExpired(row)).map(({ id, what }) => [id, what]));
-      expect(sorted(resolved)).toEqual(sorted(said.settlements));
+      const returned = givenBack(resolved);
+      const voided = [...returned.keys()].map((id) => [id, 'voided 0'] as const);
+      expect(sorted(resolved)).toEqual(sorted(new Map([...said.settlements, ...voided])));
+      const closers = settled.filter(({ id }) => returned.has(id)).map(({ id, by }) => [id, by] as const);
+      expect(sorted(new Map(closers))).toEqual(sorted(returned));
       for (const { id } of settled.filter(isExpired)) expect([id, said.pending.get(id)?.isShort]).toEqual([id, true]);
       const orders = new Map(
         [...said.orders].map(([id, { total, isCancelled }]) => [id, isCancelled ? -total : total]),
@@ -408,7 +427,7 @@ describe(`operations in random order, ${width} in flight,`, () => {
       const byHand = `SELECT sku_id || ' ' || seq AS id, quantity AS n FROM stock_movement WHERE reason = 'adjusted'`;
       expect(sorted(await stored(byHand))).toEqual(sorted(said.movements));
       const closed = await stored('SELECT id::text, 0 AS n FROM account WHERE closed_at IS NOT NULL');
-      expect([...closed.keys()].sort()).toEqual([...said.closed].map(uuidOf).sort());
+      expect([...closed.keys()].sort()).toEqual([...said.closed.keys()].map(uuidOf).sort());
     }),
     120_000,
   );

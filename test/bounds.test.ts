@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { RateLimitStore } from '../src/http/rate-limit-store.ts';
+import { SlowLane } from '../src/http/slow-lane.ts';
 import { Sweeper } from '../src/retention/sweeper.ts';
 import { startApp, type TestApp } from './support/app.ts';
 
@@ -8,16 +9,21 @@ const root = join(__dirname, '../src');
 
 /** What is kept in memory for as long as the process lives, or a request, and why it does not grow without end. docs/bounds.md. */
 const memory: Record<string, string> = {
+  'database/generations.ts madeIn': 'weak: the connections of the pool',
   'database/pin.ts connections': 'weak: in tests only',
   'database/pool.ts lentOut': 'weak: the connections of the pool',
+  'http/asker.ts askers': 'weak: the requests in flight, HTTP_MAX_IN_FLIGHT',
   'http/callers.ts known': 'weak: the requests in flight, HTTP_MAX_IN_FLIGHT',
   'http/expandable.ts expandables': 'the views of the program',
   'http/preparation.interceptor.ts prepared': 'weak: the requests in flight',
   'http/rate-limit-store.ts windows': 'RATE_LIMIT_MAX_KEYS for each policy',
   'http/rate-limits.ts meters': 'the policies of the program',
   'http/rate-limits.ts standings': 'weak: the requests in flight',
-  'modules/accounts/transfers.service.ts houses': 'two for each currency',
+  'http/slow-lane.ts lanes': 'its size: 10,000 e-mail addresses',
+  'http/standings.ts seen': 'its size: 20,000 sessions',
+  'modules/accounts/house-accounts.ts known': 'two for each currency that is accepted',
   'modules/users/hashing-queue.ts waiting': 'the bound of the queue',
+  'phased/phased-worker.ts methods': 'the phased methods of the program',
   'transactions/crowding.ts held': 'the rows that one boundary locks',
   'transactions/crowding.ts known': 'weak: the boundaries that run',
   'transactions/error-origins.ts origins': 'weak: the errors on their way',
@@ -65,6 +71,14 @@ describe('what is kept in memory', () => {
       ['b', 1],
     ]);
   });
+
+  it('of who is slowed down is of so many keys at most: who has not asked for longest is forgotten first', async () => {
+    const lane = new SlowLane(60_000, 0, 2);
+    const passed: boolean[] = [];
+    for (const key of ['a', 'b', 'a', 'c', 'a', 'b']) passed.push(await lane.wait(key, 'somewhere'));
+    // `b` was forgotten for `c`.
+    expect(passed).toEqual([true, true, false, true, false, true]);
+  });
 });
 
 /** Tables that nothing is removed from, and why they end nowhere. What the business has done stays; it grows with the business alone. */
@@ -72,13 +86,14 @@ const kept: Record<string, string> = Object.fromEntries(
   [
     ...['account', 'account_change', 'transfer', 'settlement', 'entry', 'chain_link'],
     ...['product', 'sku', 'stock', 'stock_movement', 'image'],
-    ...['order', 'order_line', 'payment', 'refund', 'cancellation', 'user', 'profile'],
+    ...['order', 'order_line', 'payment', 'refund', 'cancellation', 'user', 'user_change', 'profile'],
   ].map((name) => [name, 'stays']),
 );
 const withAnother: Record<string, string> = {
   refresh_token: 'removed with its session',
   reservation: 'removed when its transfer is settled, or has expired and the room is needed',
   reservation_total: 'one for each account',
+  seed: 'one for each set of data that is seeded, and there is one set',
 };
 
 describe('what is stored', () => {

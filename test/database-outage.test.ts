@@ -1,11 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Controller, Module, Param, Post } from '@nestjs/common';
 import pg from 'pg';
 import type { Response } from 'supertest';
+import { Public } from '../src/http/principal.ts';
 import { startOwnCluster, type OwnCluster } from './support/own-cluster.ts';
 import { api, serve, type TestApp, type Variables } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { crowd, eventually, inFlight, underLoad } from './support/crowd.ts';
 import { type Person, uuidOf } from './support/make.ts';
+import { Marks, marksLike } from './support/marks.ts';
 import { type Proxy, startProxy } from './support/proxy.ts';
 import { recordStatements } from './support/statements.ts';
 
@@ -34,8 +37,23 @@ afterAll(async () => {
   expect(unhandled).toEqual([]);
 });
 
+/** A write outside any boundary: no route of the product has one. */
+@Controller('v1/marks')
+class MarksController {
+  constructor(private readonly marks: Marks) {}
+
+  @Post(':slug')
+  @Public()
+  async write(@Param('slug') slug: string) {
+    await this.marks.write(slug);
+  }
+}
+
+@Module({ controllers: [MarksController], providers: [Marks] })
+class MarksModule {}
+
 async function instance(variables: Variables): Promise<TestApp> {
-  const { app, url } = await serve(own.database, variables);
+  const { app, url } = await serve(own.database, variables, [MarksModule]);
   const database = { ...own.database, drop: async () => undefined };
   return { app, url, database, as: (token) => api(url, token), close: () => app.close() };
 }
@@ -287,14 +305,12 @@ describe('a network that swallows everything', () => {
     ['before', 0],
     ['after', 1],
   ] as const)('says so too of a write outside any boundary, cut %s it reached the server', async (when, stored) => {
-    const accounts = async (): Promise<number> =>
-      (await own.database.query('SELECT FROM account WHERE user_id = $1', [uuidOf(alice.id)])).length;
-    const before = await accounts();
-    await proxy.cutAt('INSERT INTO "public"."account"', when);
-    const answer = await far.as(alice.token).post('/v1/accounts', { currency: 'EUR' }).unset('idempotency-key');
+    const slug = `written-alone-${when}`;
+    await proxy.cutAt('INSERT INTO "public"."product"', when);
+    const answer = await far.as().post(`/v1/marks/${slug}`).unset('idempotency-key');
     expect(proxy.cuts).toBe(1);
     expectUnavailable(answer, 'outcome-unknown');
-    expect((await accounts()) - before).toBe(stored);
+    expect(await marksLike(own.database, slug)).toHaveLength(stored);
   });
 
   it('is overcome when it cut a statement before COMMIT: nothing was stored, and the work is done again', async () => {

@@ -210,6 +210,10 @@ const cancelWithout = (...patterns: RegExp[]): Sql =>
   cancel().filter((sql) => !patterns.some((pattern) => pattern.test(sql)));
 const accountRow = (columns: string, values: string) =>
   `INSERT INTO account (id, ${columns}) VALUES ('${newId()}', ${values})`;
+const userRow = (email: string) => `INSERT INTO "user" (id, email, password_hash) VALUES ('${newId()}', ${email}, '')`;
+/** A link by which a new password is set. */
+const reset = (expiresAt: string) =>
+  `INSERT INTO password_reset (hash, user_id, created_by_id, expires_at) VALUES (sha256(''), '${alice}', '${alice}', ${expiresAt})`;
 const skuRow = (columns: string, values: string) =>
   `INSERT INTO sku (id, product_id, name, ${columns}) VALUES ('${newId()}', '${product}', 'Other', ${values})`;
 
@@ -460,6 +464,24 @@ const rules: Record<string, Rule | Rule[]> = {
   },
   session_ends_after_it_began: [
     { broken: () => [`UPDATE session SET ended_at = created_at - interval '1 s', end_reason = 'logged_out'`] },
+  ],
+  session_is_refreshed_after_it_began: {
+    broken: () => [`UPDATE session SET refreshed_at = created_at - interval '1 s'`],
+  },
+  password_reset_expires_after_it_was_made: { broken: () => [reset(`now() - interval '1 s'`)] },
+  password_reset_is_used_after_it_was_made: {
+    broken: () => [
+      reset(`now() + interval '1 day'`),
+      `UPDATE password_reset SET used_at = created_at - interval '1 s'`,
+    ],
+  },
+  user_email_is_folded: [
+    { broken: () => [userRow(`'Capital@example.com'`)] },
+    { broken: () => [userRow(`'two words@example.com'`)] },
+    { broken: () => [userRow(`'nobody.example.com'`)] },
+    { broken: () => [userRow(`'@example.com'`)] },
+    { broken: () => [userRow(`repeat('a', 243) || '@example.com'`)] },
+    { broken: () => [`UPDATE "user" SET email = upper(email) WHERE id = '${alice}'`] },
   ],
   refresh_token_is_used_after_it_was_made: {
     broken: () => [`UPDATE refresh_token SET used_at = created_at - interval '1 s'`],
@@ -819,6 +841,7 @@ describe('a rule of the database', () => {
     expect(await run(place())).toBeNull();
     expect(await run(cancel())).toBeNull();
     expect(await run([record({}), link('1000000', `sha256('')`)])).toBeNull();
+    expect(await run([userRow(`repeat('a', 242) || '@example.com'`), reset(`now() + interval '1 day'`)])).toBeNull();
   });
 
   it('has a case here, whichever it is', async () => {

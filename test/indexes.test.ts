@@ -100,6 +100,8 @@ async function fill(): Promise<void> {
       SELECT ${id(9, 'n')}, ${id(8, 'n')}, ${id(3, '1')}, ${id(4, 'n')}, 5 FROM ${n};
     INSERT INTO refund (id, payment_id, transfer_id, amount) SELECT ${id(6, 'n')}, ${id(9, 'n')}, ${id(4, 'n')}, 5 FROM ${n} WHERE n % 3 = 0;
     INSERT INTO cancellation (order_id, cancelled_by_id) SELECT ${id(8, 'n')}, ${id(1, '1')} FROM ${n} WHERE n % 3 = 0;
+    INSERT INTO reservation_total (account_id, outgoing, incoming, outgoing_count, incoming_count, expired_through)
+      SELECT id, 0, 0, 0, 0, '-infinity' FROM account ON CONFLICT DO NOTHING;
     SET session_replication_role = origin;
     ANALYZE;`);
   const first = (kind: number): string => `00000001-0000-7000-8000-00000000000${kind}`;

@@ -2,6 +2,7 @@
 // On the replica of DATABASE_READ_URL (the first, if there are several), else on DATABASE_WRITE_URL, else on the embedded database. Where
 // the replica cannot be asked the primary is.
 import { replicasIn } from '../dist/src/config/replicas.js';
+import { ConnectError } from '../dist/src/database/errors.js';
 import { SchemaVersionError } from '../dist/src/database/schema-version.js';
 import { provisionBeside } from '../dist/src/provision.js';
 import { sayFailure } from '../dist/src/operations/describe-error.js';
@@ -21,7 +22,7 @@ async function onReplica(replicaUrl, primaryUrl) {
   } catch (error) {
     // Its tables are those of the primary: to ask that says nothing else.
     if (error instanceof SchemaVersionError) throw error;
-    const { message } = /** @type {Error} */ (error);
+    const { message } = /** @type {Error} */ (error instanceof ConnectError ? error.cause : error);
     say(`The replica cannot be asked (${message || String(error)}): the primary is.`);
     return reconcile(primaryUrl);
   }

@@ -18,6 +18,8 @@ export const say = (line) => void process.stderr.write(`${line}\n`);
  */
 export async function withApp(work, failure = 1) {
   process.env.LOG_LEVEL ??= 'warn';
+  // Whoever has called it waits for it, and can call it again: it asks the database once, as `npm run reconcile` does.
+  process.env.DATABASE_START_WAIT_MS ??= '0';
   // A command does what it is for, and nothing beside it.
   process.env.LEDGER_SEAL_INTERVAL_MS = '0';
   process.env.RETENTION_SWEEP_INTERVAL_MS = '0';

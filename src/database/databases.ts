@@ -55,6 +55,11 @@ export class Databases implements OnModuleInit, OnApplicationShutdown {
     this.serverVersion = Number(rows[0]?.n);
   }
 
+  /** Gives up the wait for a database that does not answer: a start that is stopped waits for nobody. */
+  stopWaiting(): void {
+    this.closing.abort();
+  }
+
   /** After the last request: `onModuleDestroy` would come before the drain and cut live requests. */
   async onApplicationShutdown(): Promise<void> {
     this.closing.abort();

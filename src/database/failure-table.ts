@@ -102,7 +102,11 @@ export const exceptions: readonly Row[] = [
   ['any, FATAL or PANIC', 'lost', 'the server has ended the session'],
   ['08P01, not FATAL', 'statement', 'protocol_violation: parameters that the statement does not have'],
   ['0A000 of RevalidateCachedQuery', 'stale', 'cached plan must not change result type'],
-  ['25006 where the boundary may write', 'stale', 'read_only_sql_transaction: the connection leads to a standby'],
+  [
+    '25006 where the boundary may write and has not',
+    'stale',
+    'read_only_sql_transaction: the connection leads to a standby',
+  ],
   ['42… but 42501, of a statement prepared before', 'stale', 'what it was prepared for has changed since'],
   ['XX000 "cache lookup failed", "could not open relation"', 'stale', 'what it was prepared for is gone'],
 ];

@@ -28,9 +28,12 @@ export class LateConnection {
     return this.client;
   }
 
-  /** The error of a statement, by its own name where the connection is at fault. */
-  judged(error: unknown, readOnly: boolean): unknown {
-    return readOnly || this.client === null ? error : this.client.asWriter(error);
+  /**
+   * The error of a statement, by its own name where the connection is at fault. `isOwnDoing`: a refusal to write would be the
+   * transaction's own: it was begun to read, or has written here before, which no standby lets it.
+   */
+  judged(error: unknown, isOwnDoing: boolean): unknown {
+    return isOwnDoing || this.client === null ? error : this.client.asWriter(error);
   }
 
   giveUp(): void {

@@ -124,7 +124,8 @@ export class WireTransaction {
     try {
       return await client.fly(flight);
     } catch (error) {
-      const failed = this.failed(flight.query.text, this.connection.judged(error, this.terms.readOnly));
+      const judged = this.connection.judged(error, this.terms.readOnly || this.id !== null);
+      const failed = this.failed(flight.query.text, judged);
       // BEGIN itself has failed: there is no transaction for what else may come.
       if (isFirst && flight.done === 0 && this.state === 'open') this.state = 'rolled-back';
       throw failed;

@@ -1,5 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
+const mostLanes = 10_000;
+
 interface Lane {
   /** When the next one may go, by `performance.now()`. */
   nextAt: number;
@@ -8,7 +10,8 @@ interface Lane {
 
 /**
  * Slows down instead of refusing: of those with one key one goes at a time, `spacingMs` apart, and each address waits in one place at most, so that
- * whoever asks without end takes turns with everybody else. Keys are those that are being slowed down now.
+ * whoever asks without end takes turns with everybody else. Keys are those that are being slowed down now; of too many, the one that was not asked
+ * for longest is forgotten.
  */
 export class SlowLane {
   private readonly lanes = new Map<string, Lane>();
@@ -17,6 +20,7 @@ export class SlowLane {
     private readonly spacingMs: number,
     /** Who would have to wait longer is refused. */
     private readonly longestMs: number,
+    private readonly most = mostLanes,
   ) {}
 
   /** Waits for one's turn; false, at once, when there is none. */
@@ -40,6 +44,8 @@ export class SlowLane {
     // At the end: what was begun first is over first.
     this.lanes.delete(key);
     this.lanes.set(key, lane);
+    const [oldest] = this.lanes.keys();
+    if (this.lanes.size > this.most && oldest !== undefined) this.lanes.delete(oldest);
     return lane;
   }
 }

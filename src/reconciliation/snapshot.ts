@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { ConnectError } from '../database/errors.ts';
 import { refuseForeignSchema } from '../database/schema-version.ts';
 
 /** Runs one statement and gives its rows. */
@@ -6,7 +7,8 @@ export type Query = <Row extends pg.QueryResultRow>(sql: string) => Promise<Row[
 
 /**
  * Reads in one READ ONLY REPEATABLE READ transaction, for as long as it takes: the whole of the books as they were at one moment.
- * Throws SchemaVersionError when the tables are not those of this version, and what the server or the way to it says.
+ * Throws ConnectError when the server is not reached or lets nobody in, SchemaVersionError when the tables are not those of this version, and
+ * what the server says.
  */
 export async function inSnapshot<T>(url: string, name: string, work: (query: Query) => Promise<T>): Promise<T> {
   const client = new pg.Client({
@@ -17,7 +19,9 @@ export async function inSnapshot<T>(url: string, name: string, work: (query: Que
   });
   // A server that goes away says it here as well; the statement in hand tells.
   client.on('error', () => undefined);
-  await client.connect();
+  await client.connect().catch((error: unknown) => {
+    throw new ConnectError(error);
+  });
   try {
     await client.query('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL statement_timeout = 0');
     await refuseForeignSchema(client);

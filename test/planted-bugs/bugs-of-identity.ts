@@ -26,8 +26,8 @@ export const bugsOfIdentity: readonly PlantedBug[] = [
     changes: [
       {
         file: `${users}/sessions.service.ts`,
-        text: 'if (isAlive && mayBeRepeated) return principal;',
-        replacement: 'if (isAlive && mayBeRepeated && isFirstUse) return principal;',
+        text: 'if (isAlive && mayBeRepeated) return rotated;',
+        replacement: 'if (isAlive && mayBeRepeated && isFirstUse) return rotated;',
       },
     ],
     caughtBy: {

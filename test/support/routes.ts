@@ -79,7 +79,7 @@ export async function allRoutes(make: ReturnType<typeof makers>): Promise<Route[
     route('GET /v1/accounts', ada, null),
     route('GET /v1/accounts/{id}', ada, ada.accountId),
     route('GET /v1/accounts/{id}/entries', ada, ada.accountId),
-    route('GET /v1/accounts/{id}/changes', ada, ada.accountId),
+    route('GET /v1/accounts/{id}/changes', operator, ada.accountId),
     route('PATCH /v1/accounts/{id}', operator, ada.accountId, {
       name: 'Savings',
       overdraftLimit: { amount: 500, currency: 'EUR' },

@@ -11,9 +11,7 @@ export const NewSession = z
       examples: ['ada@example.com'],
     }),
     password: text(200).meta({ description: 'Of the sign-up', examples: ['correct horse battery staple'] }),
-    deviceToken: z
-      .string()
-      .max(200)
+    deviceToken: text(200)
       .optional()
       .meta({
         description: 'Of an earlier log-in on this device: counts its tries apart from those of strangers',
@@ -56,9 +54,7 @@ export const SessionView = z
 /** Whatever the body is, whoever shows an access token is logged out. */
 export const LogOutRequest = z
   .strictObject({
-    refreshToken: z
-      .string()
-      .max(1000)
+    refreshToken: text(1000)
       .optional()
       .meta({
         description: 'Ends the session that it belongs to: for whoever has no access token left',
