@@ -9,6 +9,8 @@ if (!/--experimental-vm-modules/.test(`${process.execArgv.join(' ')} ${process.e
 /** @type {import('jest').Config} */
 module.exports = {
   testEnvironment: '<rootDir>/test/support/environment.cjs',
+  // Each reload builds and starts the whole service: minutes on two cores, so it is asked with the proofs.
+  testPathIgnorePatterns: ['/node_modules/', ...(process.env.PROVE === 'true' ? [] : ['/test/reload[.]test[.]ts$'])],
   testMatch: ['<rootDir>/src/**/*.test.ts', '<rootDir>/test/**/*.test.ts'],
   transform: {
     '^.+\\.(m?ts)$': [

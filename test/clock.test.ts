@@ -168,11 +168,11 @@ const direct = () => ({
   amount: { amount: 1, currency: 'EUR' },
 });
 const pending = () => ({ ...direct(), type: 'pending', expiresInSeconds: 1800 });
-/** As if it had been made an hour earlier. */
+/** As if it had been made so much earlier that it is over. */
 const expire = (id: string) =>
   service.database.query(
-    `WITH earlier AS (UPDATE transfer SET created_at = created_at - interval '1 hour', expires_at = expires_at - interval '1 hour' WHERE id = $1)
-     UPDATE reservation SET expires_at = expires_at - interval '1 hour' WHERE transfer_id = $1`,
+    `WITH earlier AS (UPDATE transfer SET created_at = created_at - interval '1 hour', expires_at = statement_timestamp() - interval '1 ms' WHERE id = $1)
+     UPDATE reservation SET expires_at = statement_timestamp() - interval '1 ms' WHERE transfer_id = $1`,
     [uuidOf(id)],
   );
 

@@ -156,12 +156,24 @@ it('one whose row is busy does not go on, also when it takes no notice of the er
   const db = service.app.get<Sql>(DATABASE);
   await holder.query(`BEGIN; SELECT FROM stock WHERE sku_id = '${id}' FOR UPDATE`);
   const careless = () =>
-    transactions.run({ name: 'careless', lockTimeout: '300ms' }, async () => {
+    transactions.run({ name: 'careless', timeout: '1s' }, async () => {
       await lockRows(db, { stock: [id] }).catch(() => undefined);
     });
   const outcomes = await Promise.allSettled(Array.from({ length: poolSize }, careless));
   expect(outcomes.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+  // Who gave way waits for a place to the end of its time, and is told then what was lacking.
   expect(outcomes.some((one) => one.status === 'rejected' && one.reason instanceof RowBusyError)).toBe(true);
+
+  // With time enough all get places, one after the other, and the row is what each of them lacks.
+  let runs = 0;
+  const patient = () =>
+    transactions.run({ name: 'patient', lockTimeout: '300ms' }, async () => {
+      runs++;
+      await lockRows(db, { stock: [id] }).catch(() => undefined);
+    });
+  const late = await Promise.allSettled(Array.from({ length: poolSize }, patient));
+  expect(late.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+  expect(runs).toBeGreaterThan(poolSize);
 });
 
 describe('a gate', () => {

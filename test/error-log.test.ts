@@ -81,6 +81,7 @@ const causes: Record<string, () => Promise<Error> | Error> = {
   ConnectionLostError: () => new coreErrors.ConnectionLostError('Shop.sell', failed()),
   CommitOutcomeUnknownError: () => new coreErrors.CommitOutcomeUnknownError('Shop.sell', failed()),
   LockUnavailableError: () => new coreErrors.LockUnavailableError('account', failed()),
+  RowBusyError: () => new coreErrors.RowBusyError('account', newId()),
   BoundaryTableError: () => new coreErrors.BoundaryTableError(['Shop.sell asks for too much.']),
   TransactionConflictError: () => new coreErrors.TransactionConflictError('Shop.sell', 3, failed()),
   AfterCommitError: () => new coreErrors.AfterCommitError('Shop.sell', failed()),
@@ -89,6 +90,14 @@ const causes: Record<string, () => Promise<Error> | Error> = {
   TransactionEndedError: () => new databaseErrors.TransactionEndedError(),
   PoolTimeoutError: () => new databaseErrors.PoolTimeoutError(2000),
   PoolStarvedError: () => new databaseErrors.PoolStarvedError(10, true),
+  PoolEndedError: () => new databaseErrors.PoolEndedError(),
+  ConnectError: () => new databaseErrors.ConnectError(new Error('connect ECONNREFUSED 127.0.0.1:1')),
+  WrongServerError: () => new databaseErrors.WrongServerError('The address of the primary leads to a standby.'),
+  StaleSessionError: () => new databaseErrors.StaleSessionError(failed()),
+  SeparateWritesError: () => {
+    const place = { what: 'order.create', calledAt: '    at Shop.sell' };
+    return new coreErrors.SeparateWritesError('POST /v1/orders', place, place);
+  },
 };
 
 const concrete = [...Object.values(coreErrors), ...Object.values(databaseErrors)].filter(

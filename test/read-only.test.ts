@@ -102,15 +102,18 @@ describe('a read-only boundary', () => {
   });
 
   it('belongs to a role that may only read, also where the transaction is talked into writing', async () => {
-    // The reader on the primary: a replica would refuse by itself.
-    const { host } = new URL(database.urls.app);
-    const core = await start(Object.assign(new URL(database.urls.reader), { host }).href);
+    // A replica refuses by itself before it looks at rights; that the primary refuses this role too is in database-roles.test.ts.
+    const core = await start();
     const [name, { db }] = [newId(), core.get(Writer)];
-    const write = async () => {
-      await db.$queryRaw`SET TRANSACTION READ WRITE`;
-      await db.$queryRaw`INSERT INTO product (id, slug, name) VALUES (${newId()}::uuid, ${name}, ${name})`;
-    };
-    expect(await sqlStateOf(core.run({ readOnly: true }, write))).toBe('42501');
+    const who = () => db.$queryRaw`SELECT current_user::text AS role, pg_is_in_recovery() AS "isStandby",
+      has_table_privilege('product', 'INSERT, UPDATE, DELETE, TRUNCATE') AS "mayWrite"`;
+    const talk = () => db.$queryRaw`SET TRANSACTION READ WRITE`;
+    const write = () => db.$queryRaw`INSERT INTO product (id, slug, name) VALUES (${newId()}::uuid, ${name}, ${name})`;
+    expect(await core.run({ readOnly: true }, who)).toEqual([
+      { role: 'holdfast_reader', isStandby: true, mayWrite: false },
+    ]);
+    expect(await sqlStateOf(core.run({ readOnly: true }, talk))).toBe('0A000');
+    expect(await sqlStateOf(core.run({ readOnly: true }, write))).toBe('25006');
     expect(await stored(name)).toBe(0);
   });
 });

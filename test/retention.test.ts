@@ -168,8 +168,8 @@ describe('sessions', () => {
            now() + CASE n % 2 WHEN 0 THEN interval '-1 day' ELSE interval '1 day' END,
            CASE n % 2 WHEN 0 THEN NULL ELSE now() - interval '1 day' END, CASE n % 2 WHEN 0 THEN NULL ELSE 'logged_out'::session_ending END
          FROM generate_series(1, 10) n RETURNING id, ended_at)
-       INSERT INTO refresh_token (hash, session_id, used_at)
-       SELECT sha256((made.id::text || n)::bytea), made.id, now() FROM made, generate_series(1, $1) n`,
+       INSERT INTO refresh_token (hash, session_id, created_at, used_at)
+       SELECT sha256((made.id::text || n)::bytea), made.id, now() - interval '1 hour', now() FROM made, generate_series(1, $1) n`,
       [batchSize + 1],
     );
     expect(await counts()).toEqual({ sessions: sessions + 10, tokens: tokens + 10 * (batchSize + 1) });

@@ -195,7 +195,7 @@ describe('over HTTP', () => {
   it('a boundary that meets a conflict at each attempt is 503, may be repeated, and has stored nothing', async () => {
     const { id, api } = await makers(service).user();
     const edit = () => api.patch(`/v1/users/${id}`, { profile: { displayName: 'Edited' } }).set('if-match', '"1"');
-    kit.failAt({ boundary: 'UsersService.edit', at: 'commit', sqlState: '40001', times: 6 });
+    kit.failAt({ boundary: 'UsersService.change', at: 'commit', sqlState: '40001', times: 6 });
     const answer = await edit().expect(503).expect('retry-after', '1');
     expect(answer.body).toMatchObject({ code: 'transient-contention', retryable: true });
     expect(kit.faults.met.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4, 5, 6]);

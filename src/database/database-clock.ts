@@ -76,16 +76,17 @@ export class DatabaseClock extends Clock implements OnApplicationBootstrap, OnAp
 
   // On a connection of its own, which no queue for the pool delays.
   private async readAlone(): Promise<void> {
-    const client = new pg.Client({ ...this.databases.write.pool.options, application_name: 'clock of holdfast' });
-    client.on('error', () => undefined);
+    let client: pg.Client | null = null;
     try {
+      client = new pg.Client({ ...this.databases.write.pool.options, application_name: 'clock of holdfast' });
+      client.on('error', () => undefined);
       await client.connect();
       await this.read(client);
     } catch (error) {
       // The monotonic clock goes on; the next reading corrects it.
       this.logger.debug({ err: error }, "the database's clock could not be read");
     } finally {
-      await client.end().catch(() => undefined);
+      await client?.end().catch(() => undefined);
     }
   }
 }

@@ -138,9 +138,10 @@ export class RowPlaces {
     const waitMs = this.left();
     const { rows, waiting } = this.gates;
     const isIn = await (busy.row === null ? waiting.enter('', waitMs) : rows.enter(busy.row, waitMs));
+    // Before anything is thrown: a place that came too late is given back with the others.
+    if (isIn && busy.row === null) waiting.leave('');
+    if (isIn && busy.row !== null) this.held.add(busy.row);
     if (!isIn || this.left() <= 0) throw error;
-    if (busy.row === null) waiting.leave('');
-    else this.held.add(busy.row);
     if (attemptFailed.hasSubscribers) attemptFailed.publish({ name: this.patience.name, attempt: 1, error });
   }
 

@@ -66,7 +66,7 @@ export class CommitOutcomeUnknownError extends LoggableError {
 
 /** Somebody else keeps a row that lockRows asked for: at once with `wait: false`, else after `lockTimeout`. */
 export class LockUnavailableError extends LoggableError {
-  override readonly name = 'LockUnavailableError';
+  override readonly name: string = 'LockUnavailableError';
   constructor(
     /** The table, by its name in the database. */
     readonly table: string,
@@ -78,6 +78,7 @@ export class LockUnavailableError extends LoggableError {
 
 /** So many wait for a row, or for rows at all, that one more would take connections from others; it did not become better in time. */
 export class RowBusyError extends LockUnavailableError {
+  override readonly name = 'RowBusyError';
   constructor(
     table: string,
     /** Table and key of the row; null where it is any. */
