@@ -174,6 +174,12 @@ it('one whose row is busy does not go on, also when it takes no notice of the er
   const late = await Promise.allSettled(Array.from({ length: poolSize }, patient));
   expect(late.filter(({ status }) => status === 'fulfilled')).toEqual([]);
   expect(runs).toBeGreaterThan(poolSize);
+
+  // No place is lost with those who failed.
+  await holder.query('ROLLBACK');
+  expect(
+    await atOnce(poolSize, async () => transactions.run({ name: 'later' }, () => lockRows(db, { stock: [id] }))),
+  ).toHaveLength(poolSize);
 });
 
 describe('a gate', () => {

@@ -82,12 +82,13 @@ describe('the trial balance', () => {
     const statements = recordStatements();
     await read();
     statements.stop();
-    const [first] = statements
-      .take()
-      .map(({ text }) => text)
-      // Who asks is looked up before, on a connection of its own.
-      .filter((text) => !text.includes('_lsn(') && !text.includes('FROM session s'));
-    expect(first).toMatch(/^BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; /);
+    const sent = statements.take().filter(({ text }) => !text.includes('_lsn('));
+    // On the primary, and before the snapshot: whether the operator's session is going on.
+    const isStanding = ({ text }: { text: string }) => text.startsWith('SELECT s.id, u.role FROM session s ');
+    const books = sent.filter((one) => !isStanding(one));
+    expect(books[0]?.text).toMatch(/^BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; /);
+    expect([...new Set(books.map(({ connection }) => connection))]).toEqual(['holdfast read']);
+    expect(sent.filter(isStanding).map(({ connection }) => connection)).toEqual(['holdfast look-ups']);
   });
 
   it('is balanced at every moment while money moves', async () => {

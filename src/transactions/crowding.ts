@@ -134,15 +134,20 @@ export class RowPlaces {
     const busy = this.busy;
     this.busy = null;
     if (busy === null || error !== busy || !this.patience.givesWay) throw error;
-    // To the end of its time: without a connection in hand it is in nobody's way.
-    const waitMs = this.left();
-    const { rows, waiting } = this.gates;
-    const isIn = await (busy.row === null ? waiting.enter('', waitMs) : rows.enter(busy.row, waitMs));
-    // Before anything is thrown: a place that came too late is given back with the others.
-    if (isIn && busy.row === null) waiting.leave('');
-    if (isIn && busy.row !== null) this.held.add(busy.row);
-    if (!isIn || this.left() <= 0) throw error;
+    if (!(await this.gotPlace(busy.row)) || this.left() <= 0) throw error;
     if (attemptFailed.hasSubscribers) attemptFailed.publish({ name: this.patience.name, attempt: 1, error });
+  }
+
+  /**
+   * Waits for it to the end of the boundary's time: without a connection in hand it is in nobody's way. One that comes too late is held too, so
+   * that `leave` gives it back.
+   */
+  private async gotPlace(row: string | null): Promise<boolean> {
+    const { rows, waiting } = this.gates;
+    const isIn = await (row === null ? waiting.enter('', this.left()) : rows.enter(row, this.left()));
+    if (isIn && row === null) waiting.leave('');
+    if (isIn && row !== null) this.held.add(row);
+    return isIn;
   }
 
   // Only while the attempt runs: who waits for a row without a connection keeps nobody from one.
