@@ -376,7 +376,7 @@ describe('pg', () => {
   it('tells the command and the number of rows, also of a command behind WITH', async () => {
     const { client } = await connected();
     const insert = (id: string) =>
-      `INSERT INTO product (id, slug, name, updated_at) VALUES ('${id}', '${id}', 'a', now())`;
+      `INSERT INTO product (id, slug, name, updated_at) VALUES ('${id}', '${id}', 'a', statement_timestamp())`;
     const told = async (text: string) => {
       const { command, rowCount } = await client.query({ text, queryMode: 'extended' } as pg.QueryConfig);
       return [command, rowCount];

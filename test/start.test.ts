@@ -458,7 +458,8 @@ describe('a configuration', () => {
 
   it('a stop while it waits ends it at once with 0', async () => {
     const PORT = String(await freePort());
-    const service = start({ ...own('postgres://app:hidden@127.0.0.1:1/db'), PORT, SHUTDOWN_DRAIN_MS: '120000' });
+    const patient = { DATABASE_START_WAIT_MS: '600000', SHUTDOWN_DRAIN_MS: '120000' };
+    const service = start({ ...own('postgres://app:hidden@127.0.0.1:1/db'), PORT, ...patient });
     await eventually(
       () => statusOf(`http://127.0.0.1:${PORT}/livez`),
       (status) => status === 200,
