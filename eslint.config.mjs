@@ -1,6 +1,7 @@
 import eslint from '@eslint/js';
 import tseslint from 'typescript-eslint';
 import transactions from './tools/lint/plugin.mjs';
+import promises from './tools/lint/promises.mjs';
 
 const typescript = ['**/*.ts', '**/*.mts'];
 const tests = ['test/**', 'src/**/*.test.ts'];
@@ -55,15 +56,18 @@ const ambient = {
 const unseen = {
   name: '@nestjs/common',
   importNames: ['Body', 'Query', 'Param', 'Headers', 'RawBody', 'UploadedFile', 'UploadedFiles'],
-  message: "Nest's own lets a value through when no schema is given: use the one of src/http/input.ts.",
+  message: "Nest's own lets a value through when no schema is given: use the one of src/http/input/input.ts.",
 };
 const wholeClient = {
   group: ['**/generated/**', '@prisma/client', '@prisma/client/**'],
-  message: 'A repository is given Tables<…> of src/database/tables.ts, which holds the tables it owns and no others.',
+  message:
+    'A repository is given Tables<…> of src/transactions/tables.ts, which holds the tables it owns and no others.',
 };
 
 export default tseslint.config(
-  { ignores: ['dist/', 'coverage/', '.holdfast/', 'src/database/generated/', 'test/client/'] },
+  {
+    ignores: ['dist/', 'coverage/', '.holdfast/', 'src/database/generated/', 'test/client/', 'tools/module-template/'],
+  },
   { linterOptions: { reportUnusedDisableDirectives: 'error' } },
   eslint.configs.recommended,
   {
@@ -96,7 +100,10 @@ export default tseslint.config(
     files: typescript,
     extends: [tseslint.configs.strictTypeChecked, tseslint.configs.stylisticTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    plugins: { promises },
     rules: {
+      // `void` is the word for what runs in the background, where a job of the core or of a tool does.
+      'promises/no-dropped-promise': ['error', { mayVoid: true }],
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'inline-type-imports' }],
       '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
       '@typescript-eslint/naming-convention': [
@@ -108,6 +115,8 @@ export default tseslint.config(
         },
       ],
       '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true }],
+      // An interface that modules add to, by `declare module`, takes over what they have written down once.
+      '@typescript-eslint/no-empty-object-type': ['error', { allowInterfaces: 'with-single-extends' }],
       // `||` where an empty text is to be replaced as well.
       '@typescript-eslint/prefer-nullish-coalescing': ['error', { ignorePrimitives: { string: true } }],
       '@typescript-eslint/no-extraneous-class': ['error', { allowWithDecorator: true }],
@@ -147,9 +156,14 @@ export default tseslint.config(
     },
   },
   { files: ['src/**/*.ts'], ignores: tests, plugins: { transactions }, rules: transactions.all },
+  {
+    files: ['modules', 'http', 'phased', 'retention', 'reconciliation'].map((folder) => `src/${folder}/**/*.ts`),
+    ignores: tests,
+    rules: { 'promises/no-dropped-promise': ['error', { mayVoid: false }] },
+  },
   // These run inside the boundary of whoever asks.
   {
-    files: ['src/modules/accounts/ledger.service.ts', 'src/http/idempotent-request.ts'],
+    files: ['src/modules/ledger/ledger.service.ts', 'src/http/idempotency/idempotent-request.ts'],
     rules: { 'transactions/no-separate-writes': 'off' },
   },
   {
@@ -157,7 +171,7 @@ export default tseslint.config(
     rules: { 'no-restricted-imports': 'off', ...refuse('unsafeSql', 'unnamedError', 'ownLock', 'ownClock') },
   },
   {
-    files: ['src/transactions/locks.ts', 'src/database/expired-rows.ts'],
+    files: ['src/transactions/locks.ts', 'src/retention/expired-rows.ts'],
     rules: refuse('unsafeSql', 'unnamedError', 'ownTransaction', 'ownClock'),
   },
   {

@@ -18,7 +18,7 @@ import pg from 'pg';
 import type * as Configs from '../src/config/config.ts';
 import type * as Environments from '../src/config/environment.ts';
 import type * as Clients from '../src/database/generated/client.ts';
-import type * as TablesModule from '../src/database/tables.ts';
+import type * as TablesModule from '../src/transactions/tables.ts';
 import type * as Decorators from '../src/transactions/transactional.ts';
 import type * as Modules from '../src/transactions/transactions.module.ts';
 
@@ -107,7 +107,7 @@ const peers: Record<PeerName, () => Promise<Boundaries>> = {
   holdfast: async () => {
     const { Transactional } = (await built('transactions/transactional')) as typeof Decorators;
     const { TransactionsModule } = (await built('transactions/transactions.module')) as typeof Modules;
-    const { InjectDatabase } = (await built('database/tables')) as typeof TablesModule;
+    const { InjectDatabase } = (await built('transactions/tables')) as typeof TablesModule;
     const { configModule, makeConfig } = (await built('config/config')) as typeof Configs;
     const { readEnvironment } = (await built('config/environment')) as typeof Environments;
     class Service implements Boundaries {

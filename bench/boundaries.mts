@@ -16,8 +16,9 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { query } from './query.mts';
 import { median } from './figures.mts';
-import { startCluster } from '../src/database/embedded/cluster.ts';
-import { runPrisma } from '../src/database/embedded/prisma-cli.ts';
+import type { BoundariesMeasured } from './results.mts';
+import { startCluster } from '../src/embedded/cluster.ts';
+import { runPrisma } from '../src/embedded/prisma-cli.ts';
 import {
   type Answer,
   type Measured,
@@ -51,14 +52,18 @@ chmodSync(home, 0o755); // as root, PostgreSQL's own user must be able to enter 
 const cluster = await startCluster({ home, durable: true });
 const none: Readonly<Record<WorkName, number>> = { one: 0, four: 0, raw: 0, fourRaw: 0 };
 const done: Record<string, Record<WorkName, number>> = {};
+/** Of each work: our processor as a share of that of nestjs-cls. */
+const shares: Record<WorkName, number> = { one: NaN, four: NaN, raw: NaN, fourRaw: NaN };
 try {
   await runPrisma(['migrate', 'deploy'], { databaseUrl: cluster.url('owner'), quiet: true });
   const seeds = await fill();
   const trips = await countTrips(seeds);
   const peers = await Promise.all(peerNames.map((name) => start(name, cluster.url('app'), seeds)));
-  for (const work of workNames) show(work, trips, await measure(peers, work));
+  for (const work of workNames) shares[work] = show(work, trips, await measure(peers, work));
   await Promise.all(peers.map(stop));
   await verify();
+  // To npm run bench.
+  process.send?.({ raw: shares.raw, one: shares.one } satisfies BoundariesMeasured);
 } finally {
   await cluster.stop();
   rmSync(home, { recursive: true, force: true });
@@ -78,7 +83,7 @@ async function measure(peers: readonly Peer[], work: WorkName): Promise<Map<Peer
   return measured;
 }
 
-function show(work: WorkName, trips: Record<string, number>, measured: readonly Map<PeerName, Measured>[]): void {
+function show(work: WorkName, trips: Record<string, number>, measured: readonly Map<PeerName, Measured>[]): number {
   const of = (name: PeerName, figure: keyof Measured): number =>
     median(measured.map((round) => round.get(name)?.[figure] ?? NaN));
   const ratio = (name: PeerName, figure: keyof Measured): number =>
@@ -95,6 +100,7 @@ function show(work: WorkName, trips: Record<string, number>, measured: readonly 
       line(name, of(name, 'cpuMicros').toFixed(0), of(name, 'perSecond').toFixed(0), tripsOf, ...against),
     );
   }
+  return ratio('nestjs-cls', 'cpuMicros');
 }
 
 /** By peer and work. Through a proxy, with one caller, when the statements are known to the connection. */

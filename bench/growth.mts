@@ -4,8 +4,8 @@ import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pg from 'pg';
-import { startCluster } from '../src/database/embedded/cluster.ts';
-import { runPrisma } from '../src/database/embedded/prisma-cli.ts';
+import { startCluster } from '../src/embedded/cluster.ts';
+import { runPrisma } from '../src/embedded/prisma-cli.ts';
 import { newId } from '../src/kernel/ids.ts';
 import { query } from './query.mts';
 

@@ -1,14 +1,19 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import { type Config, configModule } from './config/config.ts';
 import { HttpModule } from './http/http.module.ts';
+import { AccessModule } from './modules/access/access.module.ts';
 import { AccountsModule } from './modules/accounts/accounts.module.ts';
+import { AuditModule } from './modules/audit/audit.module.ts';
 import { CatalogModule } from './modules/catalog/catalog.module.ts';
 import { OrdersModule } from './modules/orders/orders.module.ts';
+import { PasswordsModule } from './modules/passwords/passwords.module.ts';
+import { SessionsModule } from './modules/sessions/sessions.module.ts';
+import { TransfersModule } from './modules/transfers/transfers.module.ts';
 import { UsersModule } from './modules/users/users.module.ts';
-import { OperationsModule } from './operations/operations.module.ts';
 import { logModule } from './operations/log.ts';
-import { RetentionModule } from './retention/retention.module.ts';
+import { OperationsModule } from './operations/operations.module.ts';
 import { PhasedModule } from './phased/phased.module.ts';
+import { RetentionModule } from './retention/retention.module.ts';
 import { TransactionsModule } from './transactions/transactions.module.ts';
 
 @Module({})
@@ -26,7 +31,12 @@ export class AppModule {
         OperationsModule,
         RetentionModule,
         UsersModule,
+        AccessModule,
+        PasswordsModule,
+        SessionsModule,
         AccountsModule,
+        TransfersModule,
+        AuditModule,
         CatalogModule,
         OrdersModule,
         ...more,

@@ -1,11 +1,12 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { publishedPeople, seed } from '../prisma/seed.ts';
 import { createApp } from './app.ts';
 import { ConfigError, valueOf } from './config/environment.ts';
-import { ClusterError } from './database/embedded/cluster.ts';
+import { ClusterError } from './embedded/cluster.ts';
+import { publishedPeople, seed } from './embedded/demo/seed.ts';
 import { SchemaVersionError } from './database/schema-version.ts';
+import { StatementNamesError } from './database/statement-names.ts';
 import { explainError } from './operations/describe-error.ts';
 import { EarlyListener } from './operations/early-listener.ts';
 import { Shutdown } from './operations/shutdown.ts';
@@ -111,7 +112,7 @@ function banner(
 }
 
 // A known reason is one sentence for a person; anything else shows where it arose.
-const known = [ConfigError, ClusterError, SchemaVersionError, BoundaryTableError, StartError];
+const known = [ConfigError, ClusterError, SchemaVersionError, StatementNamesError, BoundaryTableError, StartError];
 
 main().catch((error: unknown) => {
   say(

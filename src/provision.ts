@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import pg from 'pg';
 import { type Config, makeConfig } from './config/config.ts';
 import type { Environment } from './config/environment.ts';
+import { ownMigrations, type SchemaDifference, schemaDifference } from './database/schema-version.ts';
 import {
   type Cluster,
   ClusterError,
@@ -11,12 +11,12 @@ import {
   type RunningCluster,
   runningCluster,
   startCluster,
-} from './database/embedded/cluster.ts';
-import { demandOwn } from './database/embedded/home.ts';
-import type { Use } from './database/embedded/lock.ts';
-import { runPrisma } from './database/embedded/prisma-cli.ts';
-import { ownMigrations, type SchemaDifference, schemaDifference } from './database/schema-version.ts';
-import { readSurroundings, type Surroundings } from './surroundings.ts';
+} from './embedded/cluster.ts';
+import { demandOwn } from './embedded/home.ts';
+import type { Use } from './embedded/lock.ts';
+import { runPrisma } from './embedded/prisma-cli.ts';
+import { archiveIn, readSurroundings, type Surroundings } from './surroundings.ts';
+import { PlainClient } from './transactions/wire/plain-client.ts';
 
 /** A configuration whose database can be reached, and what has to be stopped when it is no longer needed. */
 export interface Provision {
@@ -47,7 +47,8 @@ export async function provision(surroundings: Surroundings, progress: Progress, 
     await migrate(ofParent, progress);
     return embedded(surroundings, ofParent);
   }
-  const cluster = await startCluster({ home, durable: true, onProgress: progress, use });
+  const archive = archiveIn(environment);
+  const cluster = await startCluster({ home, durable: true, onProgress: progress, use, ...archive });
   try {
     await migrate(cluster, progress);
     return { ...embedded(surroundings, cluster), ...pick(cluster) };
@@ -136,7 +137,7 @@ const cannotBeBrought = (home: string, { kind, migration, sentence }: SchemaDiff
   );
 
 async function differenceOf(cluster: RunningCluster): Promise<SchemaDifference | null> {
-  const client = new pg.Client({ connectionString: cluster.url('owner') });
+  const client = new PlainClient(cluster.url('owner'));
   await client.connect();
   try {
     return await schemaDifference(client, await ownMigrations());

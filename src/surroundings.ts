@@ -36,6 +36,11 @@ export async function readSurroundings(
   return { environment, isPrivate, unread: unreadVariables(env) };
 }
 
+/** Without the variable it goes on as at the last start: a command that lacks it leaves no gap in the archive. */
+export function archiveIn({ EMBEDDED_WAL_ARCHIVE: archive }: Environment): { archive?: string | null } {
+  return archive === undefined ? {} : { archive: archive === 'off' ? null : archive };
+}
+
 // Which addresses a host stands for is known to the machine alone: this rule cannot stand with the others.
 function reach(env: Env, isLocal: boolean): string[] {
   const isProduction = env['NODE_ENV'] === 'production';

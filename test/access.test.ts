@@ -1,3 +1,4 @@
+/** @servers any */
 import { readAll, startApp, type TestApp } from './support/app.ts';
 import { atOnce } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
@@ -133,129 +134,6 @@ describe('the access of a user', () => {
   });
 });
 
-describe('a password', () => {
-  const changePassword = (person: Person, currentPassword: string, newPassword: string) =>
-    person.api.post('/v1/users/me/password', { currentPassword, newPassword });
-
-  it('is changed by who knows the present one; the other sessions end, this one stays', async () => {
-    const ada = await make.user();
-    const { body: other } = await logIn(ada).expect(201);
-    await changePassword(ada, ada.password, 'another horse').expect(204);
-    await ada.api.get('/v1/users/me').expect(200);
-    await service.as(other.accessToken).get('/v1/users/me').expect(401);
-    await service.as().post('/v1/sessions/refresh', { refreshToken: other.refreshToken }).expect(401);
-    await logIn(ada).expect(401);
-    await logIn({ ...ada, password: 'another horse' }).expect(201);
-    expect(await changesOf(ada.id)).toEqual([expect.objectContaining({ kind: 'password', byId: ada.id })]);
-  });
-
-  it('is not changed by a token alone', async () => {
-    const ada = await make.user();
-    const response = await changePassword(ada, 'another one', 'another horse').expect(422);
-    expectProblem(response, 'wrong-password');
-    expect(response.body.errors).toEqual([{ pointer: '/currentPassword', code: 'wrong-password' }]);
-    await ada.api.post('/v1/users/me/password', { newPassword: 'another horse' }).expect(422);
-    await logIn(ada).expect(201);
-  });
-
-  it('is changed once when the answer is lost, and asked for again', async () => {
-    const ada = await make.user();
-    for (const _ of ['once', 'twice']) await changePassword(ada, ada.password, 'another horse').expect(204);
-    expect(await changesOf(ada.id)).toHaveLength(1);
-  });
-
-  it('is changed to one of two that are asked for at once', async () => {
-    const ada = await make.user();
-    const wanted = ['another horse', 'one more horse'];
-    const answers = await Promise.all(wanted.map((newPassword) => changePassword(ada, ada.password, newPassword)));
-    expect(answers.map(({ status }) => status).sort()).toEqual([204, 422]);
-    const won = wanted[answers.findIndex(({ status }) => status === 204)] as string;
-    await logIn({ ...ada, password: won }).expect(201);
-  });
-
-  it('has to be as good as that of a sign-up', async () => {
-    const ada = await make.user();
-    for (const weak of ['iloveyou', ada.email])
-      expect((await changePassword(ada, ada.password, weak).expect(422)).body).toMatchObject({
-        code: 'weak-password',
-        errors: [{ pointer: '/newPassword' }],
-      });
-    await changePassword(ada, ada.password, 'short').expect(422);
-  });
-});
-
-describe('a reset', () => {
-  const makeReset = async (id: string) =>
-    (await operator.api.post(`/v1/users/${id}/password-resets`).expect(201)).body as { token: string };
-  const reset = (token: string, newPassword: string) =>
-    service.as().post('/v1/password-resets', { token, newPassword });
-
-  it('sets a password without the present one, and ends all sessions', async () => {
-    const ada = await make.user();
-    const { token } = await makeReset(ada.id);
-    await reset(token, 'another horse').expect(204);
-    await ada.api.get('/v1/users/me').expect(401);
-    await logIn(ada).expect(401);
-    await logIn({ ...ada, password: 'another horse' }).expect(201);
-    expect((await changesOf(ada.id)).map(({ kind, byId }) => [kind, byId])).toEqual([
-      ['password_reset', null],
-      ['password_reset_made', operator.id],
-    ]);
-  });
-
-  it('works once; the same request again is answered alike, another is refused', async () => {
-    const ada = await make.user();
-    const { token } = await makeReset(ada.id);
-    for (const _ of ['once', 'twice']) await reset(token, 'another horse').expect(204);
-    expectProblem(await reset(token, 'one more horse').expect(401), 'invalid-reset-token');
-    await service.database.query(
-      `UPDATE password_reset SET created_at = created_at - interval '31 seconds', used_at = used_at - interval '31 seconds' WHERE user_id = $1`,
-      [uuidOf(ada.id)],
-    );
-    await reset(token, 'another horse').expect(401);
-    await logIn({ ...ada, password: 'another horse' }).expect(201);
-  });
-
-  it('by several at once is done for one of them, and told to those who want the same', async () => {
-    const ada = await make.user();
-    const { token } = await makeReset(ada.id);
-    const answers = await atOnce(4, (n) => reset(token, n % 2 === 0 ? 'another horse' : 'one more horse'));
-    expect(answers.map(({ status }) => status).sort()).toEqual([204, 204, 401, 401]);
-    expect(await changesOf(ada.id)).toHaveLength(2);
-  });
-
-  it('is over when it has expired, when a later one was made, and when the password was changed', async () => {
-    const ada = await make.user();
-    const first = await makeReset(ada.id);
-    const second = await makeReset(ada.id);
-    await reset(first.token, 'another horse').expect(401);
-    await service.database.query(
-      `UPDATE password_reset SET expires_at = GREATEST(created_at, now()) WHERE user_id = $1`,
-      [uuidOf(ada.id)],
-    );
-    await reset(second.token, 'another horse').expect(401);
-    const third = await makeReset(ada.id);
-    await ada.api
-      .post('/v1/users/me/password', { currentPassword: ada.password, newPassword: 'one more horse' })
-      .expect(204);
-    await reset(third.token, 'another horse').expect(401);
-    await reset('nonsense', 'another horse').expect(401);
-  });
-
-  it('keeps only a hash of its token, refuses what is weak, and is for operators', async () => {
-    const ada = await make.user();
-    const { token } = await makeReset(ada.id);
-    const [row] = await service.database.query<{ all: string }>(
-      `SELECT string_agg(t::text, ' ') AS all FROM password_reset t`,
-    );
-    expect(row?.all).not.toContain(token);
-    expect((await reset(token, 'iloveyou').expect(422)).body.code).toBe('weak-password');
-    await reset(token, 'another horse').expect(204);
-    await ada.api.post(`/v1/users/${ada.id}/password-resets`).expect(401);
-    await (await make.user()).api.post(`/v1/users/${ada.id}/password-resets`).expect(403);
-  });
-});
-
 describe('another e-mail address', () => {
   const edit = (by: Person, id: string, patch: object) => by.api.patch(`/v1/users/${id}`, patch).set('if-match', '*');
 
@@ -269,6 +147,16 @@ describe('another e-mail address', () => {
     expect(await changesOf(ada.id)).toEqual([
       expect.objectContaining({ kind: 'email', oldValue: ada.email, newValue: email, byId: ada.id }),
     ]);
+  });
+
+  it('of somebody else is not found whatever password is given: nobody’s can be tried this way', async () => {
+    const [ada, bob] = [await make.user(), await make.user()];
+    for (const currentPassword of [ada.password, 'another one'])
+      expectProblem(
+        await edit(bob, ada.id, { email: `x-${ada.email}`, currentPassword }).expect(404),
+        'user-not-found',
+      );
+    expect(await changesOf(ada.id)).toEqual([]);
   });
 
   it('is not another one when it is spelled otherwise', async () => {

@@ -1,27 +1,32 @@
 import { showId } from '../src/kernel/ids.ts';
-import { readAll, startApp, type TestApp } from './support/app.ts';
+import { type Api, readAll, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
-import { makers, type Person } from './support/make.ts';
+import { makers, type Person, uuidOf } from './support/make.ts';
+import { accountsBy, eur, letPass, send, sentId } from './support/transfers.ts';
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
+let operator: Api;
+let [ada, bob, eve] = [] as unknown as [Person, Person, Person];
 beforeAll(async () => {
   service = await startApp();
   make = makers(service);
+  operator = (await make.operator()).api;
 });
-afterAll(async () => {
+beforeEach(async () => {
+  [ada, bob, eve] = [await make.user({ balance: 1000 }), await make.user({ balance: 1000 }), await make.user()];
+});
+afterEach(async () => {
   expect(await findMistakes(service.database)).toEqual([]);
-  await service.close();
 });
+afterAll(() => service.close());
 
-const largest = Number.MAX_SAFE_INTEGER;
-const eur = (amount: unknown) => ({ amount, currency: 'EUR' });
-const nobodys = 'acct_01h455vb4pex5vsknk084sn02q';
-const transferOf = (from: Person | string, to: Person | string, amount: object) => ({
-  fromAccountId: typeof from === 'string' ? from : from.accountId,
-  toAccountId: typeof to === 'string' ? to : to.accountId,
-  amount,
-});
+const { accountOf, edit } = accountsBy(() => operator);
+const pending = { type: 'pending' };
+const balances = async (person: Person) => {
+  const { balance, pending: coming, available } = await accountOf(person);
+  return [balance.amount, coming.amount, available.amount];
+};
 const houseAccount = async (house: string, currency = 'EUR'): Promise<string> => {
   const [row] = await service.database.query<{ id: string }>(
     'SELECT id FROM account WHERE house = $1::house AND currency = $2',
@@ -29,12 +34,6 @@ const houseAccount = async (house: string, currency = 'EUR'): Promise<string> =>
   );
   return showId('acct', row?.id ?? '');
 };
-const movements = async (): Promise<unknown> =>
-  (
-    await service.database.query(
-      'SELECT (SELECT count(*) FROM transfer) AS transfers, (SELECT count(*) FROM entry) AS entries, (SELECT sum(abs(balance)) FROM account) AS money',
-    )
-  )[0];
 const places = (body: { errors: { pointer: string }[] }) => body.errors.map(({ pointer }) => pointer);
 
 describe('accounts', () => {
@@ -88,11 +87,11 @@ describe('accounts', () => {
   });
 
   it('of others are not found, nor are their entries; an operator sees them', async () => {
-    const [ada, bob, operator] = [await make.user(), await make.user({ balance: 5 }), await make.operator()];
+    const [ada, bob] = [await make.user(), await make.user({ balance: 5 })];
     for (const path of [`/v1/accounts/${bob.accountId}`, `/v1/accounts/${bob.accountId}/entries`]) {
       expect((await ada.api.get(path).expect(404)).body.code).toBe('account-not-found');
       await service.as().get(path).expect(401);
-      await operator.api.get(path).expect(200);
+      await operator.get(path).expect(200);
     }
     expect((await ada.api.get(`/v1/accounts/${await houseAccount('cash')}`).expect(404)).body.code).toBe(
       'account-not-found',
@@ -100,17 +99,15 @@ describe('accounts', () => {
   });
 
   it('of the house are shown to an operator, and belong to nobody', async () => {
-    const operator = await make.operator();
-    const { body } = await operator.api.get(`/v1/accounts/${await houseAccount('cash')}`).expect(200);
+    const { body } = await operator.get(`/v1/accounts/${await houseAccount('cash')}`).expect(200);
     expect(body).toMatchObject({ userId: null, name: 'Cash', currency: 'EUR' });
     expect(body.balance.amount).toBeLessThanOrEqual(0);
   });
 
   it('show their entries newest first, each with the balance it left', async () => {
     const [ada, bob] = [await make.user({ balance: 1000 }), await make.user()];
-    for (const amount of [1, 20, 300])
-      await ada.api.post('/v1/transfers', transferOf(ada, bob, eur(amount))).expect(201);
-    const { body } = await bob.api.post('/v1/transfers', transferOf(bob, ada, eur(50))).expect(201);
+    for (const amount of [1, 20, 300]) await send(ada, bob, amount).expect(201);
+    const { body } = await send(bob, ada, 50).expect(201);
 
     const first = await ada.api.get(`/v1/accounts/${ada.accountId}/entries?limit=3`).expect(200);
     const second = await ada.api
@@ -137,211 +134,125 @@ describe('accounts', () => {
   });
 });
 
-describe('deposits', () => {
-  it('are made by operators, from the cash of the house, and show in the account', async () => {
-    const [ada, operator] = [await make.user(), await make.operator()];
-    const cash = await houseAccount('cash');
-    const cashBefore = (await operator.api.get(`/v1/accounts/${cash}`).expect(200)).body.balance.amount;
-    const { body, headers } = await operator.api
-      .post('/v1/deposits', { accountId: ada.accountId, amount: eur(500), note: 'Paid in at the desk' })
-      .expect(201);
-    expect(body).toEqual({
-      object: 'transfer',
-      id: expect.stringMatching(/^tr_/),
-      kind: 'deposit',
-      type: 'direct',
-      status: 'posted',
-      fromAccountId: cash,
-      toAccountId: ada.accountId,
-      amount: eur(500),
-      postedAmount: eur(500),
-      expiresAt: null,
-      settledAt: null,
-      reversal: null,
-      note: 'Paid in at the desk',
-      createdAt: expect.any(String),
+describe('limits', () => {
+  it('let an account go below zero as far as it may', async () => {
+    expect((await edit(eve, { overdraftLimit: eur(300) }).expect(200)).body).toMatchObject({
+      overdraftLimit: eur(300),
+      available: eur(300),
+      version: 2,
     });
-    expect(headers['location']).toBe(`/v1/transfers/${body.id}`);
-    expect((await ada.api.get(`/v1/transfers/${body.id}`).expect(200)).body).toEqual(body);
-    expect(await make.balanceOf(ada)).toBe(500);
-    const { body: after } = await operator.api.get(`/v1/accounts/${cash}`).expect(200);
-    expect(after.balance.amount).toBe(cashBefore - 500);
+    await send(eve, bob, 300).expect(201);
+    expect((await send(eve, bob, 1).expect(422)).body.code).toBe('insufficient-funds');
+    expect(await balances(eve)).toEqual([-300, -300, 0]);
+    expect((await edit(eve, { overdraftLimit: eur(299) }).expect(422)).body.code).toBe('insufficient-funds');
   });
 
-  it('are refused to customers and to nobody in particular', async () => {
-    const ada = await make.user();
-    const deposit = { accountId: ada.accountId, amount: eur(1_000_000) };
-    expect((await ada.api.post('/v1/deposits', deposit).expect(403)).body.code).toBe('not-allowed');
-    expect((await service.as().post('/v1/deposits', deposit).expect(401)).body.code).toBe('token-missing');
-    expect(await make.balanceOf(ada)).toBe(0);
+  it('keep an account from holding more, also when what was pending is posted', async () => {
+    await edit(bob, { maxBalance: eur(1100) }).expect(200);
+    const id = await sentId(ada, bob, 60, pending);
+    const deposit = { accountId: bob.accountId, amount: eur(101) };
+    expect((await operator.post('/v1/deposits', deposit).expect(422)).body.code).toBe('balance-too-large');
+    await send(ada, bob, 41).expect(201);
+    expect((await operator.post(`/v1/transfers/${id}/post`).expect(422)).body.code).toBe('balance-too-large');
+    await ada.api.post(`/v1/transfers/${id}/post`, { amount: eur(59) }).expect(200);
+    expect(await balances(bob)).toEqual([1100, 1100, 1100]);
+    expect((await edit(bob, { maxBalance: eur(1099) }).expect(422)).body.code).toBe('balance-too-large');
+    await edit(bob, { maxBalance: null }).expect(200);
+    await send(ada, bob, 1).expect(201);
   });
 
-  it('into an account of the house, or one that is not there, are not found', async () => {
-    const { api } = await make.operator();
-    const before = await movements();
-    for (const accountId of [await houseAccount('cash'), await houseAccount('sales'), nobodys]) {
-      const { body } = await api.post('/v1/deposits', { accountId, amount: eur(1) }).expect(404);
-      expect(body).toMatchObject({ code: 'account-not-found', errors: [{ pointer: '/accountId' }] });
-    }
-    expect(await movements()).toEqual(before);
+  it('and freezing are an operator’s; the name is also the owner’s', async () => {
+    const path = `/v1/accounts/${ada.accountId}`;
+    const { body, headers } = await ada.api.patch(path, { name: 'Rent' }).set('if-match', '"1"').expect(200);
+    expect([body.name, body.version, headers['etag']]).toEqual(['Rent', 2, expect.stringMatching(/^"2-/)]);
+    for (const patch of [{ overdraftLimit: eur(1) }, { maxBalance: eur(9999) }, { frozen: true, reason: 'Mine' }])
+      expect((await ada.api.patch(path, patch).set('if-match', '*').expect(403)).body.code).toBe('not-allowed');
+    expect((await bob.api.patch(path, { name: 'Mine' }).set('if-match', '*').expect(404)).body.code).toBe(
+      'account-not-found',
+    );
+    const stale = await ada.api.patch(path, { name: 'Late' }).set('if-match', '"1"').expect(412);
+    expect([stale.body.code, stale.headers['etag']]).toEqual(['version-mismatch', '"2"']);
+    await ada.api.patch(path, { name: 'Late' }).expect(428);
+    const changes = await service.database.query(
+      'SELECT version, name, reason FROM account_change WHERE account_id = $1',
+      [uuidOf(ada.accountId)],
+    );
+    expect(changes).toEqual([{ version: 2, name: 'Rent', reason: null }]);
   });
 
-  it('in another currency than the account’s are refused', async () => {
-    const [ada, { api }] = [await make.user({ currency: 'CHF' }), await make.operator()];
-    const { body } = await api.post('/v1/deposits', { accountId: ada.accountId, amount: eur(1) }).expect(422);
-    expect(body.code).toBe('currency-mismatch');
-    expect(await make.balanceOf(ada)).toBe(0);
-  });
-
-  it('may reach 2^53 - 1 minor units together and not one more', async () => {
-    const [ada, bob] = [await make.user({ currency: 'SEK' }), await make.user({ currency: 'SEK' })];
-    const { api } = await make.operator();
-    await make.deposit(ada.accountId, largest - 1, 'SEK');
-    await make.deposit(ada.accountId, 1, 'SEK');
-    expect(await make.balanceOf(ada)).toBe(largest);
-    for (const { accountId } of [ada, bob]) {
-      const { body } = await api
-        .post('/v1/deposits', { accountId, amount: { amount: 1, currency: 'SEK' } })
-        .expect(422);
-      expect(body.code).toBe('balance-too-large');
-    }
-    expect(await make.balanceOf(ada)).toBe(largest);
-    const { body } = await api.get(`/v1/accounts/${await houseAccount('cash', 'SEK')}`).expect(200);
-    expect(body.balance).toEqual({ amount: -largest, currency: 'SEK' });
-    await ada.api.post('/v1/transfers', transferOf(ada, bob, { amount: largest, currency: 'SEK' })).expect(201);
-    expect([await make.balanceOf(ada), await make.balanceOf(bob)]).toEqual([0, largest]);
+  it('do not belong to accounts of the house', async () => {
+    const [cash] = await service.database.query<{ id: string }>(
+      `SELECT id FROM account WHERE house = 'cash' AND currency = 'EUR'`,
+    );
+    const { body } = await operator
+      .patch(`/v1/accounts/${showId('acct', cash!.id)}`, { frozen: true, reason: 'Stop' })
+      .set('if-match', '*')
+      .expect(404);
+    expect(body.code).toBe('account-not-found');
   });
 });
 
-describe('transfers', () => {
-  it('Alice and Bob have 100 each: the first transfer of 100 passes, the second is refused and nothing moves', async () => {
-    const [alice, bob] = [await make.user({ balance: 100 }), await make.user({ balance: 100 })];
-    const transfer = {
-      fromAccountId: alice.accountId,
-      toAccountId: bob.accountId,
-      amount: { amount: 100, currency: 'EUR' },
-    };
+describe('an account that is frozen', () => {
+  it('neither gives nor takes, until it is not', async () => {
+    const waiting = await sentId(ada, bob, 10, pending);
+    expect((await edit(ada, { frozen: true }).expect(422)).body.errors[0].pointer).toBe('/reason');
+    expect((await edit(ada, { frozen: true, reason: 'Suspected' }).expect(200)).body.status).toBe('frozen');
+    const refused = await send(ada, bob, 1).expect(409);
+    expect(refused.body).toMatchObject({ code: 'account-frozen', errors: [{ pointer: '/fromAccountId' }] });
+    expect((await send(bob, ada, 1).expect(409)).body).toMatchObject({
+      code: 'cannot-receive',
+      errors: [{ pointer: '/toAccountId' }],
+    });
+    await send(bob, ada, 1, pending).expect(409);
+    expect((await ada.api.post(`/v1/transfers/${waiting}/post`).expect(409)).body.code).toBe('account-frozen');
+    await operator.post('/v1/deposits', { accountId: ada.accountId, amount: eur(1) }).expect(409);
+    await ada.api.post(`/v1/transfers/${waiting}/void`).expect(200);
+    expect((await edit(ada, { frozen: false }).expect(200)).body.status).toBe('active');
+    await send(ada, bob, 1).expect(201);
+  });
+});
 
-    const first = await alice.api.post('/v1/transfers', transfer).expect(201);
-    expect(first.body).toMatchObject({ object: 'transfer', kind: 'transfer', ...transfer });
-    expect(first.headers['location']).toBe(`/v1/transfers/${first.body.id}`);
+describe('an account that is closed', () => {
+  const close = (who: Api, person: Person, version = '*') =>
+    who.post(`/v1/accounts/${person.accountId}/close`, { reason: 'Moved away' }).set('if-match', version);
 
-    const second = await alice.api.post('/v1/transfers', transfer).expect(422);
-    expect(second.body).toMatchObject({ code: 'insufficient-funds', status: 422, retryable: false });
-    expect(await make.balanceOf(alice)).toBe(0);
-    expect(await make.balanceOf(bob)).toBe(200);
-    const { body } = await alice.api.get(`/v1/accounts/${alice.accountId}/entries`).expect(200);
-    expect(body.data.map(({ amount, balanceAfter }: never) => [amount['amount'], balanceAfter['amount']])).toEqual([
-      [-100, 0],
-      [100, 100],
-    ]);
+  it('was empty, is shown, and takes nothing any more', async () => {
+    expect((await close(ada.api, ada).expect(409)).body.code).toBe('balance-not-zero');
+    await send(ada, eve, 5).expect(201);
+    const id = await sentId(eve, bob, 5, pending);
+    expect((await close(eve.api, eve).expect(409)).body.code).toBe('pending-transfers');
+    await eve.api.post(`/v1/transfers/${id}/post`).expect(200);
+    expect((await close(bob.api, eve).expect(404)).body.code).toBe('account-not-found');
+    await close(eve.api, eve, '"7"').expect(412);
+    const { body } = await close(eve.api, eve, '"1"').expect(200);
+    expect(body).toMatchObject({ status: 'closed', version: 2 });
+    expect((await send(ada, eve, 1).expect(409)).body.code).toBe('cannot-receive');
+    expect((await close(eve.api, eve).expect(409)).body.code).toBe('account-closed');
+    expect((await edit(eve, { name: 'Again' }).expect(409)).body.code).toBe('account-closed');
+    expect((await eve.api.get(`/v1/accounts/${eve.accountId}`).expect(200)).body.status).toBe('closed');
   });
 
-  it.each([
-    ['from an account to itself', async (ada: Person) => transferOf(ada, ada, eur(1)), 422, 'same-account', undefined],
-    [
-      'to an account in another currency',
-      async (ada: Person) => transferOf(ada, await make.user({ currency: 'USD' }), eur(1)),
-      409,
-      'cannot-receive',
-      ['/toAccountId'],
-    ],
-    [
-      'of another currency than both accounts have',
-      async (ada: Person) => transferOf(ada, await make.user(), { amount: 1, currency: 'JPY' }),
-      422,
-      'currency-mismatch',
-      undefined,
-    ],
-    [
-      'of more than there is',
-      async (ada: Person) => transferOf(ada, await make.user(), eur(101)),
-      422,
-      'insufficient-funds',
-      undefined,
-    ],
-    [
-      'from somebody else’s account',
-      async (ada: Person) => transferOf(await make.user({ balance: 100 }), ada, eur(1)),
-      404,
-      'account-not-found',
-      ['/fromAccountId'],
-    ],
-    [
-      'from the cash of the house',
-      async (ada: Person) => transferOf(await houseAccount('cash'), ada, eur(1)),
-      404,
-      'account-not-found',
-      ['/fromAccountId'],
-    ],
-    [
-      'from an account that is not there',
-      async (ada: Person) => transferOf(nobodys, ada, eur(1)),
-      404,
-      'account-not-found',
-      ['/fromAccountId'],
-    ],
-    [
-      'to an account that is not there',
-      async (ada: Person) => transferOf(ada, nobodys, eur(1)),
-      409,
-      'cannot-receive',
-      ['/toAccountId'],
-    ],
-    [
-      'to the sales of the house',
-      async (ada: Person) => transferOf(ada, await houseAccount('sales'), eur(1)),
-      409,
-      'cannot-receive',
-      ['/toAccountId'],
-    ],
-  ])('%s are refused and nothing moves', async (_, transferOfAda, status, code, pointers) => {
-    const ada = await make.user({ balance: 100 });
-    const transfer = await transferOfAda(ada);
-    const before = await movements();
-    const { body } = await ada.api.post('/v1/transfers', transfer).expect(status);
-    expect(body).toMatchObject({ status, code, retryable: false });
-    expect(body.errors && places(body)).toEqual(pointers);
-    expect(await movements()).toEqual(before);
-    expect(await make.balanceOf(ada)).toBe(100);
+  it('may have had transfers pending that expired', async () => {
+    await sentId(ada, eve, 5, { ...pending, expiresInSeconds: 60 });
+    await letPass(service, 61);
+    expect((await close(eve.api, eve).expect(200)).body.status).toBe('closed');
   });
+});
 
-  it('are made from one’s own account only, also by an operator', async () => {
-    const [ada, bob, operator] = [await make.user({ balance: 100 }), await make.user(), await make.operator()];
-    const { body } = await operator.api.post('/v1/transfers', transferOf(ada, bob, eur(1))).expect(404);
-    expect(body).toMatchObject({ code: 'account-not-found', errors: [{ pointer: '/fromAccountId' }] });
-    expect(await make.balanceOf(ada)).toBe(100);
-  });
-
-  it.each([0, -1, 1.5, 0.1, largest + 1, 1e300, '1', '', null, true, [1], {}, undefined])(
-    'of the amount %p are refused',
-    async (amount) => {
-      const [ada, bob] = [await make.user(), await make.user()];
-      const { body } = await ada.api.post('/v1/transfers', transferOf(ada, bob, eur(amount))).expect(422);
-      expect(body.code).toBe('validation-failed');
-      expect(places(body)).toEqual(['/amount/amount']);
-    },
-  );
-
-  it('are shown to both sides and to operators, and to nobody else', async () => {
-    const [ada, bob, eve] = [await make.user({ balance: 10 }), await make.user(), await make.user()];
-    const transfer = { ...transferOf(ada, bob, eur(7)), note: 'Lunch' };
-    const { body } = await ada.api.post('/v1/transfers', transfer).expect(201);
-    const path = `/v1/transfers/${body.id}`;
-    for (const { api } of [ada, bob, await make.operator()])
-      expect((await api.get(path).expect(200)).body).toEqual(body);
-    expect((await eve.api.get(path).expect(404)).body.code).toBe('transfer-not-found');
-    await service.as().get(path).expect(401);
-  });
-
-  it.each([
-    ['JPY', 0],
-    ['BHD', 3],
-    ['KWD', 3],
-  ])('in %s count in its own minor units, of which it has 10^%i', async (currency) => {
-    const [ada, bob] = [await make.user({ balance: 1299, currency }), await make.user({ currency })];
-    const { body } = await ada.api.post('/v1/transfers', transferOf(ada, bob, { amount: 1, currency })).expect(201);
-    expect(body.amount).toEqual({ amount: 1, currency });
-    expect([await make.balanceOf(ada), await make.balanceOf(bob)]).toEqual([1298, 1]);
+describe('a balance as of a moment', () => {
+  it('is what the newest entry at or before it left', async () => {
+    const moments: [string, number][] = [['2020-01-01T00:00:00Z', 0]];
+    for (let n = 1; n <= 9; n++) {
+      const { body } = await send(ada, bob, n).expect(201);
+      moments.push([body.createdAt, (await accountOf(ada)).balance.amount]);
+      await new Promise((resolve) => setTimeout(resolve, 5));
+    }
+    moments.push(['2100-01-01T00:00:00+01:00', 955]);
+    for (const [asOf, amount] of moments) {
+      const { body } = await ada.api.get(`/v1/accounts/${ada.accountId}?asOf=${encodeURIComponent(asOf)}`).expect(200);
+      expect([asOf, body.balance.amount, body.pending, body.available]).toEqual([asOf, amount, null, null]);
+    }
+    await ada.api.get(`/v1/accounts/${ada.accountId}?asOf=yesterday`).expect(422);
+    await bob.api.get(`/v1/accounts/${ada.accountId}?asOf=2100-01-01T00:00:00Z`).expect(404);
   });
 });

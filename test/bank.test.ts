@@ -1,6 +1,6 @@
 import type { Response } from 'supertest';
 import { showId } from '../src/kernel/ids.ts';
-import { ChainService } from '../src/modules/accounts/chain.service.ts';
+import { ChainService } from '../src/modules/audit/chain.service.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { fullCount } from './support/counts.ts';
@@ -102,7 +102,7 @@ beforeAll(
     let begun = 0;
     await atOnce(width, async () => {
       while (begun++ < operations || performance.now() < endsAt) {
-        // Drawn when its turn comes, before anything is waited for: which operation is the n-th does not depend on the answers.
+        // DecoratedMethod when its turn comes, before anything is waited for: which operation is the n-th does not depend on the answers.
         const [kind, operation] = draw(random);
         const answer = await operation();
         if (answer !== null) answers.push(answer);

@@ -1,3 +1,4 @@
+/** @servers any */
 import { spawnSync } from 'node:child_process';
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,14 +7,15 @@ import { Controller, Injectable, Module, type Provider, Scope, SetMetadata, type
 import { NestFactory } from '@nestjs/core';
 import { configModule, makeConfig } from '../src/config/config.ts';
 import { readEnvironment } from '../src/config/environment.ts';
-import { InjectDatabase, InjectReads, type Reads, type Tables } from '../src/database/tables.ts';
-import { BoundaryTable } from '../src/transactions/boundary-table.ts';
+import { BoundaryTable } from '../src/transactions/boundary/table.ts';
 import { BoundaryTableError } from '../src/transactions/errors.ts';
+import { InjectDatabase, InjectReads, type Reads, type Tables } from '../src/transactions/tables.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
 import { TransactionsModule } from '../src/transactions/transactions.module.ts';
 import type { Variables } from './support/app.ts';
 import { type Core, startCore } from './support/core.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
+import { serviceWith } from './support/one-boundary.ts';
 import { buildService } from './support/process.ts';
 import { testSecret } from './support/secret.ts';
 
@@ -38,18 +40,6 @@ async function refusal(providers: Provider[], variables?: Variables): Promise<re
   const error: unknown = await start(providers, variables).catch((reason: unknown) => reason);
   expect(error).toBeInstanceOf(BoundaryTableError);
   return (error as BoundaryTableError).contradictions;
-}
-
-/** A service with one boundary. What the types refuse must be refused to those who get round them. */
-function serviceWith(options: object): Type {
-  @Injectable()
-  class Shop {
-    @Transactional(options)
-    async sell() {
-      return 0;
-    }
-  }
-  return Shop;
 }
 
 const table = (core: Core): string[][] =>
@@ -128,22 +118,22 @@ describe('a service does not start', () => {
     [
       'with an option that there is not',
       { isolationLevel: 'serializable' },
-      'has an option isolationLevel, which there is not. There are isolation, lockTimeout, name, propagation, readOnly, retry, timeout.',
+      'has an option isolationLevel, which there is not: say isolation.',
     ],
     [
       'with a level that there is not',
       { isolation: 'strict' },
-      'has isolation: strict, which there is not. Use one of read-committed, repeatable-read, serializable.',
+      'has isolation: strict, which there is not: use one of read-committed, repeatable-read, serializable.',
     ],
     [
       'with a propagation that there is not',
-      { propagation: 'new' },
-      'has propagation: new, which there is not. Use one of required, requires-new, nested, mandatory, supports, not-supported, never.',
+      { propagation: 'fresh' },
+      'has propagation: fresh, which there is not: use one of required, requires-new, nested, mandatory, supports, not-supported, never.',
     ],
     [
       'with an access that is neither',
       { readOnly: 'yes' },
-      'has readOnly: yes, which there is not. Use one of true, false.',
+      'has readOnly: yes, which there is not: use one of true, false.',
     ],
     ...(['', '  ', 'Bestellung für alle'] as const).map(
       (name) =>

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { newId } from '../src/kernel/ids.ts';
 import { CommitOutcomeUnknownError } from '../src/transactions/errors.ts';
@@ -9,6 +8,8 @@ import { createDatabase, type TestDatabase } from './support/database.ts';
 
 // Somebody cancels statements, or ends sessions, at moments that nobody has chosen: an administrator, a watchdog. Each caller is told what
 // became of its rows.
+
+const strikesAtOnce = 20;
 
 let database: TestDatabase;
 let bare: Bare;
@@ -78,19 +79,24 @@ async function disagreements(told: readonly Told[]): Promise<string[]> {
 }
 
 it.each([
-  ['pg_cancel_backend', 1, fullCount(400, 10_000), 3],
+  ['pg_cancel_backend', 0.5, fullCount(400, 10_000), 3],
   ['pg_terminate_backend', 30, fullCount(100, 2000), 1],
 ])(
   'under %s from another connection the rows are as their callers are told',
   async (way, pauseMs, times, leastHits) => {
-    const sql = `SELECT ${way}(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'holdfast%'`;
+    // On the server, where nothing else decides over the moment.
+    const sql = `
+      DO $$ BEGIN
+        FOR n IN 1..${strikesAtOnce} LOOP
+          PERFORM pg_stat_clear_snapshot();
+          PERFORM ${way}(pid) FROM pg_stat_activity WHERE datname = current_database() AND application_name LIKE 'holdfast%';
+          PERFORM pg_sleep(random() * ${pauseMs / 1000});
+        END LOOP;
+      END $$`;
     let isOver = false;
     let strikes = 0;
     const striking = (async () => {
-      for (; !isOver; strikes++) {
-        await killer.query(sql);
-        await sleep(Math.random() * pauseMs);
-      }
+      for (; !isOver; strikes += strikesAtOnce) await killer.query(sql);
     })();
     const told: Told[] = [];
     const hits = (): number => told.filter(wasHit).length;
@@ -108,5 +114,4 @@ it.each([
     expect([way, wrong]).toEqual([way, []]);
     expect(hits()).toBeGreaterThanOrEqual(leastHits);
   },
-  fullCount(120_000, 1_800_000),
 );

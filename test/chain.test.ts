@@ -3,14 +3,14 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import pg from 'pg';
 import { newId, showId } from '../src/kernel/ids.ts';
+import { ReservationSweep } from '../src/modules/ledger/reservation-sweep.service.ts';
 import {
   batchSize,
   ChainAheadError,
   ChainService,
   hex,
   type Verification,
-} from '../src/modules/accounts/chain.service.ts';
-import { ReservationSweep } from '../src/modules/accounts/reservation-sweep.service.ts';
+} from '../src/modules/audit/chain.service.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { serve, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
@@ -21,7 +21,6 @@ import { buildService } from './support/process.ts';
 import { randomFrom } from './support/random.ts';
 import { testSecret } from './support/secret.ts';
 
-jest.setTimeout(60_000);
 // Of transfers that two instances seal in the background.
 const many = fullCount(250, 1000);
 
@@ -142,7 +141,7 @@ describe('the chain', () => {
     );
     // More than is free as long as the other one counts; that it expired is written down behind everybody.
     const next = await send(70_000, {});
-    await service.app.get(ReservationSweep).removeExpired(1000);
+    await service.app.get(ReservationSweep).removeExpired({ most: 1000, from: null });
     const { body: reversal } = await bob.api.post(path(posted, 'reversals'), { amount: eur(20) }).expect(201);
     expect(await sealAll()).toBe(3);
     expect(await chain.verify()).toMatchObject(right);
@@ -544,6 +543,14 @@ describe('what somebody with all rights changes behind the rules is found:', () 
     expect((await chain.verify()).fault).toEqual({ seq: BigInt(seq), transferId: id, what });
   });
 
+  it('a transfer that is gone, while its settlement stays', async () => {
+    const id = once.voided;
+    await superuser.query(`DELETE FROM transfer WHERE id = '${id}'`);
+    const { seq } = (await links()).find((link) => link.item === 'transfer' && link.id === id)!;
+    const what = 'seals a transfer that is not there any more';
+    expect((await chain.verify()).fault).toEqual({ seq: BigInt(seq), transferId: id, what });
+  });
+
   it('a transfer that is gone, with its entries and its link', async () => {
     const { seq, id } = await middle();
     await superuser.query(`DELETE FROM transfer WHERE id = '${id}'; DELETE FROM entry WHERE transfer_id = '${id}';
@@ -589,35 +596,87 @@ describe('what somebody with all rights changes behind the rules is found:', () 
   });
 
   it('after a restore that gives transaction ids out again nothing is sealed in a wrong order: it is said', async () => {
+    expect(await chain.findAhead()).toBeNull();
     await superuser.query(
       `UPDATE transfer SET txid = txid + 1000000000; UPDATE chain_link SET txid = txid + 1000000000`,
     );
     await expect(chain.seal()).rejects.toThrow(ChainAheadError);
+    expect(await chain.findAhead()).toBeInstanceOf(ChainAheadError);
+  });
+});
+
+function runTool(
+  name: string,
+  variables: Record<string, string>,
+  ...args: string[]
+): Promise<{ code: number | null; out: string; said: string }> {
+  const { PATH = '', HOME = '' } = process.env;
+  const given = {
+    DATABASE_WRITE_URL: service.database.urls.app,
+    AUTH_SECRET: testSecret,
+    ...variables,
+  };
+  const child = spawn(process.execPath, [join('tools', name), ...args], { env: { PATH, HOME, ...given } });
+  let [out, said] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
+  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, said })));
+}
+const noted = ({ head }: Verification): string => `${head.seq}:${hex(head.hash)}`;
+
+describe('npm run restore:check', () => {
+  beforeAll(buildService);
+  const run = (...args: string[]) => runTool('restore-check.mjs', {}, ...args);
+
+  it('ends with 0 when books and chain are right and what comes can be sealed', async () => {
+    await sealAll();
+    const verification = await chain.verify();
+    const { code, out } = await run(noted(verification));
+    expect([code, out]).toEqual([0, expect.stringContaining(`Head: ${noted(verification)}\n`)]);
+    expect(out).toContain('The books are right.\n');
+  });
+
+  it('ends with 1 when the books are wrong, a noted link is missing, or the server gives out transaction ids again', async () => {
+    const account = uuidOf(people[0]!.accountId);
+    const add = (amount: number) =>
+      superuser.query(`SET session_replication_role = replica; UPDATE account SET balance = balance + ${amount} WHERE id = '${account}';
+        SET session_replication_role = DEFAULT`);
+    await add(1);
+    try {
+      expect(await run()).toMatchObject({
+        code: 1,
+        out: expect.stringContaining('an account is not the sum of its entries'),
+      });
+    } finally {
+      await add(-1);
+    }
+    const { head } = await chain.verify();
+    const later = `${head.seq + 1n}:${'f'.repeat(64)}`;
+    expect(await run(later)).toMatchObject({
+      code: 1,
+      out: expect.stringContaining(`is missing: link ${head.seq + 1n} was noted`),
+    });
+    const { horizon } = (await superuser.query('SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon'))
+      .rows[0];
+    const seal = (txid: string) => superuser.query(`UPDATE chain_link SET txid = $1 WHERE seq = $2`, [txid, head.seq]);
+    await seal(String(BigInt(horizon) + 1_000_000n));
+    try {
+      expect(await run()).toMatchObject({ code: 1, out: expect.stringContaining('The chain has sealed transaction') });
+    } finally {
+      await seal(String(head.place!.txid));
+    }
+    expect(await run()).toMatchObject({ code: 0 });
+  });
+
+  it('ends with 2 when it is called in another way', async () => {
+    expect(await run('12')).toMatchObject({ code: 2, out: '' });
   });
 });
 
 describe('npm run ledger:verify', () => {
   beforeAll(buildService);
-
-  function run(
-    variables: Record<string, string>,
-    ...args: string[]
-  ): Promise<{ code: number | null; out: string; said: string }> {
-    const { PATH = '', HOME = '' } = process.env;
-    const given = {
-      DATABASE_WRITE_URL: service.database.urls.app,
-      AUTH_SECRET: testSecret,
-      ...variables,
-    };
-    const child = spawn(process.execPath, [join('tools', 'verify-ledger.mjs'), ...args], {
-      env: { PATH, HOME, ...given },
-    });
-    let [out, said] = ['', ''];
-    child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-    return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, said })));
-  }
-  const noted = ({ head }: Verification): string => `${head.seq}:${hex(head.hash)}`;
+  const run = (variables: Record<string, string>, ...args: string[]) =>
+    runTool('verify-ledger.mjs', variables, ...args);
 
   it('ends with 0, the number of links and the head', async () => {
     await sealAll();

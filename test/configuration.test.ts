@@ -1,3 +1,4 @@
+/** @servers any */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseEnv } from 'node:util';
@@ -41,17 +42,17 @@ describe('the environment', () => {
       DATABASE_WRITE_URL: 'mysql://db',
       AUTH_SECRET: 'short',
       SHUTDOWN_DRAIN_MS: '1.5',
-      HTTP_BODY_LIMIT_BYTES: '1e12',
+      HTTP_BODY_LIMIT_BYTES: '1000000000000',
     };
     expect(refusal(env)).toEqual([
       'The configuration has 7 errors:',
-      '  PORT must be a number',
+      '  PORT must be a whole number, in digits alone',
       '  LOG_LEVEL must be one of fatal, error, warn, info, debug, trace, silent',
       '  HTTP_BODY_LIMIT_BYTES must be at most 10485760',
       '  DATABASE_WRITE_URL must be a URL like postgresql://user:password@host:5432/database',
       '  DATABASE_POOL_SIZE must be at least 1',
       '  AUTH_SECRET must hold at least 32 bytes once it is decoded; make one with: openssl rand -base64 48',
-      '  SHUTDOWN_DRAIN_MS must be a whole number',
+      '  SHUTDOWN_DRAIN_MS must be a whole number, in digits alone',
     ]);
   });
 
@@ -68,7 +69,7 @@ describe('the environment', () => {
       }
     });
     // What is any text cannot be refused for this one.
-    expect(names.filter((name) => !refused.includes(name))).toEqual(['HOST', 'HOLDFAST_HOME']);
+    expect(names.filter((name) => !refused.includes(name))).toEqual(['HOST', 'HOLDFAST_HOME', 'EMBEDDED_WAL_ARCHIVE']);
   });
 
   it('counts an empty variable as absent', () => {
@@ -129,7 +130,7 @@ describe('the environment', () => {
     const env = { PORT: 'abc', DATABASE_POOL_SIZE: '0', DATABASE_READ_URL: own.DATABASE_WRITE_URL, DATABASE_URL: 'x' };
     expect(refusal(env)).toEqual([
       'The configuration has 4 errors:',
-      '  PORT must be a number',
+      '  PORT must be a whole number, in digits alone',
       '  DATABASE_POOL_SIZE must be at least 1',
       '  DATABASE_READ_URL needs DATABASE_WRITE_URL beside it',
       expect.stringMatching(/^ {2}DATABASE_URL is set and is not read/),
@@ -148,7 +149,17 @@ describe('the environment', () => {
     expect(refusal({ ...own, EMBEDDED_DATABASE: 'true' })).toHaveLength(2);
   });
 
-  const locations = ['DATABASE_URL', 'POSTGRES_URL', 'POSTGRES_PRISMA_URL', 'POSTGRESQL_URL', 'PGHOST', 'PGSERVICE'];
+  it('refuses an archive of the embedded database beside another one, unless it is off', () => {
+    const sentence =
+      'EMBEDDED_WAL_ARCHIVE is for the embedded database, and DATABASE_WRITE_URL names another, which archives by its own settings: unset one of them';
+    expect(refusal({ ...own, EMBEDDED_WAL_ARCHIVE: '/archive' })).toContainEqual(expect.stringContaining(sentence));
+    expect(() => readEnvironment({ ...own, EMBEDDED_WAL_ARCHIVE: 'off' })).not.toThrow();
+  });
+
+  const locations = [
+    ...['DATABASE_URL', 'DATABASE_PRIVATE_URL', 'DATABASE_PUBLIC_URL', 'DIRECT_URL', 'POSTGRES_URL'],
+    ...['POSTGRES_URL_NON_POOLING', 'POSTGRES_PRISMA_URL', 'POSTGRESQL_URL', 'PGHOST', 'PGHOSTADDR', 'PGSERVICE'],
+  ];
   it.each(locations)('refuses %s by name where nothing else names a database', (name) => {
     expect(refusal({ [name]: 'postgres://hidden' })).toEqual([
       'The configuration has an error:',
@@ -158,7 +169,7 @@ describe('the environment', () => {
     expect(readEnvironment({ ...own, [name]: 'postgres://hidden' })).toBeDefined();
   });
 
-  it.each(['PGSSLMODE', 'PGSSLROOTCERT', 'PGOPTIONS', 'PGTARGETSESSIONATTRS'])(
+  it.each(['PGSSLMODE', 'PGSSLROOTCERT', 'PGOPTIONS', 'PGTARGETSESSIONATTRS', 'PGREQUIREAUTH', 'PGCHANNELBINDING'])(
     'refuses %s beside a database that it would change the connections to',
     (name) => {
       expect(refusal({ ...own, [name]: 'require' })).toEqual([
@@ -195,13 +206,21 @@ describe('the configuration', () => {
 
   it('holds every variable that the service itself needs', () => {
     const values = Object.values(config).flatMap((slice) => Object.values(slice as object) as unknown[]);
-    const mark = (name: string, index: number): string => (name === 'CURRENCIES' ? 'EUR' : `marked ${index}`);
+    const lists: Record<string, string> = { CURRENCIES: 'EUR', HTTP_CORS_ORIGINS: 'https://marked.example' };
+    const mark = (name: string, index: number): string => lists[name] ?? `marked ${index}`;
     const marked = Object.fromEntries(Object.keys(variables).map((name, index) => [name, mark(name, index)]));
     // However deep in its slice.
     const reached = JSON.stringify(makeConfig(marked as never));
     const unused = Object.keys(variables).filter((name) => !reached.includes(`"${marked[name]}"`));
     // NODE_ENV only settles a default. The others are read before there is a configuration: where the database is, and by whom it is migrated.
-    expect(unused).toEqual(['NODE_ENV', 'HOLDFAST_HOME', 'EMBEDDED_DATABASE', 'DATABASE_OWNER_URL']);
+    expect(unused).toEqual([
+      'NODE_ENV',
+      'HOLDFAST_HOME',
+      'EMBEDDED_DATABASE',
+      'EMBEDDED_WAL_ARCHIVE',
+      'DATABASE_OWNER_URL',
+      'DATABASE_MIGRATION_WAIT_MS',
+    ]);
     expect(values).not.toContain(undefined);
   });
 });
@@ -222,7 +241,9 @@ describe('the table of variables', () => {
     expect(table.filter(({ meaning }) => !/^[A-Z].{10,}/.test(meaning))).toEqual([]);
     expect(table.filter(({ fallback }) => fallback === '').map(({ name }) => name)).toEqual([
       'HTTP_TRUSTED_PROXIES',
+      'HTTP_CORS_ORIGINS',
       'EMBEDDED_DATABASE',
+      'EMBEDDED_WAL_ARCHIVE',
       'DATABASE_WRITE_URL',
       'DATABASE_READ_URL',
       'DATABASE_OWNER_URL',

@@ -1,3 +1,4 @@
+/** @servers any */
 import { randomUUID } from 'node:crypto';
 import type { Response } from 'supertest';
 import { api, serve, type TestApp, type Variables } from './support/app.ts';
@@ -19,7 +20,7 @@ beforeAll(async () => {
   reader = await instance({});
   people = await crowd(reader, 2, { balance: 1000 });
   alice = people[0]!;
-}, 120_000);
+});
 afterEach(() => ask(replicaSuperuser(own), 'SELECT pg_wal_replay_resume()'));
 afterAll(async () => {
   for (const { close } of instances) await close();

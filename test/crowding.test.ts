@@ -1,10 +1,11 @@
+/** @servers any */
 import pg from 'pg';
 import type { Response } from 'supertest';
-import { sharesOf } from '../src/transactions/crowding.ts';
+import { sharesOf } from '../src/transactions/boundary/crowding.ts';
+import { KeyedGate } from '../src/transactions/boundary/keyed-gate.ts';
 import { RowBusyError } from '../src/transactions/errors.ts';
-import { KeyedGate } from '../src/transactions/keyed-gate.ts';
 import { lockRows } from '../src/transactions/locks.ts';
-import { DATABASE, type Sql } from '../src/database/tables.ts';
+import { DATABASE, type Sql } from '../src/transactions/tables.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';

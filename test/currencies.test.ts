@@ -1,3 +1,4 @@
+/** @servers any */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { currenciesIn, exponents } from '../src/kernel/currencies.ts';
@@ -5,8 +6,6 @@ import { api, serve, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { atOnce, crowd, tally } from './support/crowd.ts';
 import { makers, type Person } from './support/make.ts';
-
-jest.setTimeout(120_000);
 
 describe('the table of currencies', () => {
   // As the maintenance agency publishes it: list one of ISO 4217. What has no minor unit says N.A.

@@ -2,13 +2,13 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Module, Param, Post } from '@nestjs/common';
 import pg from 'pg';
 import type { Response } from 'supertest';
-import { Public } from '../src/http/principal.ts';
-import { startOwnCluster, type OwnCluster } from './support/own-cluster.ts';
+import { Public } from '../src/http/access/principal.ts';
 import { api, serve, type TestApp, type Variables } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { crowd, eventually, inFlight, underLoad } from './support/crowd.ts';
 import { type Person, uuidOf } from './support/make.ts';
 import { Marks, marksLike } from './support/marks.ts';
+import { startOwnCluster, type OwnCluster } from './support/own-cluster.ts';
 import { type Proxy, startProxy } from './support/proxy.ts';
 import { recordStatements } from './support/statements.ts';
 

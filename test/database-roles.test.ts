@@ -1,4 +1,5 @@
 import pg from 'pg';
+import { casesOf } from './support/cases.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 
 type Role = 'app' | 'reader';
@@ -52,7 +53,26 @@ const nobody = '00000000-0000-0000-0000-000000000000';
 const books = ['transfer', 'entry', 'stock_movement', 'order_line', 'payment', 'refund', 'cancellation'];
 const kept = [...books, 'account', '"order"', 'product', 'sku', 'stock', '"user"', 'profile'];
 
+// What holdfast_app may do with the rows of each table beside reading them: whoever adds a table says so, a module in its cases.
+const rights: Readonly<Record<string, string>> = {
+  ...casesOf('rights'),
+  _prisma_migrations: '',
+  seed: 'INSERT, UPDATE',
+  idempotency_record: 'INSERT, UPDATE, DELETE',
+  phased_run: 'INSERT, UPDATE, DELETE',
+};
+
 describe('holdfast_app', () => {
+  it('may do with each table what is written down, and no more', async () => {
+    const rows = await database.query<{ name: string; rights: string }>(
+      `SELECT c.relname AS name, coalesce(string_agg(r.name, ', ' ORDER BY r.n), '') AS rights
+       FROM pg_class c LEFT JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) WITH ORDINALITY AS r (name, n)
+         ON has_table_privilege('holdfast_app', c.oid, r.name)
+       WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace GROUP BY c.relname`,
+    );
+    expect(Object.fromEntries(rows.map(({ name, rights: told }) => [name, told]))).toEqual(rights);
+  });
+
   it.each([
     ...books.map((table) => `UPDATE ${table} SET created_at = now()`).filter((sql) => !sql.includes('order_line')),
     'UPDATE order_line SET quantity = 1',

@@ -2,8 +2,10 @@ import pg from 'pg';
 import { newId } from '../src/kernel/ids.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
+import { casesOf, type World } from './support/cases.ts';
 import { crowd } from './support/crowd.ts';
 import { makers, uuidOf } from './support/make.ts';
+import { makeWorld, wanted } from './support/requests.ts';
 
 type Sql = readonly string[];
 interface Rule {
@@ -16,6 +18,8 @@ interface Rule {
 }
 
 let service: TestApp;
+let made: Promise<World> | undefined;
+const world = (): Promise<World> => (made ??= makeWorld(service));
 let app: pg.Client;
 // What the statements below work on: two people with money, a product, a placed order and a cancelled one.
 let alice: string;
@@ -111,6 +115,17 @@ const move = (from: string, to: string, amount: number, kind = 'transfer', id = 
   transferRow(id, from, to, amount, kind, currency),
   entryRows(id, from, to, amount),
 ];
+/** The same by one statement, as the ledger writes it. */
+const together = (id: string, { drift = 0, kind = 'transfer', to = bobsAccount, more = '' } = {}) => `
+  WITH changed AS (
+    UPDATE account SET balance = balance + CASE id WHEN '${account}' THEN -5 ELSE ${5 + drift} END, entry_count = entry_count + 1
+    WHERE id IN ('${account}', '${to}') RETURNING id, balance, entry_count),
+  made AS (
+    INSERT INTO transfer (id, kind, from_account_id, to_account_id, amount, currency, created_by_id)
+    VALUES ('${id}', '${kind}', '${account}', '${to}', 5, 'EUR', '${alice}')${more} RETURNING id)
+  INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
+  SELECT id, entry_count, '${id}', CASE id WHEN '${account}' THEN -5 ELSE 5 END, balance - CASE id WHEN '${account}' THEN 0 ELSE ${drift} END
+  FROM changed`;
 /** A pending transfer with both of its reservations, as the service makes it. */
 const pend = (id = newId(), amount = 100): Sql => [
   ...reserve(amount),
@@ -599,19 +614,42 @@ const rules: Record<string, Rule | Rule[]> = {
     { broken: () => [`UPDATE account SET balance = balance + 1 WHERE id = '${account}'`], at: 'COMMIT' },
     { broken: () => [`UPDATE account SET entry_count = entry_count + 1 WHERE id = '${account}'`], at: 'COMMIT' },
     { broken: () => [accountRow('currency, user_id, balance', `'EUR', '${alice}', 5`)], at: 'COMMIT' },
-  ],
-  entry_is_in_its_account: {
-    // Entries that continue the chain, of accounts that do not know of them.
-    broken: () => {
-      const id = newId();
-      const unknown = entryRows(id, account, bobsAccount, 5)
-        .replace('entry_count', 'entry_count + 1')
-        .replace(', balance\n', `, balance + CASE id WHEN '${account}' THEN -5 ELSE 5 END\n`);
-      return [transferRow(id, account, bobsAccount, 5), unknown];
+    {
+      // Entries that continue the chain, of accounts that do not know of them.
+      broken: () => {
+        const id = newId();
+        const unknown = entryRows(id, account, bobsAccount, 5)
+          .replace('entry_count', 'entry_count + 1')
+          .replace(', balance\n', `, balance + CASE id WHEN '${account}' THEN -5 ELSE 5 END\n`);
+        return [transferRow(id, account, bobsAccount, 5), unknown];
+      },
+      at: 'COMMIT',
     },
-    at: 'COMMIT',
+  ],
+  accounts_are_their_entries: {
+    // By one statement with everything else that is a transfer.
+    broken: () => [together(newId(), { drift: 1 })],
     raises: 'account_is_its_entries',
+    at: 'COMMIT',
   },
+  transfers_are_whole: [
+    { broken: () => [together(newId(), { kind: 'deposit' })], raises: 'transfer_is_of_its_kind', at: 'COMMIT' },
+    {
+      broken: () => [together(newId(), { kind: 'payment', to: sales })],
+      raises: 'transfer_is_of_its_kind',
+      at: 'COMMIT',
+    },
+    {
+      // A second one beside it that has no entries.
+      broken: () => [
+        together(newId(), {
+          more: `, ('${newId()}', 'transfer', '${account}', '${bobsAccount}', 5, 'EUR', '${alice}')`,
+        }),
+      ],
+      raises: 'transfer_has_entries',
+      at: 'COMMIT',
+    },
+  ],
   account_keeps_owner_and_currency: [
     { broken: () => [`UPDATE account SET currency = 'USD' WHERE id = '${account}'`] },
     { broken: () => [`UPDATE account SET user_id = NULL, house = 'sales' WHERE id = '${account}'`] },
@@ -673,11 +711,22 @@ const rules: Record<string, Rule | Rule[]> = {
       at: 'COMMIT',
     },
   ],
-  movement_is_in_its_stock: {
-    broken: () => [movementRow('movement_count + 1', 1, 'on_hand + 1')],
-    at: 'COMMIT',
-    raises: 'stock_is_its_movements',
-  },
+  stocks_are_their_movements: [
+    {
+      broken: () => [movementRow('movement_count + 1', 1, 'on_hand + 1')],
+      at: 'COMMIT',
+      raises: 'stock_is_its_movements',
+    },
+    {
+      // With its movement, by one statement.
+      broken: () => [
+        `WITH changed AS (UPDATE stock SET on_hand = on_hand + 2, movement_count = movement_count + 1 WHERE sku_id = '${sku}')
+        ${movementRow('movement_count + 1', 1, 'on_hand + 1')}`,
+      ],
+      at: 'COMMIT',
+      raises: 'stock_is_its_movements',
+    },
+  ],
 
   order_total_is_positive: { broken: () => [orderRow(newId(), 0)] },
   order_currency_is_a_code: { broken: () => [orderRow(newId()).replace(`'EUR'`, `'eur'`)] },
@@ -749,39 +798,60 @@ const rules: Record<string, Rule | Rule[]> = {
     },
     { broken: () => [`UPDATE "order" SET total = total + 1 WHERE id = '${order}'`] },
   ],
-  order_line_is_in_its_order: {
-    broken: () => {
-      const other = newId();
-      return [
-        `INSERT INTO sku (id, product_id, code, name, price, currency) VALUES ('${other}', '${product}', 'LATER', 'Later', 1, 'EUR')`,
-        lineRow(order, { position: 1, item: other }),
-      ];
+  orders_stay_whole: [
+    {
+      broken: () => {
+        const other = newId();
+        return [
+          `INSERT INTO sku (id, product_id, code, name, price, currency) VALUES ('${other}', '${product}', 'LATER', 'Later', 1, 'EUR')`,
+          lineRow(order, { position: 1, item: other }),
+        ];
+      },
+      at: 'COMMIT',
+      raises: 'order_is_whole',
     },
-    at: 'COMMIT',
-    raises: 'order_is_whole',
-  },
-  refund_is_of_its_order: {
-    broken: () => {
-      const transfer = newId();
-      return [...move(sales, account, 100, 'refund', transfer), refundRow(payment, transfer)];
+    {
+      broken: () => {
+        const transfer = newId();
+        return [...move(sales, account, 100, 'refund', transfer), refundRow(payment, transfer)];
+      },
+      at: 'COMMIT',
+      raises: 'order_is_whole',
     },
-    at: 'COMMIT',
-    raises: 'order_is_whole',
-  },
-  cancellation_is_of_its_order: { broken: () => [cancellationRow(order)], at: 'COMMIT', raises: 'order_is_whole' },
-  movement_is_of_its_order: {
-    broken: () => changeStock(1, 'restocked', order),
-    at: 'COMMIT',
-    raises: 'order_is_whole',
-  },
+    { broken: () => [cancellationRow(order)], at: 'COMMIT', raises: 'order_is_whole' },
+    {
+      broken: () => changeStock(1, 'restocked', order),
+      at: 'COMMIT',
+      raises: 'order_is_whole',
+    },
+  ],
+  transfer_has_its_order: [
+    {
+      broken: () => [together(newId(), { kind: 'payment', to: sales })],
+      raises: 'transfer_is_of_its_kind',
+      at: 'COMMIT',
+    },
+    { broken: () => move(sales, account, 5, 'refund'), raises: 'transfer_is_of_its_kind', at: 'COMMIT' },
+  ],
   'email-taken': {
     broken: () => [`INSERT INTO "user" (id, email, password_hash) SELECT '${newId()}', email, 'x' FROM "user" LIMIT 1`],
   },
 };
 
-const cases = Object.entries(rules).flatMap(([name, rule]) =>
-  [rule].flat().map((one, n): [string, Rule, string] => [name, one, n === 0 ? '' : ` (${n + 1})`]),
-);
+// What a module says of its own, in test/cases.
+const ofModules = casesOf('rules');
+type Broken = () => Promise<{ statements: Sql; at?: 'COMMIT'; raises?: string }>;
+const cases: [label: string, broken: Broken][] = [
+  ...Object.entries(rules).flatMap(([name, rule]) =>
+    [rule]
+      .flat()
+      .map(({ broken, ...rest }, n): [string, Broken] => [
+        n === 0 ? name : `${name} (${n + 1})`,
+        async () => ({ ...rest, statements: broken() }),
+      ]),
+  ),
+  ...Object.entries(ofModules).map(([name, broken]): [string, Broken] => [name, async () => broken(await world())]),
+];
 
 /** What a request with a key was answered, with a column or more as a test wants it. */
 function record(changed: Record<string, string>): string {
@@ -816,18 +886,18 @@ const link = (seq: string, hash: string): string =>
   `INSERT INTO chain_link (seq, item, transfer_id, txid, hash) VALUES (${seq}, 'transfer', '${waiting}', 1, ${hash})`;
 
 describe('a rule of the database', () => {
-  it.each(cases.map(([name, rule, n]): [string, Rule] => [`${name}${n}`, rule]))(
-    '%s refuses what breaks it',
-    async (label, { broken, at, raises }) => {
-      const refusal = await run(broken());
-      expect(refusal).toMatchObject({ constraint: raises ?? label.replace(/ \(\d+\)$/, '') });
-      expect(refusal?.sqlState).toMatch(/^23/);
-      expect(refusal?.at === 'COMMIT').toBe(at === 'COMMIT');
-    },
-  );
+  it.each(cases)('%s refuses what breaks it', async (label, broken) => {
+    const { statements, at, raises } = await broken();
+    const refusal = await run(statements);
+    expect(refusal).toMatchObject({ constraint: raises ?? label.replace(/ \(\d+\)$/, '') });
+    expect(refusal?.sqlState).toMatch(/^23/);
+    expect(refusal?.at === 'COMMIT').toBe(at === 'COMMIT');
+  });
 
   it('lets pass what the service itself would write', async () => {
     expect(await run(move(account, bobsAccount, 5))).toBeNull();
+    expect(await run([together(newId())])).toBeNull();
+    expect(await run([together(newId()), together(newId()), ...move(account, bobsAccount, 5)])).toBeNull();
     const [posted, voided, expired] = [newId(), newId(), newId()];
     for (const id of [posted, voided, expired]) expect(await run(pend(id))).toBeNull();
     expect(await run(resolve(posted, 'posted', 40))).toBeNull();
@@ -853,7 +923,12 @@ describe('a rule of the database', () => {
       UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname <> 'updated_at_is_now' -- it writes, and refuses nothing
       UNION SELECT (regexp_matches(prosrc, 'CONSTRAINT = ''([^'']+)''', 'g'))[1] FROM pg_proc WHERE pronamespace = 'public'::regnamespace`);
     const names = new Set(found.map(({ name }) => name.replaceAll('"', '')));
-    expect([...names].filter((name) => !(name in rules)).sort()).toEqual([]);
-    expect(Object.keys(rules).filter((name) => !names.has(name))).toEqual([]);
+    const known = new Set([
+      ...Object.keys(rules),
+      ...Object.keys(ofModules).map((name) => name.replace(/ \(\d+\)$/, '')),
+    ]);
+    const missing = [...names].filter((name) => !known.has(name)).sort();
+    expect(missing.map((name) => wanted('rules', name))).toEqual([]);
+    expect([...known].filter((name) => !names.has(name))).toEqual([]);
   });
 });

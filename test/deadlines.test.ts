@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { PoolTimeoutError, TransactionExpiredError } from '../src/database/errors.ts';
-import { databaseFailure } from '../src/database/failures.ts';
-import type { TransactionOptions } from '../src/transactions/boundary.ts';
+import type { TransactionOptions } from '../src/transactions/boundary/options.ts';
+import { PoolTimeoutError, TransactionExpiredError } from '../src/transactions/wire/errors.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Bare, errorOf, fresh, startBare, stored } from './support/bare.ts';
 import { eventually } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';

@@ -1,19 +1,20 @@
+/** @servers any */
 import { Writable } from 'node:stream';
 import type { LoggerService } from '@nestjs/common';
 import { pinoHttp } from 'pino-http';
-import * as databaseErrors from '../src/database/errors.ts';
-import { nameOf } from '../src/database/statements.ts';
-import { DATABASE, type Sql, type Tables } from '../src/database/tables.ts';
+import { newId } from '../src/kernel/ids.ts';
 import { isLoggable, LoggableError } from '../src/kernel/loggable-error.ts';
 import { describeError, type ErrorDescription, type ToldMessages } from '../src/operations/describe-error.ts';
 import { lines } from '../src/operations/log.ts';
 import * as coreErrors from '../src/transactions/errors.ts';
 import { afterCommit } from '../src/transactions/hooks.ts';
 import { lockRows } from '../src/transactions/locks.ts';
+import { DATABASE, type Sql, type Tables } from '../src/transactions/tables.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
+import * as databaseErrors from '../src/transactions/wire/errors.ts';
+import { nameOf } from '../src/transactions/wire/statements.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { errorOf } from './support/bare.ts';
-import { newId } from '../src/kernel/ids.ts';
 import { eventually } from './support/crowd.ts';
 
 type Class = abstract new (...args: never[]) => Error;
@@ -83,6 +84,7 @@ const causes: Record<string, () => Promise<Error> | Error> = {
   LockUnavailableError: () => new coreErrors.LockUnavailableError('account', failed()),
   RowBusyError: () => new coreErrors.RowBusyError('account', newId()),
   BoundaryTableError: () => new coreErrors.BoundaryTableError(['Shop.sell asks for too much.']),
+  TransactionOptionsError: () => new coreErrors.TransactionOptionsError('Shop.sell', ['has no work.']),
   TransactionConflictError: () => new coreErrors.TransactionConflictError('Shop.sell', 3, failed()),
   AfterCommitError: () => new coreErrors.AfterCommitError('Shop.sell', failed()),
   AfterRollbackError: () => new coreErrors.AfterRollbackError('Shop.sell', failed()),
@@ -90,6 +92,7 @@ const causes: Record<string, () => Promise<Error> | Error> = {
   TransactionEndedError: () => new databaseErrors.TransactionEndedError(),
   PoolTimeoutError: () => new databaseErrors.PoolTimeoutError(2000),
   PoolStarvedError: () => new databaseErrors.PoolStarvedError(10, true),
+  LaneFullError: () => new databaseErrors.LaneFullError('Shop.sell'),
   PoolEndedError: () => new databaseErrors.PoolEndedError(),
   ConnectError: () => new databaseErrors.ConnectError(new Error('connect ECONNREFUSED 127.0.0.1:1')),
   WrongServerError: () => new databaseErrors.WrongServerError('The address of the primary leads to a standby.'),
@@ -100,8 +103,9 @@ const causes: Record<string, () => Promise<Error> | Error> = {
   },
 };
 
+const abstract = new Set<unknown>([databaseErrors.DatabaseError, databaseErrors.NamedAnswerError]);
 const concrete = [...Object.values(coreErrors), ...Object.values(databaseErrors)].filter(
-  (one): one is never => typeof one === 'function' && one !== (databaseErrors.DatabaseError as unknown),
+  (one): one is never => typeof one === 'function' && !abstract.has(one),
 ) as Class[];
 
 describe('an error of the core', () => {

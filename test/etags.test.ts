@@ -1,3 +1,4 @@
+/** @servers any */
 import type { Response } from 'supertest';
 import { startApp, type TestApp } from './support/app.ts';
 import { makers, type Person } from './support/make.ts';
@@ -46,12 +47,18 @@ describe('an answer to GET', () => {
     await ada.api.get('/v1/accounts').set('if-none-match', etagOf(list)).expect(200);
   });
 
-  it('tells caches to ask each time, and to keep for its reader what was read with a token', async () => {
+  it('tells caches to ask each time for what is open to all, and to keep nothing of what is somebody’s', async () => {
     const ada = await make.user();
     const mine = await ada.api.get('/v1/users/me').expect(200);
-    expect([mine.headers['cache-control'], mine.headers['vary']]).toEqual(['private, no-cache', 'authorization']);
+    expect([mine.headers['cache-control'], mine.headers['vary']]).toEqual([
+      'no-store',
+      'authorization, accept-encoding',
+    ]);
     const open = await service.as().get('/v1/products').expect(200);
-    expect([open.headers['cache-control'], open.headers['vary']]).toEqual(['no-cache', 'authorization']);
+    expect([open.headers['cache-control'], open.headers['vary']]).toEqual([
+      'no-cache',
+      'authorization, accept-encoding',
+    ]);
   });
 
   it('of a refusal or a probe, and to POST, takes no condition', async () => {

@@ -1,9 +1,10 @@
-import { setTimeout as sleep } from 'node:timers/promises';
+/** @servers any */
 import { channel } from 'node:diagnostics_channel';
-import { DATABASE, type Sql, type Tables } from '../src/database/tables.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { newId } from '../src/kernel/ids.ts';
-import type { AttemptFailed, BoundaryEnded, HooksRun } from '../src/transactions/events.ts';
+import type { AttemptFailed, BoundaryEnded, HooksRun } from '../src/transactions/boundary/channels.ts';
 import { afterCommit } from '../src/transactions/hooks.ts';
+import { DATABASE, type Sql, type Tables } from '../src/transactions/tables.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { startApp, type TestApp } from './support/app.ts';
 

@@ -1,3 +1,4 @@
+/** @servers any */
 import { createHook } from 'node:async_hooks';
 import { spawn, spawnSync } from 'node:child_process';
 import { createSocket } from 'node:dgram';
@@ -15,11 +16,11 @@ import { Worker } from 'node:worker_threads';
 import { Injectable } from '@nestjs/common';
 import { makeConfig } from '../src/config/config.ts';
 import { readEnvironment } from '../src/config/environment.ts';
-import type { TransactionOptions } from '../src/transactions/boundary.ts';
+import { externalWorkFound } from '../src/transactions/boundary/channels.ts';
+import { stops, watches } from '../src/transactions/boundary/external-work-channels.ts';
+import type { TransactionOptions } from '../src/transactions/boundary/options.ts';
 import { openBoundary } from '../src/transactions/current.ts';
 import { ExternalWorkInTransactionError } from '../src/transactions/errors.ts';
-import { externalWorkFound } from '../src/transactions/events.ts';
-import { stops, watches } from '../src/transactions/external-work-channels.ts';
 import { allowExternalWork } from '../src/transactions/external-work.ts';
 import { afterCommit, afterRollback } from '../src/transactions/hooks.ts';
 import { Transactional } from '../src/transactions/transactional.ts';

@@ -1,6 +1,6 @@
-import { TransactionKit } from '../src/transactions/testing.ts';
-import { CommitOutcomeUnknownError } from '../src/transactions/errors.ts';
 import { newId } from '../src/kernel/ids.ts';
+import { TransactionKit } from '../src/testing/testing.ts';
+import { CommitOutcomeUnknownError } from '../src/transactions/errors.ts';
 import { type Bare, fresh, startBare, stored } from './support/bare.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { faults, moments, startFaultyWire, type WireFault } from './support/wire-faults.ts';

@@ -1,3 +1,4 @@
+/** @servers any */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { DatabaseProbe } from '../src/operations/database-probe.ts';
@@ -7,8 +8,6 @@ import { api, serve, startApp, type TestApp } from './support/app.ts';
 import { atOnce, eventually } from './support/crowd.ts';
 import { type Proxy, startProxy } from './support/proxy.ts';
 import { recordStatements } from './support/statements.ts';
-
-jest.setTimeout(120_000);
 
 let service: TestApp;
 beforeAll(async () => {
@@ -27,6 +26,21 @@ describe('livez', () => {
     statements.stop();
     for (const { body } of answers) expect(body).toEqual({ status: 'ok' });
     expect(statements.take()).toEqual([]);
+  });
+
+  it('answers in whatever way its path is written, to GET and HEAD alone', async () => {
+    const ask = async (method: string, path = '/livez') => {
+      const response = await fetch(service.url + path, { method });
+      expect(response.headers.get('request-id')).toMatch(/^req_/);
+      expect(response.headers.get('cache-control')).toBe('no-store');
+      return [response.status, await response.text()];
+    };
+    for (const path of ['/livez', '/livez?verbose', '/livez?'])
+      expect([await ask('GET', path), await ask('HEAD', path)]).toEqual([
+        [200, '{"status":"ok"}'],
+        [200, ''],
+      ]);
+    for (const method of ['POST', 'DELETE', 'OPTIONS']) expect((await ask(method))[0]).toBe(405);
   });
 });
 
@@ -186,14 +200,19 @@ describe('a probe', () => {
 
 describe('while it stops', () => {
   it('readyz answers 503 and says why, livez and startupz go on answering 200', async () => {
+    const live = async () => {
+      const { status, headers } = await fetch(`${service.url}/livez`);
+      return [status, headers.get('connection')];
+    };
+    expect(await live()).toEqual([200, 'keep-alive']);
     service.app.get(Drain).begin();
+    expect(await live()).toEqual([200, 'close']);
     const { body } = await service.as().get('/readyz').expect(503);
     expect(body).toMatchObject({
       status: 'error',
       details: { serving: { status: 'down' }, primary: { status: 'up' }, replica: { status: 'up' } },
     });
     expect(JSON.stringify(body.details.serving)).toContain('stopping');
-    await service.as().get('/livez').expect(200);
     await service.as().get('/startupz').expect(200);
   });
 });

@@ -1,7 +1,9 @@
+/** @servers any */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type LoggerService } from '@nestjs/common';
-import { databaseFailure } from '../src/database/failures.ts';
 import { newId } from '../src/kernel/ids.ts';
+import { hookFailed } from '../src/transactions/boundary/channels.ts';
+import { hookLimitMs } from '../src/transactions/boundary/hook-list.ts';
 import { currentTransaction } from '../src/transactions/current.ts';
 import {
   AfterCommitError,
@@ -10,9 +12,8 @@ import {
   DetachedTransactionError,
   TransactionConflictError,
 } from '../src/transactions/errors.ts';
-import { hookFailed } from '../src/transactions/events.ts';
-import { hookLimitMs } from '../src/transactions/hook-list.ts';
 import { afterCommit, afterRollback } from '../src/transactions/hooks.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Core, startCore } from './support/core.ts';
 import { fullCount } from './support/counts.ts';
 import { inFlight } from './support/crowd.ts';

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Controller, Injectable, Module, Param, Post } from '@nestjs/common';
 import request from 'supertest';
-import { InjectDatabase, InjectReads, type Reads, type Sql } from '../src/database/tables.ts';
-import { Idempotent } from '../src/http/idempotency.ts';
-import { Public } from '../src/http/principal.ts';
-import { conflict } from '../src/kernel/errors.ts';
+import { Public } from '../src/http/access/principal.ts';
+import { Idempotent } from '../src/http/idempotency/idempotent.ts';
+import { orderProblems } from '../src/modules/orders/orders.problems.ts';
 import { currentTransaction } from '../src/transactions/current.ts';
 import { afterCommit } from '../src/transactions/hooks.ts';
+import { InjectDatabase, InjectReads, type Reads, type Sql } from '../src/transactions/tables.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { atOnce, tally } from './support/crowd.ts';
@@ -84,7 +84,7 @@ class Probe {
   @Transactional()
   async refused(mark: string) {
     await this.tell(mark);
-    throw conflict('not-cancellable', 'Not this one.');
+    throw orderProblems.notCancellable('Not this one.');
   }
 
   @Transactional({ propagation: 'supports' })

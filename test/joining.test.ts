@@ -1,4 +1,4 @@
-import type { TransactionOptions } from '../src/transactions/boundary.ts';
+import type { TransactionOptions } from '../src/transactions/boundary/options.ts';
 import { TransactionJoinError } from '../src/transactions/errors.ts';
 import { type Bare, errorOf, fresh, startBare } from './support/bare.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';

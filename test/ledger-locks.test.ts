@@ -6,8 +6,6 @@ import { crowd } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { between, eur, send, sentId } from './support/transfers.ts';
 
-jest.setTimeout(120_000);
-
 // What each write locks of the things that a request names, also when it is refused: asked of the database, by another session that holds
 // them meanwhile. Who must have a row that is held waits for it; who answers has left it alone.
 
@@ -230,4 +228,4 @@ it('while somebody sends batches that name the house and what they cannot pay, o
     isOver = true;
     await attack;
   }
-}, 60_000);
+});

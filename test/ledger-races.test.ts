@@ -1,11 +1,10 @@
-import { Clock } from '../src/kernel/clock.ts';
 import { newId, showId } from '../src/kernel/ids.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { fullCount } from './support/counts.ts';
 import { atOnce, crowd, inFlight, tally } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
-import { accountsBy, between, eur, send, sentId } from './support/transfers.ts';
+import { accountsBy, between, eur, letPass, send, sentId } from './support/transfers.ts';
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
@@ -16,7 +15,6 @@ beforeAll(async () => {
   operator = await make.operator();
 });
 afterEach(async () => {
-  jest.restoreAllMocks();
   expect(await findMistakes(service.database)).toEqual([]);
 });
 afterAll(() => service.close());
@@ -112,7 +110,7 @@ describe('a pending transfer', () => {
         [b, a],
       ] as const)
         await sentId(from, to, 10, { ...pending, expiresInSeconds: 60 });
-    jest.spyOn(service.app.get(Clock), 'now').mockImplementation(() => new Date(Date.now() + 61_000));
+    await letPass(service, 61);
     const [c] = (await crowd(service, 1)) as [Person];
     const answers = await atOnce(24, (n) => send(n % 2 ? a : b, c, 100));
     expect(tally(answers)).toEqual({ '201': 2, '422 insufficient-funds': 22 });

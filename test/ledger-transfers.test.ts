@@ -1,9 +1,8 @@
-import { Clock } from '../src/kernel/clock.ts';
 import { newId, showId } from '../src/kernel/ids.ts';
 import { type Api, readAll, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
-import { accountsBy, between, eur, send, sentId } from './support/transfers.ts';
+import { accountsBy, between, eur, letPass, send, sentId } from './support/transfers.ts';
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
@@ -18,20 +17,15 @@ beforeEach(async () => {
   [ada, bob, eve] = [await make.user({ balance: 1000 }), await make.user({ balance: 1000 }), await make.user()];
 });
 afterEach(async () => {
-  jest.restoreAllMocks();
   expect(await findMistakes(service.database)).toEqual([]);
 });
 afterAll(() => service.close());
 
-const { accountOf, edit } = accountsBy(() => operator);
+const { accountOf } = accountsBy(() => operator);
 const pending = { type: 'pending' };
 const balances = async (person: Person) => {
   const { balance, pending: coming, available } = await accountOf(person);
   return [balance.amount, coming.amount, available.amount];
-};
-/** Later than it is, for the service. */
-const passes = (seconds: number): void => {
-  jest.spyOn(service.app.get(Clock), 'now').mockImplementation(() => new Date(Date.now() + seconds * 1000));
 };
 const stored = async (sql: string): Promise<number> =>
   Number((await service.database.query<{ n: string }>(`SELECT count(*) AS n FROM ${sql}`))[0]?.n);
@@ -92,7 +86,7 @@ describe('a pending transfer', () => {
   it('that has expired is over for everybody, and gives the room to whoever needs it', async () => {
     const id = await sentId(ada, bob, 400, { ...pending, expiresInSeconds: 60 });
     const other = await sentId(ada, bob, 500, { ...pending, expiresInSeconds: 3600 });
-    passes(61);
+    await letPass(service, 61);
     expect((await ada.api.get(`/v1/transfers/${id}`).expect(200)).body).toMatchObject({
       status: 'expired',
       settledAt: null,
@@ -118,7 +112,7 @@ describe('a pending transfer', () => {
     const many = Array.from({ length: 250 }, () => between(ada, bob, 4, { ...pending, expiresInSeconds: 60 }));
     await ada.api.post('/v1/transfers/batch', { mode: 'atomic', transfers: many }).expect(201);
     expect(await balances(ada)).toEqual([1000, 0, 0]);
-    passes(61);
+    await letPass(service, 61);
     expect(await balances(ada)).toEqual([1000, 1000, 1000]);
     await send(ada, eve, 1000).expect(201);
     expect(await balances(ada)).toEqual([0, 0, 0]);
@@ -227,111 +221,6 @@ describe('reversals', () => {
   });
 });
 
-describe('limits', () => {
-  it('let an account go below zero as far as it may', async () => {
-    expect((await edit(eve, { overdraftLimit: eur(300) }).expect(200)).body).toMatchObject({
-      overdraftLimit: eur(300),
-      available: eur(300),
-      version: 2,
-    });
-    await send(eve, bob, 300).expect(201);
-    expect((await send(eve, bob, 1).expect(422)).body.code).toBe('insufficient-funds');
-    expect(await balances(eve)).toEqual([-300, -300, 0]);
-    expect((await edit(eve, { overdraftLimit: eur(299) }).expect(422)).body.code).toBe('insufficient-funds');
-  });
-
-  it('keep an account from holding more, also when what was pending is posted', async () => {
-    await edit(bob, { maxBalance: eur(1100) }).expect(200);
-    const id = await sentId(ada, bob, 60, pending);
-    const deposit = { accountId: bob.accountId, amount: eur(101) };
-    expect((await operator.post('/v1/deposits', deposit).expect(422)).body.code).toBe('balance-too-large');
-    await send(ada, bob, 41).expect(201);
-    expect((await operator.post(`/v1/transfers/${id}/post`).expect(422)).body.code).toBe('balance-too-large');
-    await ada.api.post(`/v1/transfers/${id}/post`, { amount: eur(59) }).expect(200);
-    expect(await balances(bob)).toEqual([1100, 1100, 1100]);
-    expect((await edit(bob, { maxBalance: eur(1099) }).expect(422)).body.code).toBe('balance-too-large');
-    await edit(bob, { maxBalance: null }).expect(200);
-    await send(ada, bob, 1).expect(201);
-  });
-
-  it('and freezing are an operator’s; the name is also the owner’s', async () => {
-    const path = `/v1/accounts/${ada.accountId}`;
-    const { body, headers } = await ada.api.patch(path, { name: 'Rent' }).set('if-match', '"1"').expect(200);
-    expect([body.name, body.version, headers['etag']]).toEqual(['Rent', 2, expect.stringMatching(/^"2-/)]);
-    for (const patch of [{ overdraftLimit: eur(1) }, { maxBalance: eur(9999) }, { frozen: true, reason: 'Mine' }])
-      expect((await ada.api.patch(path, patch).set('if-match', '*').expect(403)).body.code).toBe('not-allowed');
-    expect((await bob.api.patch(path, { name: 'Mine' }).set('if-match', '*').expect(404)).body.code).toBe(
-      'account-not-found',
-    );
-    const stale = await ada.api.patch(path, { name: 'Late' }).set('if-match', '"1"').expect(412);
-    expect([stale.body.code, stale.headers['etag']]).toEqual(['version-mismatch', '"2"']);
-    await ada.api.patch(path, { name: 'Late' }).expect(428);
-    const changes = await service.database.query(
-      'SELECT version, name, reason FROM account_change WHERE account_id = $1',
-      [uuidOf(ada.accountId)],
-    );
-    expect(changes).toEqual([{ version: 2, name: 'Rent', reason: null }]);
-  });
-
-  it('do not belong to accounts of the house', async () => {
-    const [cash] = await service.database.query<{ id: string }>(
-      `SELECT id FROM account WHERE house = 'cash' AND currency = 'EUR'`,
-    );
-    const { body } = await operator
-      .patch(`/v1/accounts/${showId('acct', cash!.id)}`, { frozen: true, reason: 'Stop' })
-      .set('if-match', '*')
-      .expect(404);
-    expect(body.code).toBe('account-not-found');
-  });
-});
-
-describe('an account that is frozen', () => {
-  it('neither gives nor takes, until it is not', async () => {
-    const waiting = await sentId(ada, bob, 10, pending);
-    expect((await edit(ada, { frozen: true }).expect(422)).body.errors[0].pointer).toBe('/reason');
-    expect((await edit(ada, { frozen: true, reason: 'Suspected' }).expect(200)).body.status).toBe('frozen');
-    const refused = await send(ada, bob, 1).expect(409);
-    expect(refused.body).toMatchObject({ code: 'account-frozen', errors: [{ pointer: '/fromAccountId' }] });
-    expect((await send(bob, ada, 1).expect(409)).body).toMatchObject({
-      code: 'cannot-receive',
-      errors: [{ pointer: '/toAccountId' }],
-    });
-    await send(bob, ada, 1, pending).expect(409);
-    expect((await ada.api.post(`/v1/transfers/${waiting}/post`).expect(409)).body.code).toBe('account-frozen');
-    await operator.post('/v1/deposits', { accountId: ada.accountId, amount: eur(1) }).expect(409);
-    await ada.api.post(`/v1/transfers/${waiting}/void`).expect(200);
-    expect((await edit(ada, { frozen: false }).expect(200)).body.status).toBe('active');
-    await send(ada, bob, 1).expect(201);
-  });
-});
-
-describe('an account that is closed', () => {
-  const close = (who: Api, person: Person, version = '*') =>
-    who.post(`/v1/accounts/${person.accountId}/close`, { reason: 'Moved away' }).set('if-match', version);
-
-  it('was empty, is shown, and takes nothing any more', async () => {
-    expect((await close(ada.api, ada).expect(409)).body.code).toBe('balance-not-zero');
-    await send(ada, eve, 5).expect(201);
-    const id = await sentId(eve, bob, 5, pending);
-    expect((await close(eve.api, eve).expect(409)).body.code).toBe('pending-transfers');
-    await eve.api.post(`/v1/transfers/${id}/post`).expect(200);
-    expect((await close(bob.api, eve).expect(404)).body.code).toBe('account-not-found');
-    await close(eve.api, eve, '"7"').expect(412);
-    const { body } = await close(eve.api, eve, '"1"').expect(200);
-    expect(body).toMatchObject({ status: 'closed', version: 2 });
-    expect((await send(ada, eve, 1).expect(409)).body.code).toBe('cannot-receive');
-    expect((await close(eve.api, eve).expect(409)).body.code).toBe('account-closed');
-    expect((await edit(eve, { name: 'Again' }).expect(409)).body.code).toBe('account-closed');
-    expect((await eve.api.get(`/v1/accounts/${eve.accountId}`).expect(200)).body.status).toBe('closed');
-  });
-
-  it('may have had transfers pending that expired', async () => {
-    await sentId(ada, eve, 5, { ...pending, expiresInSeconds: 60 });
-    passes(61);
-    expect((await close(eve.api, eve).expect(200)).body.status).toBe('closed');
-  });
-});
-
 describe('a batch', () => {
   const batch = (mode: string, transfers: object[]) => ada.api.post('/v1/transfers/batch', { mode, transfers });
 
@@ -435,7 +324,7 @@ describe('the list of transfers', () => {
       .id;
     const expired = await sentId(ada, bob, 5, { ...pending, expiresInSeconds: 60 });
     await send(bob, eve, 6).expect(201);
-    passes(61);
+    await letPass(service, 61);
     const ids = async (query: string, api = ada.api) =>
       (await readAll(api, `/v1/transfers${query}`, 2)).map(({ id }) => id);
     const [deposit] = (await ids('')).slice(-1);
@@ -448,23 +337,5 @@ describe('the list of transfers', () => {
     expect(await ids('?status=posted')).toEqual([own, direct, deposit]);
     expect(await ids(`?accountId=${other}`, operator)).toEqual([own]);
     expect(await ids('', eve.api)).toHaveLength(1);
-  });
-});
-
-describe('a balance as of a moment', () => {
-  it('is what the newest entry at or before it left', async () => {
-    const moments: [string, number][] = [['2020-01-01T00:00:00Z', 0]];
-    for (let n = 1; n <= 9; n++) {
-      const { body } = await send(ada, bob, n).expect(201);
-      moments.push([body.createdAt, (await accountOf(ada)).balance.amount]);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-    moments.push(['2100-01-01T00:00:00+01:00', 955]);
-    for (const [asOf, amount] of moments) {
-      const { body } = await ada.api.get(`/v1/accounts/${ada.accountId}?asOf=${encodeURIComponent(asOf)}`).expect(200);
-      expect([asOf, body.balance.amount, body.pending, body.available]).toEqual([asOf, amount, null, null]);
-    }
-    await ada.api.get(`/v1/accounts/${ada.accountId}?asOf=yesterday`).expect(422);
-    await bob.api.get(`/v1/accounts/${ada.accountId}?asOf=2100-01-01T00:00:00Z`).expect(404);
   });
 });

@@ -1,12 +1,14 @@
+/** @servers any */
 import { type Answer, lint, type Text } from './support/lint.ts';
 import { separateWritesCases } from './support/separate-writes-cases.ts';
 
 const service = 'src/modules/orders/orders.service.ts';
-const core = 'src/transactions/retry.ts';
+const core = 'src/transactions/boundary/retry.ts';
 
 /** A service with a method of each kind. The imports are the real ones, so that the rules know what they look for by its real name. */
 const shop = (members: string, head = ''): string => `${head}
-import { AppError, conflict } from '../../kernel/errors.ts';
+import { ProblemError } from '../../kernel/problem.ts';
+import { orderProblems } from './orders.problems.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { Transactions } from '../../transactions/transactions.ts';
 interface Order { readonly id: string }
@@ -50,7 +52,7 @@ const swallowedError: Cases = {
   invalid: {
     'a catch that goes on': inside(swallowing),
     'a catch that throws one kind only': inside(
-      `try { ${cancel} } catch (error) { if (error instanceof AppError) throw error; return null; } return id;`,
+      `try { ${cancel} } catch (error) { if (error instanceof ProblemError) throw error; return null; } return id;`,
     ),
     'a catch that throws in one case only': inside(
       `try { ${cancel} } catch (error) { switch (id) { case '': throw error; } }`,
@@ -95,15 +97,17 @@ const swallowedError: Cases = {
   valid: {
     'a catch that throws again': inside(`try { ${cancel} } catch (error) { throw error; }`),
     'a catch that throws another error': inside(
-      `try { ${cancel} } catch (error) { if (id) throw conflict('a', 'b'); else throw error; }`,
+      `try { ${cancel} } catch (error) { if (id) throw orderProblems.notCancellable(); else throw error; }`,
     ),
     'a catch that throws in each case': inside(
-      `try { ${cancel} } catch (error) { switch (id) { case '': case 'a': throw error; default: throw conflict('a', 'b'); } }`,
+      `try { ${cancel} } catch (error) { switch (id) { case '': case 'a': throw error; default: throw orderProblems.notCancellable(); } }`,
     ),
     'a catch that calls what never returns': inside(`try { ${cancel} } catch (error) { fail(error); }`),
-    'a catch that gives an error': inside(`try { ${cancel} } catch { return conflict('a', 'b'); } return null;`),
+    'a catch that gives an error': inside(
+      `try { ${cancel} } catch { return orderProblems.notCancellable(); } return null;`,
+    ),
     'a .catch that throws another error': inside(
-      `await this.orders.cancel(id).catch(() => { throw conflict('a', 'b'); });`,
+      `await this.orders.cancel(id).catch(() => { throw orderProblems.notCancellable(); });`,
     ),
     'a .catch that gives a rejection': inside('await this.orders.cancel(id).catch((e) => Promise.reject(e as Error));'),
     'a .catch with a function that never returns': inside('await this.orders.cancel(id).catch(fail);'),
@@ -114,7 +118,7 @@ const swallowedError: Cases = {
       `@Transactional() async work(id: string, options: TransactionOptions) {
         try { await this.transactions.run(options, () => this.orders.cancel(id)); } catch { return; }
       }`,
-      "import type { TransactionOptions } from '../../transactions/boundary.ts';",
+      "import type { TransactionOptions } from '../../transactions/boundary/options.ts';",
     ),
     'a catch around a method with a transaction of its own': inside('try { await this.apart(id); } catch { return; }'),
     'results of boundaries of their own': inside('await Promise.allSettled(ids.map((one) => this.apart(one)));'),
@@ -205,7 +209,7 @@ const singleRead: Cases = {
     'a read that is awaited': inside('return await this.orders.list(ids);'),
     'a read that is shown': inside('return show(await this.orders.find(id));'),
     'a read that may find nothing': inside(
-      `const order = await this.orders.find(id); if (order === null) throw conflict('a', 'b'); return order;`,
+      `const order = await this.orders.find(id); if (order === null) throw orderProblems.notCancellable(); return order;`,
     ),
     'a read that is mapped': inside('const orders = await this.orders.list(ids); return orders.map((one) => one.id);'),
     'a read with then': inside('return this.orders.find(id).then(show);'),
@@ -241,7 +245,7 @@ const singleRead: Cases = {
     ),
     'a read with options of somebody else': shop(
       `async work(id: string, options: TransactionOptions) { return ${run}(options, () => this.orders.find(id)); }`,
-      "import type { TransactionOptions } from '../../transactions/boundary.ts';",
+      "import type { TransactionOptions } from '../../transactions/boundary/options.ts';",
     ),
     'a read without a boundary': outside('return this.orders.find(id);'),
   },
@@ -354,8 +358,9 @@ const parallelNested: Cases = {
   },
 };
 
-const databases = "import type { Databases } from '../../database/databases.ts';";
-const pool = "import type { Client } from '../../database/client.ts';\ndeclare const client: Client;";
+const databases = "import type { DatabaseClients } from '../../database/database-clients.ts';";
+const pool =
+  "import type { DatabaseClient } from '../../database/database-client.ts';\ndeclare const client: DatabaseClient;";
 const rawClient: Cases = {
   invalid: {
     'a client of its own': outside(
@@ -363,14 +368,20 @@ const rawClient: Cases = {
       "import { PrismaClient } from '../../database/generated/client.ts';",
     ),
     'a connection of its own': inside('return new pg.Client();', "import pg from 'pg';"),
-    'the write client': outside('return databases.write.prisma;', `${databases} declare const databases: Databases;`),
+    'the write client': outside(
+      'return databases.write.prisma;',
+      `${databases} declare const databases: DatabaseClients;`,
+    ),
     'the write client that is a field': shop(
-      'private readonly all = null as unknown as Databases; async work() { return this.all.write; }',
+      'private readonly all = null as unknown as DatabaseClients; async work() { return this.all.write; }',
       databases,
     ),
     'the pool': inside(`await client.pool.query('SELECT 1');`, pool),
     'the pool, taken apart': outside('const { pool } = client; return typeof pool;', pool),
-    'the pool, handed on': outside('return use(client);', `${pool} declare function use(client: Client): void;`),
+    'the pool, handed on': outside(
+      'return use(client);',
+      `${pool} declare function use(client: DatabaseClient): void;`,
+    ),
     "a pool of pg's": outside(
       `await own.query('SELECT 1');`,
       "import type { Pool } from 'pg'; declare const own: Pool;",
@@ -384,11 +395,11 @@ const rawClient: Cases = {
   valid: {
     'the injected client': inside(
       'return this.db.order.findMany();',
-      "import type { Tables } from '../../database/tables.ts';",
+      "import type { Tables } from '../../transactions/tables.ts';",
     ).replace('readonly items', "readonly db: Tables<'order'>,\nreadonly items"),
     'the transaction': inside(
       'return this.db.$executeRaw`DELETE`;',
-      "import type { Sql } from '../../database/tables.ts';",
+      "import type { Sql } from '../../transactions/tables.ts';",
     ).replace('readonly items', 'readonly db: Sql,\nreadonly items'),
     'the client that Transactions gives': `
       import type { PrismaClient } from '../../database/generated/client.ts';
@@ -403,7 +414,7 @@ const rawClient: Cases = {
       'declare const lanes: { pool: { query(text: string): string } };',
     ),
     'a client of somebody else': outside('return new Client();', "import { Client } from './search.ts';"),
-    'a type': outside('const none: Client[] = []; return none;', pool),
+    'a type': outside('const none: DatabaseClient[] = []; return none;', pool),
   },
 };
 // The core has the raw clients; only in a boundary it must not use them.
@@ -470,7 +481,7 @@ const alone = byRule.flatMap(([name, { invalid, valid }, like = service]) => {
 // One mistake of each rule, as anybody may make it.
 const planted = [...new Map(byRule.map(([name, { invalid }]) => [name, Object.values(invalid)[0] ?? ''])).entries()];
 const inService = planted.map(([, code]): Text => ({ like: service, code }));
-const guarded = [service, core, 'src/main.ts', 'src/database/client.ts'];
+const guarded = [service, core, 'src/main.ts', 'src/database/database-client.ts'];
 const free = ['test/orders.test.ts', 'src/kernel/ids.test.ts', 'tools/check.mts'];
 
 describe('the rules of a boundary', () => {
@@ -479,7 +490,7 @@ describe('the rules of a boundary', () => {
     Object.fromEntries(Object.entries(answer.rulesOf[file]!).filter(([name]) => name.startsWith('transactions/')));
   beforeAll(() => {
     answer = lint([...alone.map(({ text }) => text), ...inService], [...guarded, ...free]);
-  }, 120_000);
+  });
 
   it.each(alone.map(({ what, told }, index) => ({ what, told, index })))('$what', ({ told, index }) => {
     expect(answer.told[index]).toEqual(told);

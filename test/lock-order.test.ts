@@ -1,13 +1,21 @@
+/** @servers any */
 import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Sql } from '../src/database/tables.ts';
-import { describeCycle, lockCycles, LockOrder, lockOrder, recordLockOrder } from '../src/transactions/lock-order.ts';
-import { type Lockable, type LockOptions, lockRows } from '../src/transactions/locks.ts';
+import {
+  describeCycle,
+  lockCycles,
+  LockOrder,
+  lockOrder,
+  recordLockOrder,
+} from '../src/transactions/boundary/lock-order.ts';
+import type { Lockable } from '../src/transactions/lockable-tables.ts';
+import { type LockOptions, lockRows } from '../src/transactions/locks.ts';
+import { InjectDatabase, type Sql } from '../src/transactions/tables.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
-import { type Core, startCore } from './support/core.ts';
 import { startApp } from './support/app.ts';
+import { type Core, startCore } from './support/core.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { type LockableIds, lockableRows } from './support/lock-order-rows.ts';
 import { makers } from './support/make.ts';
@@ -197,7 +205,7 @@ describe('the order in which locks are taken', () => {
     expect(order.edges).toEqual([]);
     const sources = readdirSync('src', { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'));
     const asking = sources.filter((file) => readFileSync(join('src', file), 'utf8').includes('recordLockOrder'));
-    expect(asking).toEqual([join('transactions', 'lock-order.ts')]);
+    expect(asking).toEqual([join('transactions', 'boundary', 'lock-order.ts')]);
   });
 
   it('of an order that is placed and cancelled is the order, its goods, the money', async () => {

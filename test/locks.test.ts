@@ -1,11 +1,12 @@
 import { Injectable } from '@nestjs/common';
 import pg from 'pg';
-import { databaseFailure } from '../src/database/failures.ts';
-import { InjectDatabase, type Sql } from '../src/database/tables.ts';
-import { answerFor } from '../src/http/problem.ts';
+import { answerFor } from '../src/http/problems/problem.ts';
 import { newId } from '../src/kernel/ids.ts';
 import { LockUnavailableError, TransactionJoinError, TransactionRequiredError } from '../src/transactions/errors.ts';
-import { type Lockable, type LockOptions, lockRows } from '../src/transactions/locks.ts';
+import { type Lockable, lockableTable, lockableTables } from '../src/transactions/lockable-tables.ts';
+import { type LockOptions, lockRows } from '../src/transactions/locks.ts';
+import { InjectDatabase, type Sql } from '../src/transactions/tables.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Core, startCore } from './support/core.ts';
 import { fullCount } from './support/counts.ts';
 import { atOnce, eventually } from './support/crowd.ts';
@@ -51,10 +52,9 @@ const holding = (rows: Wanted, work: () => Promise<unknown>) =>
     await core.run({ propagation: 'not-supported' }, work);
   });
 
-const tables = { user: 'id', account: 'id', stock: 'sku_id', session: 'id', order: 'id' } as const;
 /** Whether nobody holds the row, in whatever way `strength` minds. */
 async function isFree(table: Lockable, id: string, strength = 'NO KEY UPDATE'): Promise<boolean> {
-  const sql = `SELECT FROM "${table}" WHERE ${tables[table]} = $1 FOR ${strength} NOWAIT`;
+  const sql = `SELECT FROM "${table}" WHERE ${lockableTable(table).key} = $1 FOR ${strength} NOWAIT`;
   try {
     return (await outsider.query(sql, [id])).rowCount === 1;
   } catch (error) {
@@ -66,6 +66,27 @@ async function isFree(table: Lockable, id: string, strength = 'NO KEY UPDATE'): 
 const account = (n: number): string => ids.account[n] ?? '';
 const stock = (n: number): string => ids.stock[n] ?? '';
 const session = (n: number): string => ids.session[n] ?? '';
+
+describe('what may be locked', () => {
+  it('comes in the order in which the services of earlier releases lock it', () => {
+    // No boundary locks a session and an order.
+    const released: readonly string[][] = [
+      ['user', 'session'],
+      ['user', 'order', 'stock', 'account'],
+    ];
+    const tables = lockableTables().map(({ table }) => table);
+    for (const together of released) expect(tables.filter((table) => together.includes(table))).toEqual(together);
+  });
+
+  it.each(lockableTables())('$table is named by its primary key, $key', async ({ table, key }) => {
+    const { rows } = await outsider.query<{ name: string; type: string }>(
+      `SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) AS type FROM pg_index i JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY(i.indkey)
+       WHERE i.indisprimary AND i.indrelid = $1::regclass`,
+      [`"${table}"`],
+    );
+    expect(rows).toEqual([{ name: key, type: 'uuid' }]);
+  });
+});
 
 describe('lockRows', () => {
   it('gives the keys that were found, for each table that was asked for', async () => {

@@ -1,6 +1,7 @@
+/** @servers any */
 import type { Response } from 'supertest';
-import { networkOf } from '../src/http/address.ts';
-import { SlowLane } from '../src/http/slow-lane.ts';
+import { networkOf } from '../src/http/limits/address.ts';
+import { SlowLane } from '../src/http/limits/slow-lane.ts';
 import { api, type Api, serve, startApp, type TestApp, type Variables } from './support/app.ts';
 import { atOnce } from './support/crowd.ts';
 import { makers, type Person } from './support/make.ts';
@@ -75,12 +76,17 @@ describe('nobody is locked out', () => {
     () =>
       limited(quotas, async (as) => {
         for (let n = 1; n <= 4; n++) await from(as, `192.0.2.${n}`, failed(ada.email)).expect(401);
-        const [flood, own] = await Promise.all([
+        const [flood, own, greedy] = await Promise.all([
           atOnce(4, (n) => from(as, `192.0.2.${n + 10}`, failed(ada.email))),
           from(as, '198.51.100.1', right(ada)),
+          atOnce(3, () => from(as, '203.0.113.1', failed(ada.email))),
         ]);
         expect(own.status).toBe(201);
         expect(flood.map(({ status }) => status)).toEqual([401, 401, 401, 401]);
+        // Each address has one place to wait in.
+        const refused = greedy.filter(({ status }) => status !== 401);
+        expect(refused.length).toBeGreaterThan(0);
+        for (const answer of refused) expectProblem(answer, 'temporary-reduced-capacity');
       }),
     30_000,
   );

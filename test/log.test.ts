@@ -1,10 +1,15 @@
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+/** @servers any */
+import { join } from 'node:path';
 import { Writable } from 'node:stream';
+import { fastify } from 'fastify';
 import { pinoHttp } from 'pino-http';
-import { lines } from '../src/operations/log.ts';
+import { followAskers } from '../src/http/access/asker.ts';
+import { lines, logRequests } from '../src/operations/log.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { startApp, type TestApp } from './support/app.ts';
+import { eventually } from './support/crowd.ts';
+import { buildService, killServices, type ServiceProcess, startProgram } from './support/process.ts';
+import { testSecret } from './support/secret.ts';
 
 let service: TestApp;
 beforeAll(async () => {
@@ -52,17 +57,18 @@ describe('the lines of a request', () => {
         done();
       },
     });
-    const log = pinoHttp(lines({ level: 'info', messages: 'all' }), sink);
-    const server = createServer((request, response) => {
-      request.id = 'req_1';
-      log(request, response);
-      request.log.info('inside');
-      response.end();
-    }).listen(0, '127.0.0.1');
-    await new Promise((resolve) => server.once('listening', resolve));
-    const { port } = server.address() as AddressInfo;
-    await fetch(`http://127.0.0.1:${port}/v1/orders?secret=1`, { headers: { ...headers, connection: 'close' } });
-    await new Promise((resolve) => server.close(resolve));
+    const config = { level: 'info', messages: 'all' } as const;
+    const { logger } = pinoHttp(lines(config), sink);
+    const server = fastify({ genReqId: () => 'req_1' });
+    logRequests(server, config, sink);
+    followAskers(server);
+    server.get('/v1/orders', (_, reply) => {
+      logger.info('inside');
+      return reply.send();
+    });
+    const url = await server.listen({ port: 0, host: '127.0.0.1' });
+    await fetch(`${url}/v1/orders?secret=1`, { headers: { ...headers, connection: 'close' } });
+    await server.close();
     return written;
   }
 
@@ -93,5 +99,45 @@ describe('the lines of a request', () => {
       expect(line).toMatchObject({ requestId: 'req_1' });
       expect(line).not.toHaveProperty('traceId');
     }
+  });
+});
+
+describe('of a service', () => {
+  beforeAll(buildService);
+  afterEach(killServices);
+
+  // Breaks when it is told to, as by a mistake that nobody catches.
+  const breaking = 'data:text/javascript,process.on("SIGUSR2", () => { throw new TypeError("broken"); })';
+  const start = (): ServiceProcess =>
+    startProgram(['--import', breaking, join(process.cwd(), 'dist', 'src', 'main.js')], {
+      DATABASE_WRITE_URL: service.database.urls.app,
+      DATABASE_READ_URL: service.database.urls.reader,
+      AUTH_SECRET: testSecret,
+      SHUTDOWN_DRAIN_MS: '0',
+      LOG_LEVEL: 'info',
+    });
+  const pathsIn = (logged: readonly string[]) =>
+    logged.map((line) => JSON.parse(line) as { msg: string; path?: string }).flatMap(({ path }) => path ?? []);
+
+  it.each(['SIGTERM', 'SIGUSR2'] as const)('that ends by %s each request has its line', async (signal) => {
+    const started = start();
+    const url = await started.url;
+    // Fewer than are written together anyway.
+    const paths = Array.from({ length: 5 }, (_, n) => `/v1/products/${n}`);
+    for (const path of paths) await fetch(url + path);
+    started.kill(signal);
+    await started.exit;
+    expect(pathsIn(started.logged())).toEqual(paths);
+  });
+
+  it('that goes on a line is written within a moment, and of probes there is none', async () => {
+    const started = start();
+    const url = await started.url;
+    for (const path of ['/livez', '/readyz', '/startupz', '/livez?verbose', '/v1/products']) await fetch(url + path);
+    const logged = await eventually(
+      async () => pathsIn(started.logged()),
+      (paths) => paths.length > 0,
+    );
+    expect(logged).toEqual(['/v1/products']);
   });
 });

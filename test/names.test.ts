@@ -1,3 +1,4 @@
+/** @servers any */
 import { randomUUID } from 'node:crypto';
 import { startApp, type TestApp } from './support/app.ts';
 import { makers, type Person } from './support/make.ts';

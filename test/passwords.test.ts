@@ -1,9 +1,10 @@
+/** @servers any */
 import { randomUUID } from 'node:crypto';
 import type * as Argon from '@node-rs/argon2';
 import { UsersService } from '../src/modules/users/users.service.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { atOnce, tally } from './support/crowd.ts';
-import { makers, uuidOf } from './support/make.ts';
+import { makers, type Person, uuidOf } from './support/make.ts';
 import { expectProblem } from './support/problem.ts';
 
 jest.mock('@node-rs/argon2', () => {
@@ -24,9 +25,11 @@ const decomposed = composed.normalize('NFD');
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
+let operator: Person;
 beforeAll(async () => {
   service = await startApp();
   make = makers(service);
+  operator = await make.operator();
 });
 afterAll(() => service.close());
 beforeEach(() => void work.splice(0));
@@ -44,6 +47,11 @@ const hashOf = async (email: string): Promise<string> => {
   );
   return row?.hash ?? '';
 };
+const logInAs = ({ email, password }: Pick<Person, 'email' | 'password'>) => logIn(email, password);
+const setDisabled = (id: string, disabled: boolean) =>
+  operator.api.patch(`/v1/users/${id}/access`, { reason: 'Asked for', disabled }).set('if-match', '*');
+const changesOf = async (id: string) =>
+  (await operator.api.get(`/v1/users/${id}/changes`).expect(200)).body.data as Record<string, unknown>[];
 
 describe('one password', () => {
   it.each([
@@ -189,5 +197,143 @@ describe('many at once', () => {
     );
     expect(row?.n).toBe(1 + answers.filter(({ status }) => status === 201).length);
     expect(row?.n).toBeGreaterThan(1);
+  });
+});
+
+describe('a password', () => {
+  const changePassword = (person: Person, currentPassword: string, newPassword: string) =>
+    person.api.post('/v1/users/me/password', { currentPassword, newPassword });
+
+  it('is changed by who knows the present one; the other sessions end, this one stays', async () => {
+    const ada = await make.user();
+    const { body: other } = await logInAs(ada).expect(201);
+    await changePassword(ada, ada.password, 'another horse').expect(204);
+    await ada.api.get('/v1/users/me').expect(200);
+    await service.as(other.accessToken).get('/v1/users/me').expect(401);
+    await service.as().post('/v1/sessions/refresh', { refreshToken: other.refreshToken }).expect(401);
+    await logInAs(ada).expect(401);
+    await logInAs({ ...ada, password: 'another horse' }).expect(201);
+    expect(await changesOf(ada.id)).toEqual([expect.objectContaining({ kind: 'password', byId: ada.id })]);
+  });
+
+  it('is not changed by a token alone', async () => {
+    const ada = await make.user();
+    const response = await changePassword(ada, 'another one', 'another horse').expect(422);
+    expectProblem(response, 'wrong-password');
+    expect(response.body.errors).toEqual([{ pointer: '/currentPassword', code: 'wrong-password' }]);
+    await ada.api.post('/v1/users/me/password', { newPassword: 'another horse' }).expect(422);
+    await logInAs(ada).expect(201);
+  });
+
+  it('is changed once when the answer is lost, and asked for again', async () => {
+    const ada = await make.user();
+    for (const _ of ['once', 'twice']) await changePassword(ada, ada.password, 'another horse').expect(204);
+    expect(await changesOf(ada.id)).toHaveLength(1);
+  });
+
+  it('is changed to one of two that are asked for at once', async () => {
+    const ada = await make.user();
+    const wanted = ['another horse', 'one more horse'];
+    const answers = await Promise.all(wanted.map((newPassword) => changePassword(ada, ada.password, newPassword)));
+    expect(answers.map(({ status }) => status).sort()).toEqual([204, 422]);
+    const won = wanted[answers.findIndex(({ status }) => status === 204)] as string;
+    await logInAs({ ...ada, password: won }).expect(201);
+  });
+
+  it('has to be as good as that of a sign-up', async () => {
+    const ada = await make.user();
+    for (const weak of ['iloveyou', ada.email])
+      expect((await changePassword(ada, ada.password, weak).expect(422)).body).toMatchObject({
+        code: 'weak-password',
+        errors: [{ pointer: '/newPassword' }],
+      });
+    await changePassword(ada, ada.password, 'short').expect(422);
+  });
+});
+
+describe('a reset', () => {
+  const makeReset = async (id: string) =>
+    (await operator.api.post(`/v1/users/${id}/password-resets`).expect(201)).body as { token: string };
+  const reset = (token: string, newPassword: string) =>
+    service.as().post('/v1/password-resets', { token, newPassword });
+
+  it('sets a password without the present one, and ends all sessions', async () => {
+    const ada = await make.user();
+    const { token } = await makeReset(ada.id);
+    await reset(token, 'another horse').expect(204);
+    await ada.api.get('/v1/users/me').expect(401);
+    await logInAs(ada).expect(401);
+    await logInAs({ ...ada, password: 'another horse' }).expect(201);
+    expect((await changesOf(ada.id)).map(({ kind, byId }) => [kind, byId])).toEqual([
+      ['password_reset', null],
+      ['password_reset_made', operator.id],
+    ]);
+  });
+
+  it('works once; the same request again is answered alike, another is refused', async () => {
+    const ada = await make.user();
+    const { token } = await makeReset(ada.id);
+    for (const _ of ['once', 'twice']) await reset(token, 'another horse').expect(204);
+    expectProblem(await reset(token, 'one more horse').expect(401), 'invalid-reset-token');
+    await service.database.query(
+      `UPDATE password_reset SET created_at = created_at - interval '31 seconds', used_at = used_at - interval '31 seconds' WHERE user_id = $1`,
+      [uuidOf(ada.id)],
+    );
+    await reset(token, 'another horse').expect(401);
+    await logInAs({ ...ada, password: 'another horse' }).expect(201);
+  });
+
+  it('by several at once is done for one of them, and told to those who want the same', async () => {
+    const ada = await make.user();
+    const { token } = await makeReset(ada.id);
+    const answers = await atOnce(4, (n) => reset(token, n % 2 === 0 ? 'another horse' : 'one more horse'));
+    expect(answers.map(({ status }) => status).sort()).toEqual([204, 204, 401, 401]);
+    expect(await changesOf(ada.id)).toHaveLength(2);
+  });
+
+  it('is over when it has expired, when a later one was made, and when the password was changed', async () => {
+    const ada = await make.user();
+    const first = await makeReset(ada.id);
+    const second = await makeReset(ada.id);
+    await reset(first.token, 'another horse').expect(401);
+    await service.database.query(
+      `UPDATE password_reset SET expires_at = GREATEST(created_at, now()) WHERE user_id = $1`,
+      [uuidOf(ada.id)],
+    );
+    await reset(second.token, 'another horse').expect(401);
+    const third = await makeReset(ada.id);
+    await ada.api
+      .post('/v1/users/me/password', { currentPassword: ada.password, newPassword: 'one more horse' })
+      .expect(204);
+    await reset(third.token, 'another horse').expect(401);
+    await reset('nonsense', 'another horse').expect(401);
+  });
+
+  it('of a user who is disabled sets nothing', async () => {
+    const ada = await make.user();
+    const before = await makeReset(ada.id);
+    await setDisabled(ada.id, true).expect(200);
+    const meanwhile = await makeReset(ada.id);
+    for (const { token } of [before, meanwhile]) await reset(token, 'another horse').expect(401);
+  });
+
+  it('that was made before the user was disabled is over when they are enabled again', async () => {
+    const ada = await make.user();
+    const { token } = await makeReset(ada.id);
+    for (const disabled of [true, false]) await setDisabled(ada.id, disabled).expect(200);
+    await reset(token, 'another horse').expect(401);
+  });
+
+  it('keeps only a hash of its token, refuses what is weak, and is for operators', async () => {
+    const ada = await make.user();
+    const { token } = await makeReset(ada.id);
+    const [row] = await service.database.query<{ all: string }>(
+      `SELECT string_agg(t::text, ' ') AS all FROM password_reset t`,
+    );
+    expect(row?.all).not.toContain(token);
+    expect((await reset(token, 'iloveyou').expect(422)).body.code).toBe('weak-password');
+    await reset(token, 'another horse').expect(204);
+    await ada.api.post(`/v1/users/${ada.id}/password-resets`).expect(401);
+    await (await make.user()).api.post(`/v1/users/${ada.id}/password-resets`).expect(403);
   });
 });

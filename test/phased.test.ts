@@ -3,20 +3,20 @@ import { createRequire } from 'node:module';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, HttpException, Inject, Module, Param, Post, type Type } from '@nestjs/common';
 import request from 'supertest';
-import { DATABASE } from '../src/database/tables.ts';
-import { Idempotent } from '../src/http/idempotency.ts';
-import { Public } from '../src/http/principal.ts';
-import { conflict } from '../src/kernel/errors.ts';
-import { Phased, phasedKey } from '../src/phased/phased.ts';
+import { Public } from '../src/http/access/principal.ts';
+import { Idempotent } from '../src/http/idempotency/idempotent.ts';
+import { orderProblems } from '../src/modules/orders/orders.problems.ts';
 import { PhasedWorker } from '../src/phased/phased-worker.ts';
+import { Phased, phasedKey } from '../src/phased/phased.ts';
+import { DATABASE } from '../src/transactions/tables.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { serve, startApp, type TestApp } from './support/app.ts';
 import { eventually, atOnce, tally } from './support/crowd.ts';
 import { marksLike } from './support/marks.ts';
 import { expectProblem } from './support/problem.ts';
-import { testSecret } from './support/secret.ts';
 import { buildService, startProgram } from './support/process.ts';
+import { testSecret } from './support/secret.ts';
 
 interface Said {
   readonly slug: string;
@@ -59,7 +59,7 @@ beforeAll(async () => {
   await buildService();
   service = await startApp(variables, [PhasedTestModule]);
   [probe, worker] = [service.app.get(PhasedProbe), service.app.get(PhasedWorker)];
-}, 60_000);
+});
 afterAll(() => service.close());
 beforeEach(() => {
   probe.outside = async () => undefined;
@@ -184,7 +184,7 @@ describe('a phased method', () => {
   });
 
   it.each([
-    ['a refusal', conflict('not-cancellable', 'Not this one.')],
+    ['a refusal', orderProblems.notCancellable('Not this one.')],
     ["an exception of Nest's", new HttpException('gone', 410)],
   ])('that ends with %s has come to its end', async (_, refusal) => {
     const mark = fresh();

@@ -1,3 +1,4 @@
+/** @servers any */
 import { existsSync, readFileSync } from 'node:fs';
 import { bugs } from './planted-bugs/bugs.ts';
 import { type Ended, occurrences, patternOf, runChanged } from './planted-bugs/copies.ts';

@@ -1,6 +1,7 @@
+/** @servers any */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { DatabaseError, PoolStarvedError, PoolTimeoutError } from '../src/database/errors.ts';
-import { isUnreachable } from '../src/database/failures.ts';
+import { DatabaseError, PoolStarvedError, PoolTimeoutError } from '../src/transactions/wire/errors.ts';
+import { isUnreachable } from '../src/transactions/wire/postgres-errors.ts';
 import { type Bare, errorOf, fresh, startBare, stored } from './support/bare.ts';
 import { fullCount } from './support/counts.ts';
 import { atOnce, eventually } from './support/crowd.ts';
@@ -108,7 +109,7 @@ describe(`a pool of ${size}, and ${crowd} boundaries at once that need another c
     // Without admission they wait for each other until their patience ends.
     expect(performance.now() - from).toBeLessThan(fullCount(9000, 60_000));
     await expectWhole(core, size);
-  }, 120_000);
+  });
 
   it('serves them all where the outer one is set aside', async () => {
     const from = performance.now();
@@ -125,7 +126,7 @@ describe(`a pool of ${size}, and ${crowd} boundaries at once that need another c
     );
     expect(performance.now() - from).toBeLessThan(fullCount(9000, 60_000));
     await expectWhole(core, size);
-  }, 120_000);
+  });
 
   it('serves those beside them that only read, which wait for nobody for long', async () => {
     const reading: Promise<number>[] = [];
@@ -144,7 +145,7 @@ describe(`a pool of ${size}, and ${crowd} boundaries at once that need another c
     expect(reading.length).toBeGreaterThan(10);
     expect(Math.max(...(await Promise.all(reading)))).toBeLessThan(9000);
     await expectWhole(core, size);
-  }, 120_000);
+  });
 
   it('serves them three deep', async () => {
     const deep = Math.ceil(crowd / 3);
@@ -159,7 +160,7 @@ describe(`a pool of ${size}, and ${crowd} boundaries at once that need another c
       ),
     );
     await expectWhole(core, size);
-  }, 120_000);
+  });
 
   it('tells at once those that would need more than there are', async () => {
     const from = performance.now();

@@ -1,7 +1,8 @@
+/** @servers any */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import type * as Passwords from '../src/modules/users/passwords.ts';
-import { transactionKit } from '../src/transactions/testing.ts';
+import { transactionKit } from '../src/testing/testing.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { expectProblem } from './support/problem.ts';
 

@@ -1,3 +1,4 @@
+/** @servers any */
 import { spawn, spawnSync } from 'node:child_process';
 import {
   appendFileSync,
@@ -14,9 +15,9 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'pg';
-import { runningCluster, startCluster, type Cluster } from '../src/database/embedded/cluster.ts';
-import { runPrisma, type PrismaOutcome } from '../src/database/embedded/prisma-cli.ts';
-import { until } from '../src/database/embedded/processes.ts';
+import { runningCluster, startCluster, type Cluster } from '../src/embedded/cluster.ts';
+import { runPrisma, type PrismaOutcome } from '../src/embedded/prisma-cli.ts';
+import { until } from '../src/embedded/processes.ts';
 
 const project = process.cwd();
 const scratch = mkdtempSync(join(tmpdir(), 'holdfast-prisma-'));
@@ -79,7 +80,8 @@ beforeAll(async () => {
     'prisma.config.ts',
     join('src', 'config'),
     join('src', 'kernel'),
-    join('src', 'database', 'embedded'),
+    join('src', 'embedded'),
+    join('src', 'transactions', 'wire', 'plain-client.ts'),
   ]) {
     cpSync(join(project, path), join(scratch, path), { recursive: true });
   }
@@ -104,8 +106,10 @@ function environment(): NodeJS.ProcessEnv {
   return { ...others, HOME: join(scratch, 'nobody-home'), PRISMA_ENGINES_MIRROR: 'http://127.0.0.1:9', CI: '1' };
 }
 
-function prisma(...args: string[]): PrismaOutcome {
-  const options = { cwd: scratch, env: environment(), encoding: 'utf8', timeout: 50_000 } as const;
+const prisma = (...args: string[]): PrismaOutcome => prismaWith({}, ...args);
+
+function prismaWith(more: Record<string, string>, ...args: string[]): PrismaOutcome {
+  const options = { cwd: scratch, env: { ...environment(), ...more }, encoding: 'utf8', timeout: 150_000 } as const;
   const { status, stdout, stderr } = spawnSync(
     process.execPath,
     [join(scratch, 'tools', 'prisma.mts'), ...args],
@@ -217,6 +221,194 @@ describe('npm run prisma', () => {
     expect(code).toBe(1);
     expect(output).toContain('function no_such_function() does not exist');
     expect(await ask("SELECT to_regclass('half') AS half", 'broken')).toEqual([{ half: null }]);
+  });
+
+  describe('with a migration that needs a table which somebody holds', () => {
+    const name = '29990101000000_needs_a_lock';
+    const folder = join(migrations, name);
+    let databaseUrl: string;
+    let holder: Client;
+    let pid: number;
+
+    /** A transaction of the service that has read the table, or written to it, and stays open. */
+    async function hold(database: string, statement: string): Promise<void> {
+      await ask(`CREATE DATABASE "${database}"`);
+      databaseUrl = cluster.url('owner', database);
+      expect(await runPrisma(['migrate', 'deploy'], { databaseUrl, quiet: true, root: scratch })).toMatchObject({
+        code: 0,
+      });
+      holder = new Client({ connectionString: cluster.url('app', database), application_name: 'holdfast write' });
+      await holder.connect();
+      await holder.query('BEGIN');
+      await holder.query(statement);
+      pid = (await holder.query<{ pid: number }>('SELECT pg_backend_pid() AS pid')).rows[0]!.pid;
+    }
+    function write(sql: string): void {
+      mkdirSync(folder, { recursive: true });
+      writeFileSync(join(folder, 'migration.sql'), sql);
+    }
+    function deploy(waitMs: number): Promise<PrismaOutcome> {
+      const env = { ...environment(), DATABASE_OWNER_URL: databaseUrl, DATABASE_MIGRATION_WAIT_MS: String(waitMs) };
+      const child = spawn(process.execPath, [join(scratch, 'tools', 'prisma.mts'), 'migrate', 'deploy'], {
+        cwd: scratch,
+        env,
+      });
+      let output = '';
+      for (const stream of [child.stdout, child.stderr])
+        stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+      return new Promise((resolve) => child.once('close', (code) => resolve({ code: code ?? 1, output })));
+    }
+    const isWaiting = async (): Promise<boolean> =>
+      (await ask(`SELECT FROM pg_locks WHERE NOT granted AND relation = 'goods'::regclass`, database())).length > 0;
+    const database = (): string => new URL(databaseUrl).pathname.slice(1);
+    const applied = () =>
+      ask<object>(
+        `SELECT finished_at IS NOT NULL AS finished, rolled_back_at IS NOT NULL AS "rolledBack" FROM _prisma_migrations
+         WHERE migration_name = '${name}' ORDER BY started_at`,
+        database(),
+      );
+    const goods = join(migrations, '29981231000000_goods');
+    beforeAll(() => {
+      mkdirSync(goods);
+      const sql = 'CREATE TABLE goods (id int); GRANT SELECT, INSERT ON goods TO holdfast_app;';
+      writeFileSync(join(goods, 'migration.sql'), sql);
+    });
+    afterEach(async () => {
+      await holder.end();
+      rmSync(folder, { recursive: true });
+    });
+    afterAll(() => rmSync(goods, { recursive: true }));
+
+    it('lets others through, says who holds it, and applies it when the lock is free', async () => {
+      await hold('held_for_a_while', 'SELECT * FROM goods');
+      write('CREATE TABLE half (id int); ALTER TABLE goods ADD COLUMN name text;');
+      const deployed = deploy(60_000);
+      expect(await until(isWaiting, 60_000)).toBe(true);
+      // Without giving up it would keep everybody from the table for as long as the holder does.
+      const readAt = performance.now();
+      await ask('SELECT * FROM goods', database());
+      expect(performance.now() - readAt).toBeLessThan(8000);
+      expect(await until(isWaiting, 60_000)).toBe(true);
+      await holder.query('COMMIT');
+      const { code, output } = await deployed;
+      expect([code, output]).toEqual([
+        0,
+        expect.stringContaining(
+          `Its lock on goods is held by process ${pid} (holdfast_app, "holdfast write"). It is tried again for 60 s.`,
+        ),
+      ]);
+      expect(await applied()).toEqual([{ finished: true, rolledBack: false }]);
+    });
+
+    it('ends with one sentence when it stays held; nothing is left, and it can be applied later without more ado', async () => {
+      await hold('held_for_ever', 'SELECT *, 4711 AS secret FROM goods');
+      write('CREATE TABLE half (id int); ALTER TABLE goods ADD COLUMN name text;');
+      const { code, output } = await deploy(3000);
+      expect(code).toBe(1);
+      expect(output).toMatch(
+        new RegExp(
+          `Error: The migration ${name} was not applied within \\d s, and nothing of it is left\\. Its lock on goods is held by process ${pid} \\(holdfast_app, "holdfast write"\\)\\. Wait for its end, or end it \\(SELECT pg_terminate_backend\\(${pid}\\)\\), and run the command again\\.\\n`,
+        ),
+      );
+      expect(output).not.toMatch(/4711|secret|P3018|[a-z]::[a-z]/);
+      expect(await ask("SELECT to_regclass('half') AS half", database())).toEqual([{ half: null }]);
+      expect(await applied()).toEqual([{ finished: false, rolledBack: true }]);
+      await holder.query('COMMIT');
+      expect(await deploy(3000)).toMatchObject({ code: 0 });
+      expect(await applied()).toEqual([
+        { finished: false, rolledBack: true },
+        { finished: true, rolledBack: false },
+      ]);
+    });
+
+    it('leaves to a person a migration of which a part was committed', async () => {
+      await hold('half_done', 'SELECT * FROM goods');
+      write('BEGIN; CREATE TABLE half (id int); COMMIT; ALTER TABLE goods ADD COLUMN name text;');
+      const { code, output } = await deploy(60_000);
+      expect([code, output]).toEqual([1, expect.stringContaining('canceling statement due to lock timeout')]);
+      expect(await ask("SELECT to_regclass('half')::text AS half", database())).toEqual([{ half: 'half' }]);
+      expect(await applied()).toEqual([{ finished: false, rolledBack: false }]);
+      await holder.query('COMMIT');
+      expect(await deploy(3000)).toMatchObject({ code: 1, output: expect.stringContaining('P3009') });
+    });
+
+    it('waits on with what keeps nobody waiting, and would leave a broken index behind', async () => {
+      await hold('concurrently', 'INSERT INTO goods VALUES (1)');
+      write('CREATE INDEX CONCURRENTLY goods_id ON goods (id);');
+      const deployed = deploy(1000);
+      const isBuilding = async (): Promise<boolean> =>
+        (
+          await ask(
+            `SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND query_start < now() - interval '4 s'`,
+            database(),
+          )
+        ).length > 0;
+      expect(await until(isBuilding, 60_000)).toBe(true);
+      await holder.query('COMMIT');
+      expect(await deployed).toMatchObject({ code: 0 });
+      expect(
+        await ask(`SELECT indisvalid AS valid FROM pg_index WHERE indexrelid = 'goods_id'::regclass`, database()),
+      ).toEqual([{ valid: true }]);
+    });
+
+    it('says when it is told to wait for something else than a time', async () => {
+      await hold('unclear', 'SELECT 1');
+      write('SELECT 1;');
+      const { code, output } = prismaWith(
+        { DATABASE_OWNER_URL: databaseUrl, DATABASE_MIGRATION_WAIT_MS: 'long' },
+        'migrate',
+        'deploy',
+      );
+      expect([code, output]).toEqual([
+        1,
+        expect.stringMatching(/^DATABASE_MIGRATION_WAIT_MS must be a whole number from 0 to 3600000\.\n$/m),
+      ]);
+    });
+  });
+
+  describe('that cannot be run on the database of DATABASE_OWNER_URL ends with its reason', () => {
+    const closed = 'postgresql://owner:pw@127.0.0.1:1/shop';
+    const wrong = (password: string): string => {
+      const url = new URL(cluster.url('owner'));
+      return Object.assign(url, { password }).href;
+    };
+    const percentEncoded = 'in which user and password are percent-encoded.';
+    it.each([
+      ['an address where nobody listens', () => closed, 'connect ECONNREFUSED 127.0.0.1:1.'],
+      ['a mode of TLS that pg warns of', () => `${closed}?sslmode=require`, 'connect ECONNREFUSED 127.0.0.1:1.'],
+      [
+        'a server without TLS',
+        () => `${cluster.url('owner').split('?')[0]}?sslmode=verify-full`,
+        'does not support SSL',
+      ],
+      [
+        'a certificate that is not there',
+        () => `${closed}?sslrootcert=/nowhere/ca.pem`,
+        'DATABASE_OWNER_URL names a file in sslrootcert that cannot be read (ENOENT)',
+      ],
+      ['a password with a bare %', () => closed.replace('pw', 'p%w'), percentEncoded],
+      ['a password with a bare #', () => closed.replace('pw', 'p#w'), percentEncoded],
+      ['a wrong password', () => wrong('another'), 'refused the user holdfast_owner.'],
+      ['a role without rights', () => cluster.url('app'), 'DATABASE_OWNER_URL names the role that owns the tables.'],
+      [
+        'a role that may only read',
+        () => cluster.url('reader'),
+        // Prisma's own table is there already, or it is not.
+        /cannot execute CREATE TABLE in a read-only transaction|names the role that owns the tables\./,
+      ],
+    ])('%s', (_, url, reason) => {
+      const folder = join(migrations, '29990101000000_never');
+      mkdirSync(folder);
+      writeFileSync(join(folder, 'migration.sql'), 'CREATE TABLE never (id int);');
+      try {
+        const { code, output } = prismaWith({ DATABASE_OWNER_URL: url() }, 'migrate', 'deploy');
+        expect(output).toMatch(reason);
+        expect(output).not.toMatch(/Could not parse|[a-z]::[a-z]|\.rs:\d|\n\s+at /);
+        expect(code).toBe(1);
+      } finally {
+        rmSync(folder, { recursive: true });
+      }
+    });
   });
 
   it('leaves no shadow database behind', async () => {

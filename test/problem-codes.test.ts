@@ -1,69 +1,14 @@
+/** @servers any */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import ts from 'typescript';
-import { answerFor } from '../src/http/problem.ts';
-import { describeProblems, problemOf, problems } from '../src/http/problems.ts';
-import { conflict, type ErrorKind, notFound } from '../src/kernel/errors.ts';
+import '../src/app.module.ts';
+import { describeProblems } from '../src/http/problems/problem-pages.ts';
+import { statusProblems } from '../src/http/problems/status.problems.ts';
+import { allProblems, defineProblems, problemOf } from '../src/kernel/problem.ts';
+import { orderProblems } from '../src/modules/orders/orders.problems.ts';
 import { startApp } from './support/app.ts';
 
-interface Thrown {
-  readonly code: string;
-  /** What it is answered with; null where only the registry says. */
-  readonly status: number | null;
-  readonly file: string;
-}
-
-const kinds: Record<string, [kind: ErrorKind, status: number]> = {
-  notFound: ['not_found', 404],
-  found: ['not_found', 404],
-  conflict: ['conflict', 409],
-  invalid: ['invalid', 422],
-  forbidden: ['forbidden', 403],
-  unauthorized: ['unauthorized', 401],
-  stale: ['stale', 412],
-  unavailable: ['unavailable', 503],
-};
 const isCode = (text: string): boolean => /^[a-z]+(-[a-z]+)*$/.test(text);
-
-const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
-  .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !file.includes('generated'))
-  .map((file) => join('src', file))
-  .filter((file) => !/known-problem|problems(-of-\w+)?\.ts$|refusals\.ts$/.test(file));
-
-/** The codes among the words of an expression: one, or one of two behind a question mark. */
-function codesIn(node: ts.Node | undefined): string[] {
-  if (node === undefined) return [];
-  if (ts.isStringLiteral(node)) return isCode(node.text) ? [node.text] : [];
-  if (ts.isConditionalExpression(node)) return [...codesIn(node.whenTrue), ...codesIn(node.whenFalse)];
-  return [];
-}
-
-function thrownIn(file: string): Thrown[] {
-  const text = readFileSync(file, 'utf8');
-  const thrown: Thrown[] = [];
-  const add = (node: ts.Node | undefined, status: number | null): void => {
-    for (const code of codesIn(node)) thrown.push({ code, status, file });
-  };
-  const visit = (node: ts.Node): void => {
-    // What a schema shows is thrown by nobody.
-    if (ts.isPropertyAssignment(node) && node.name.getText() === 'examples') return;
-    if (ts.isNewExpression(node) && node.expression.getText() === 'HttpProblem') {
-      const [status, code] = node.arguments ?? [];
-      add(code, Number(status?.getText()));
-    }
-    if (ts.isCallExpression(node)) {
-      const name = node.expression.getText();
-      const known = kinds[name];
-      if (known && text.includes('kernel/errors.ts')) add(node.arguments[name === 'found' ? 1 : 0], known[1]);
-      if (name === 'answer') add(node.arguments[0], null);
-    }
-    // The tables of what Fastify and Node refuse.
-    if (ts.isArrayLiteralExpression(node) && /(problem|unreadable)\.ts$/.test(file)) add(node.elements[0], null);
-    ts.forEachChild(node, visit);
-  };
-  visit(ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true));
-  return thrown;
-}
 
 /** The constraints and unique indexes that are there after all migrations, and are named after a code. */
 function constraints(): string[] {
@@ -80,60 +25,75 @@ function constraints(): string[] {
   return [...names];
 }
 
-const thrown = sources.flatMap(thrownIn);
+const sources = readdirSync('src', { recursive: true, encoding: 'utf8' })
+  .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !file.includes('generated'))
+  .map((file) => readFileSync(join('src', file), 'utf8'));
 
-describe('the registry of problems', () => {
-  it('knows every code that is thrown, with the status that it is thrown with', () => {
-    expect(thrown.length).toBeGreaterThan(60);
-    const wrong = thrown.filter(({ code, status }) => {
-      const known = problemOf(code);
-      return known === undefined || (status !== null && known.status !== status);
-    });
-    expect(wrong).toEqual([]);
+/** Where each problem is defined: `orderProblems.notFound`. */
+const members = sources.flatMap((text) => {
+  const [, group] = /export const (\w+) = defineProblems/.exec(text) ?? [];
+  const defined = group === undefined ? '' : text.slice(text.indexOf('defineProblems({'));
+  return [...defined.matchAll(/^ {2}(\w+): [\s\S]*?'([\w -]+)'/gm)].map(([, member]) => `${group}.${member}`);
+});
+
+describe('the problems of the modules', () => {
+  it('are each thrown, or named by a constraint', () => {
+    expect(members.length).toBe(allProblems().length);
+    const all = sources.join('\n');
+    const named = new Set(constraints());
+    const unused = members.filter((member) => !new RegExp(`\\b${member.replace('.', '[.]')}\\b`).test(all));
+    const spread = ['statusProblems']; // Object.values
+    expect(unused.filter((member) => !spread.includes(member.split('.')[0]!) && !named.has(kebab(member)))).toEqual([]);
   });
 
-  it('knows every constraint that is named after a code', () => {
+  it('are known for every constraint that is named after a code', () => {
     expect(constraints()).toEqual(expect.arrayContaining(['insufficient-funds', 'email-taken']));
     expect(constraints().filter((name) => problemOf(name) === undefined)).toEqual([]);
   });
 
-  it('knows none that nobody throws', () => {
-    const used = new Set([...thrown.map(({ code }) => code), ...constraints()]);
-    expect(Object.keys(problems).filter((code) => !used.has(code))).toEqual([]);
-  });
-
-  it('explains each in a sentence, and asks for a pause before a retry', () => {
-    for (const [code, { status, title, meaning, retryable, ...rest }] of Object.entries(problems)) {
+  it('are explained in a sentence', () => {
+    for (const { code, status, title, meaning, detail } of allProblems()) {
       expect(code).toMatch(/^[a-z]+(-[a-z]+)*$/);
       expect([code, title]).toEqual([code, expect.stringMatching(/^[A-Z][^.]+$/)]);
       expect([code, meaning]).toEqual([code, expect.stringMatching(/^[A-Z`].{20,}\.$/)]);
-      expect([400, 500]).toContain(Math.floor(status / 100) * 100);
-      expect([code, 'retryAfter' in rest]).toEqual([code, retryable]);
+      expect([code, detail]).toEqual([code, expect.stringMatching(/^[A-Z`].+\.$/)]);
+      expect([4, 5]).toContain(Math.floor(status / 100));
     }
   });
 
-  it('is what a code has to be in to be answered: another is a mistake of ours', () => {
-    expect(answerFor(conflict('not-registered-at-all', 'No.', { errors: [{ pointer: '/a', code: 'b' }] }))).toEqual(
-      expect.objectContaining({ status: 500, code: 'internal-error', detail: 'Something went wrong on our side.' }),
-    );
-    expect(answerFor(notFound('toString', 'No.'))).toMatchObject({ status: 500 });
-    expect(answerFor(conflict('slug-taken', 'Yes.'))).toMatchObject({ status: 409, code: 'slug-taken' });
+  it('have each a code of their own', () => {
+    const again = { kind: 'conflict', code: 'not-cancellable', title: 'A', meaning: 'B' } as const;
+    expect(() => defineProblems({ again })).toThrow('The problem not-cancellable is defined twice.');
+  });
+
+  it('point to the place that was refused, and of a part to the place in the whole', () => {
+    const error = orderProblems.notCancellable('No.', { pointer: '/a' });
+    expect(error).toMatchObject({ message: 'No.', code: 'not-cancellable', type: orderProblems.notCancellable });
+    expect(error.errors).toEqual([{ pointer: '/a', code: 'not-cancellable' }]);
+    expect(error.within('/b').errors).toEqual([{ pointer: '/b/a', code: 'not-cancellable' }]);
+    expect(orderProblems.notCancellable().within('/b').errors).toEqual([{ pointer: '/b', code: 'not-cancellable' }]);
+    expect(orderProblems.notCancellable().message).toBe('Order cannot be cancelled.');
   });
 });
 
+const kebab = (member: string): string =>
+  (member.split('.')[1] ?? '').replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+
+const codes = allProblems().map(({ code }) => code);
+
 describe('the operations of the OpenAPI document', () => {
   // They are answered where there is no operation.
-  const ofNone = ['route-not-found', 'method-not-allowed'];
+  const ofNone = ['route-not-found', 'method-not-allowed', ...Object.values(statusProblems).map(({ code }) => code)];
 
   it('name every code of the registry but those that belong to none', () => {
     const { paths, components } = JSON.parse(readFileSync('openapi.json', 'utf8'));
-    expect(Object.keys(components.examples).sort()).toEqual(Object.keys(problems).sort());
+    expect(Object.keys(components.examples).sort()).toEqual(codes.sort());
     const named = new Set(
       [...JSON.stringify([paths, components.responses]).matchAll(/#\/components\/examples\/([a-z-]+)/g)].map(
         ([, code]) => code,
       ),
     );
-    expect(Object.keys(problems).filter((code) => !named.has(code))).toEqual(ofNone);
+    expect(codes.filter((code) => !named.has(code)).sort()).toEqual(ofNone.sort());
   });
 });
 
@@ -148,7 +108,7 @@ describe('the page of problems', () => {
       .expect(200);
     await service.close();
     expect(type).toBe('text/html');
-    for (const code of Object.keys(problems)) expect(text).toContain(`<h2 id="${code}">`);
+    for (const code of codes) expect(text).toContain(`<h2 id="${code}">`);
     expect(anchor).toBe('route-not-found');
     expect(text).not.toMatch(/<p>#|`/);
     expect(describeProblems()).toContain('\n## insufficient-funds\n');

@@ -1,3 +1,4 @@
+/** @servers any */
 import { connect } from 'node:net';
 import pg from 'pg';
 import request, { type Response } from 'supertest';
@@ -75,7 +76,9 @@ describe('a problem', () => {
     expect([response.status, response.body.code]).toEqual([status, code]);
     expectProblem(response, code);
     const asksForToken = response.headers['www-authenticate'];
-    expect(asksForToken).toBe(status === 401 ? 'Bearer' : undefined);
+    const challenge = code === 'invalid-token' ? 'Bearer error="invalid_token"' : 'Bearer';
+    expect(asksForToken).toBe(status === 401 ? challenge : undefined);
+    expect(response.headers['cache-control']).toBe('no-store');
   });
 
   it('names the path of the request without its query', async () => {

@@ -1,5 +1,4 @@
-import { type INestApplicationContext, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+/** @servers any */
 import {
   ClsPluginTransactional,
   getTransactionHostToken,
@@ -8,13 +7,15 @@ import {
   type TransactionHost,
 } from '@nestjs-cls/transactional';
 import { TransactionalAdapterPrisma } from '@nestjs-cls/transactional-adapter-prisma';
+import { type INestApplicationContext, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { ClsModule } from 'nestjs-cls';
-import { databaseFailure } from '../src/database/failures.ts';
 import { type Prisma, PrismaClient } from '../src/database/generated/client.ts';
 import { newId } from '../src/kernel/ids.ts';
-import type { Propagation } from '../src/transactions/boundary.ts';
+import type { Propagation } from '../src/transactions/boundary/options.ts';
 import { DetachedTransactionError, ParallelNestingError, TransactionJoinError } from '../src/transactions/errors.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Core, startCore } from './support/core.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { Marks, marksLike } from './support/marks.ts';

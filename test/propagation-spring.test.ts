@@ -1,8 +1,9 @@
-import { databaseFailure } from '../src/database/failures.ts';
-import type { TransactionOptions } from '../src/transactions/boundary.ts';
+/** @servers any */
+import type { TransactionOptions } from '../src/transactions/boundary/options.ts';
 import { currentTransaction } from '../src/transactions/current.ts';
 import { TransactionJoinError, TransactionRequiredError, UnexpectedRollbackError } from '../src/transactions/errors.ts';
 import { afterCommit } from '../src/transactions/hooks.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Core, startCore } from './support/core.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { Marks, marksLike } from './support/marks.ts';

@@ -1,7 +1,8 @@
+/** @servers any */
 import * as fc from 'fast-check';
-import { databaseFailure } from '../src/database/failures.ts';
-import type { Propagation } from '../src/transactions/boundary.ts';
+import type { Propagation } from '../src/transactions/boundary/options.ts';
 import { currentTransaction } from '../src/transactions/current.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Core, startCore } from './support/core.ts';
 import { fullCount } from './support/counts.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
@@ -126,7 +127,8 @@ class Model {
   /** One that stores this; null for one that fails. */
   private statement(slug: string | null): void {
     const { transaction } = this;
-    if (slug === null || transaction?.isBroken === true) {
+    if (transaction?.isBroken === true) throw new Thrown('UnexpectedRollbackError');
+    if (slug === null) {
       if (transaction !== null) transaction.isBroken = true;
       throw new Thrown('statement');
     }

@@ -1,21 +1,34 @@
+/** @servers any */
 import { execFile } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { hostname, networkInterfaces, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { demo } from '../prisma/seed.ts';
+import { demo } from '../src/embedded/demo/demo.ts';
 import { isLoopback } from '../src/config/address.ts';
-import { runningCluster } from '../src/database/embedded/cluster.ts';
+import { runningCluster } from '../src/embedded/cluster.ts';
 import { api } from './support/app.ts';
 import { makeHome } from './support/home.ts';
 import { ask } from './support/own-cluster.ts';
 import { buildService, killServices, type ServiceProcess, startService } from './support/process.ts';
 import { testSecret } from './support/secret.ts';
 
-jest.setTimeout(120_000);
-
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-credentials-'));
-const homes = { private: makeHome('private'), production: makeHome('production'), open: makeHome('open') };
+const homes = {
+  private: makeHome('private'),
+  readable: makeHome('readable'),
+  production: makeHome('production'),
+  open: makeHome('open'),
+};
 beforeAll(buildService);
 afterEach(killServices);
 afterAll(() => {
@@ -116,9 +129,21 @@ describe('in development, for this machine alone', () => {
     expect(url).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
     expect(await letIn(url)).toEqual(everybody);
     expect(service.said()).toContain(demo.operator.password);
-    expect(readFileSync(join(homes.private, 'auth-secret'), 'utf8')).toMatch(/^[\w-]{64}$/);
+    const secret = join(homes.private, 'auth-secret');
+    expect([readFileSync(secret, 'utf8'), statSync(secret).mode & 0o777]).toEqual([
+      expect.stringMatching(/^[\w-]{64}$/),
+      0o600,
+    ]);
     await api(url).get('/openapi.json').expect(200);
     await stop(service);
+  });
+
+  it('takes no secret that others may have read: who has read it is an operator', async () => {
+    writeFileSync(join(homes.readable, 'auth-secret'), testSecret, { mode: 0o600 });
+    chmodSync(join(homes.readable, 'auth-secret'), 0o644);
+    const service = start(homes.readable);
+    await expect(service.url).rejects.toThrow(/Others may have read or changed .*auth-secret/);
+    expect((await service.exit).code).toBe(1);
   });
 
   it.each(['localhost', '127.1', '127.0.0.1'])('HOST=%s is one spelling of it', async (HOST) => {
@@ -131,7 +156,14 @@ describe('in development, for this machine alone', () => {
     ['production', { NODE_ENV: 'production' }],
     ['an address that others reach', { HOST: '0.0.0.0' }],
   ])('its database is not served for %s while the passwords are the published ones', async (_, variables) => {
-    const { code, said } = await start(homes.private, { ...variables, EMBEDDED_DATABASE: 'true' }).exit;
+    if (!existsSync(join(homes.private, 'cluster.json'))) {
+      const made = start(homes.private);
+      await made.url;
+      await stop(made);
+    }
+    const service = start(homes.private, { ...variables, EMBEDDED_DATABASE: 'true' });
+    await expect(service.url).rejects.toThrow('have published passwords');
+    const { code, said } = await service.exit;
     expect(code).toBe(1);
     expect(said.trim().split('\n').at(-1)).toMatch(/^The demo people of this database have published passwords/);
     expect(said).not.toMatch(/-demo/);

@@ -1,3 +1,4 @@
+/** @servers any */
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { Response } from 'supertest';

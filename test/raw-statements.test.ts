@@ -1,6 +1,6 @@
 import { Prisma } from '../src/database/generated/client.ts';
-import { RawStatements } from '../src/database/raw-statements.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
+import { RawStatements } from '../src/transactions/wire/raw-statements.ts';
 import { startApp, type TestApp } from './support/app.ts';
 
 // Inside a boundary raw statements do not go through Prisma's query engine; outside they do. What comes of them must be the same.

@@ -1,9 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { TransactionControlError } from '../src/database/errors.ts';
-import { databaseFailure } from '../src/database/failures.ts';
-import { InjectDatabase, InjectReads, type Reads, type Sql, type Tables } from '../src/database/tables.ts';
 import { newId } from '../src/kernel/ids.ts';
+import {
+  InjectDatabase,
+  InjectReads,
+  type Reads,
+  type ReadSql,
+  type Sql,
+  type Tables,
+} from '../src/transactions/tables.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
+import { TransactionControlError } from '../src/transactions/wire/errors.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Core, startCore } from './support/core.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 
@@ -90,6 +97,22 @@ describe('a repository that only reads', () => {
   });
 });
 
+describe('a repository that only reads, in a boundary that only reads,', () => {
+  it('has $queryRaw, and what writes by it is refused; in a boundary that may write it has not', async () => {
+    const core = await start();
+    const name = newId();
+    const { db } = core.get(Catalogue) as unknown as { db: ReadSql };
+    expect(await core.run({ readOnly: true }, () => db.$queryRaw`SELECT 1 AS one`)).toEqual([{ one: 1 }]);
+    const write = async () =>
+      db.$queryRaw`INSERT INTO product (id, slug, name) VALUES (${newId()}::uuid, ${name}, ${name})`;
+    await expect(core.run({ readOnly: true }, write)).rejects.toThrow();
+    await expect(core.run({}, write)).rejects.toThrow(
+      /not there with @InjectReads\(\) but in a boundary that only reads/,
+    );
+    expect(await stored(name)).toBe(0);
+  });
+});
+
 describe('a read-only boundary', () => {
   it('is READ ONLY for PostgreSQL, also where the role may write', async () => {
     // On the primary, as holdfast_app: the level keeps it off the replica.
@@ -112,7 +135,7 @@ describe('a read-only boundary', () => {
     expect(await core.run({ readOnly: true }, who)).toEqual([
       { role: 'holdfast_reader', isStandby: true, mayWrite: false },
     ]);
-    expect(await sqlStateOf(core.run({ readOnly: true }, talk))).toBe('0A000');
+    expect(await sqlStateOf(core.run({ readOnly: true }, talk))).toContain('TransactionControlError');
     expect(await sqlStateOf(core.run({ readOnly: true }, write))).toBe('25006');
     expect(await stored(name)).toBe(0);
   });

@@ -1,3 +1,4 @@
+/** @servers any */
 import { execFile } from 'node:child_process';
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { promisify } from 'node:util';
@@ -13,7 +14,7 @@ beforeAll(async () => {
   await buildService();
   service = startService({ HOLDFAST_HOME: home });
   api = `${await service.url}/v1`;
-}, 60_000);
+});
 afterAll(async () => {
   service.kill('SIGINT');
   await service.exit;

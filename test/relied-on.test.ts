@@ -2,18 +2,18 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { once } from 'node:events';
 import { type AddressInfo, connect as connectTo, createServer, Socket } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type INestApplicationContext, Module } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
 import { ClsPluginTransactional, Propagation, TransactionHost } from '@nestjs-cls/transactional';
 import { TransactionalAdapterPrisma } from '@nestjs-cls/transactional-adapter-prisma';
+import { type INestApplicationContext, Module } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import { PrismaPg } from '@prisma/adapter-pg';
 import { ClsModule, ClsService, ClsServiceManager } from 'nestjs-cls';
 import pg from 'pg';
-import { Connection } from '../src/database/connection.ts';
-import { databaseFailure, isOutcomeUnknown, isUnreachable } from '../src/database/failures.ts';
-import { Flight } from '../src/database/flight.ts';
 import { PrismaClient } from '../src/database/generated/client.ts';
 import { newId } from '../src/kernel/ids.ts';
+import { Connection } from '../src/transactions/wire/connection.ts';
+import { Flight } from '../src/transactions/wire/flight.ts';
+import { databaseFailure, isOutcomeUnknown, isUnreachable } from '../src/transactions/wire/postgres-errors.ts';
 import { errorOf } from './support/bare.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 
@@ -211,20 +211,21 @@ describe('Prisma, with @prisma/adapter-pg on a pool of ours,', () => {
     expect(named.map(({ sql }) => sql)).toEqual(pool.queries.map(({ text }) => text));
   });
 
-  it('begins its own reads with SELECT COUNT( or SELECT "public"., and its writes with their verb', async () => {
+  it('begins its own reads with SELECT COUNT(, SELECT "t0". or, with a statement for each relation, SELECT "public"., and its writes with their verb', async () => {
     const data = product();
     await prisma.$transaction(async (tx) => {
       await tx.product.create({ data });
       await tx.product.count();
       await tx.product.findFirst();
       await tx.product.findUnique({ where: { id: data.id }, include: { skus: true } });
+      await tx.product.findUnique({ where: { id: data.id }, include: { skus: true }, relationLoadStrategy: 'query' });
       await tx.product.updateMany({ where: { id: data.id }, data: { name: 'b' } });
       await tx.image.deleteMany({ where: { productId: data.id } });
     });
-    const known = /^(INSERT|SELECT COUNT\(|SELECT "public"\.|UPDATE|DELETE)/;
+    const known = /^(INSERT|SELECT COUNT\(|SELECT "public"\.|SELECT "t0"\.|UPDATE|DELETE)/;
     const beginnings = pool.queries.slice(1, -1).map(({ text }) => known.exec(text)?.[1] ?? text);
-    const read = 'SELECT "public".';
-    expect(beginnings).toEqual(['INSERT', 'SELECT COUNT(', read, read, read, 'UPDATE', 'DELETE']);
+    const [joined, read] = ['SELECT "t0".', 'SELECT "public".'];
+    expect(beginnings).toEqual(['INSERT', 'SELECT COUNT(', joined, joined, read, read, 'UPDATE', 'DELETE']);
   });
 
   describe('hands on what PostgreSQL said, so that the SQLSTATE is found', () => {

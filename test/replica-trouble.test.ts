@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type ReplicaRead, replicaRead } from '../src/transactions/events.ts';
+import { type ReplicaRead, replicaRead } from '../src/transactions/boundary/channels.ts';
 import { type Bare, fresh, startBare } from './support/bare.ts';
 import { eventually } from './support/crowd.ts';
 import { ask, type OwnCluster, replicaSuperuser, startOwnCluster } from './support/own-cluster.ts';
@@ -17,7 +17,7 @@ const small = { DATABASE_POOL_SIZE: '1', DATABASE_POOL_WAIT_MS: `${waitMs}`, DAT
 
 beforeAll(async () => {
   own = await startOwnCluster();
-}, 120_000);
+});
 beforeEach(async () => {
   events = [];
   bare = await startBare(own.database.urls, small);

@@ -1,7 +1,11 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import pg from 'pg';
-import type { ExpiredRemoved } from '../src/retention/events.ts';
-import { batchSize, Sweeper } from '../src/retention/sweeper.ts';
+import type { ExpiredLeft, ExpiredRemoved } from '../src/retention/events.ts';
+import { removeExpired } from '../src/retention/expired-rows.ts';
+import { Sweeper } from '../src/retention/sweeper.ts';
+import { batchSize, countedAtMost, SweptTable } from '../src/retention/swept-table.ts';
+import { DATABASE, type Sql } from '../src/transactions/tables.ts';
+import { Transactions } from '../src/transactions/transactions.ts';
 import { serve, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { atOnce, eventually } from './support/crowd.ts';
@@ -39,13 +43,20 @@ const keysLeft = async (): Promise<string[]> =>
     ({ key }) => key,
   );
 
-/** What is told of batches while the work runs. */
-async function batchesOf(work: () => Promise<unknown>): Promise<ExpiredRemoved[]> {
-  const told: ExpiredRemoved[] = [];
-  const listener = (message: unknown) => told.push(message as ExpiredRemoved);
-  subscribe('holdfast:expired-removed', listener);
-  await work().finally(() => unsubscribe('holdfast:expired-removed', listener));
+/** What a channel tells while the work runs. */
+async function toldBy<Message>(channel: string, work: () => Promise<unknown>): Promise<Message[]> {
+  const told: Message[] = [];
+  const listener = (message: unknown) => told.push(message as Message);
+  subscribe(channel, listener);
+  await work().finally(() => unsubscribe(channel, listener));
   return told;
+}
+const batchesOf = (work: () => Promise<unknown>) => toldBy<ExpiredRemoved>('holdfast:expired-removed', work);
+/** What a round tells of the keys that are left. */
+async function leftBy(work: () => Promise<unknown>): Promise<ExpiredLeft> {
+  const told = await toldBy<ExpiredLeft>('holdfast:expired-left', work);
+  expect(told.map(({ table }) => table).sort()).toEqual(sweeper.tables.map(({ table }) => table).sort());
+  return told.find(({ table }) => table === 'idempotency_record') as ExpiredLeft;
 }
 
 describe('the sweeper', () => {
@@ -63,7 +74,7 @@ describe('the sweeper', () => {
     ]);
   });
 
-  it('removes the oldest first, and keeps what a batch has done when the next one fails', async () => {
+  it('removes the oldest first, and keeps what a batch has done when the next one fails, which is tried with fewer', async () => {
     await keep('over-', batchSize + 5, 3600);
     // The last of them, and with it the second batch, cannot be removed.
     await superuser.query(
@@ -71,10 +82,11 @@ describe('the sweeper', () => {
        CREATE TRIGGER refuse_removal BEFORE DELETE ON idempotency_record FOR EACH ROW WHEN (OLD.key = 'over-${batchSize + 5}')
        EXECUTE FUNCTION refuse_removal()`,
     );
-    await sweeper.sweep();
+    const batches = await batchesOf(() => sweeper.sweep());
     const left = await keysLeft();
     await superuser.query('DROP FUNCTION refuse_removal CASCADE');
-    expect(left).toEqual([1, 2, 3, 4, 5].map((n) => `over-${batchSize + n}`));
+    expect(left).toEqual([`over-${batchSize + 5}`]);
+    expect(batches[0]?.removed).toBe(batchSize);
     await sweeper.sweep();
     expect(await keysLeft()).toEqual([]);
   });
@@ -135,6 +147,89 @@ describe('the sweeper', () => {
     await keep('later-', 1, 3600);
     await new Promise((resolve) => setTimeout(resolve, 100));
     expect(await keysLeft()).toEqual(['later-1']);
+  });
+
+  it('tells after each round what is over and still there, and since when', async () => {
+    const none = { table: 'idempotency_record', count: 0, isEstimate: false, oldestMs: 0 };
+    await keep('not-yet-', 2, -3600);
+    expect(await leftBy(() => sweeper.sweep())).toEqual(none);
+    await keep('over-', 5, 3600);
+    await superuser.query(`BEGIN; SELECT FROM idempotency_record WHERE key IN ('over-2', 'over-4') FOR UPDATE`);
+    const left = await leftBy(() => sweeper.sweep());
+    expect(left).toEqual({ ...none, count: 2, oldestMs: expect.any(Number) });
+    expect(left.oldestMs).toBeGreaterThan(3590_000);
+    expect(left.oldestMs).toBeLessThan(4200_000);
+    await superuser.query('COMMIT');
+    expect(await leftBy(() => sweeper.sweep())).toEqual(none);
+  });
+
+  it('counts what is left up to a bound, and gives an estimate of more', async () => {
+    const many = 3 * countedAtMost;
+    await keep('over-', many, 3600);
+    await superuser.query('ANALYZE idempotency_record; BEGIN; LOCK TABLE idempotency_record IN SHARE MODE');
+    const left = await leftBy(() => sweeper.sweep());
+    expect([left.isEstimate, left.oldestMs !== null]).toEqual([true, true]);
+    expect(left.count).toBeGreaterThan(countedAtMost);
+    expect(left.count).toBeLessThan(2 * many);
+    // One who holds the table up altogether is not waited for: the statistics are read without it.
+    await superuser.query('ROLLBACK');
+  });
+
+  it('goes on where it was, from batch to batch, after a failure and in the next round', async () => {
+    const expiring = { table: 'idempotency_record', end: 'expires_at' };
+    const tools = { db: service.app.get<Sql>(DATABASE), transactions: service.app.get(Transactions) };
+    const asked: (number | null)[] = [];
+    let failing = false;
+    const table = new SweptTable(
+      expiring,
+      async (batch) => {
+        asked.push(batch.from?.getTime() ?? null);
+        if (failing) throw new Error('somehow');
+        return tools.transactions.run({}, () => removeExpired(tools.db, expiring, batch));
+      },
+      tools,
+    );
+    const round = async (isWhole: boolean): Promise<void> => {
+      table.beginRound(isWhole);
+      while (await table.batch());
+      await table.endRound();
+    };
+    await keep('over-', batchSize + 1, 3600);
+    const ends = await service.database.query<{ end: Date }>(
+      'SELECT expires_at AS "end" FROM idempotency_record ORDER BY expires_at',
+    );
+    const [firstBatch, last] = [batchSize - 1, batchSize].map((n) => ends[n]?.end.getTime());
+    await round(false);
+    expect(asked.splice(0)).toEqual([null, firstBatch]);
+    failing = true;
+    await round(false);
+    failing = false;
+    await round(false);
+    expect(asked.splice(0)).toEqual([last, last]);
+    // What is left behind is where the next round begins.
+    await keep('earlier-', 2, 7200);
+    await superuser.query(`BEGIN; SELECT FROM idempotency_record WHERE key = 'earlier-2' FOR UPDATE`);
+    await round(true);
+    await superuser.query('COMMIT');
+    const [left] = await service.database.query<{ end: Date }>('SELECT expires_at AS "end" FROM idempotency_record');
+    await round(false);
+    expect(asked).toEqual([null, left?.end.getTime()]);
+    expect(await keysLeft()).toEqual([]);
+  });
+
+  it('removes all that can be around rows that are refused', async () => {
+    await keep('over-', 2 * batchSize, 3600);
+    await superuser.query(
+      `CREATE FUNCTION refuse_removal() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not this one'; END $$;
+       CREATE TRIGGER refuse_removal BEFORE DELETE ON idempotency_record FOR EACH ROW WHEN (OLD.key IN ('over-1', 'over-2', 'over-700'))
+       EXECUTE FUNCTION refuse_removal()`,
+    );
+    await sweeper.sweep();
+    const left = await keysLeft();
+    await superuser.query('DROP FUNCTION refuse_removal CASCADE');
+    expect(left).toEqual(['over-1', 'over-2', 'over-700']);
+    await sweeper.sweep();
+    expect(await keysLeft()).toEqual([]);
   });
 
   it('makes no reader wait for its replica', async () => {

@@ -1,9 +1,9 @@
-import { databaseFailure } from '../src/database/failures.ts';
-import { DATABASE, type Sql, type Tables } from '../src/database/tables.ts';
 import { newId } from '../src/kernel/ids.ts';
+import { type TransactionKit, transactionKit } from '../src/testing/testing.ts';
 import { TransactionConflictError } from '../src/transactions/errors.ts';
-import { type TransactionKit, transactionKit } from '../src/transactions/testing.ts';
+import { DATABASE, type Sql, type Tables } from '../src/transactions/tables.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { inFlight } from './support/crowd.ts';
 import { makers } from './support/make.ts';
@@ -54,7 +54,7 @@ describe('a conflict', () => {
 
     expect(left.filter(Boolean)).toHaveLength(100);
     for (let n = 0; n < 200; n += 2) expect(await onDuty(pairOf(n))).toBe(1);
-  }, 60_000);
+  });
 
   it.each(['40001', '40P01'])('%s at a raw statement is tried again in a fresh transaction', async (sqlState) => {
     const transactions: string[] = [];

@@ -1,13 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pg from 'pg';
-import { Databases } from '../src/database/databases.ts';
-import { databaseFailure } from '../src/database/failures.ts';
+import { DatabaseClients } from '../src/database/database-clients.ts';
 import { newId } from '../src/kernel/ids.ts';
-import type { TransactionOptions } from '../src/transactions/boundary.ts';
+import { type AttemptFailed, attemptFailed } from '../src/transactions/boundary/channels.ts';
+import { isConflict } from '../src/transactions/boundary/named-errors.ts';
+import type { TransactionOptions } from '../src/transactions/boundary/options.ts';
 import { currentTransaction } from '../src/transactions/current.ts';
 import { TransactionConflictError, UnexpectedRollbackError } from '../src/transactions/errors.ts';
-import { type AttemptFailed, attemptFailed } from '../src/transactions/events.ts';
-import { isConflict } from '../src/transactions/retry.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Core, startCore } from './support/core.ts';
 import { fullCount } from './support/counts.ts';
 import { eventually, inFlight } from './support/crowd.ts';
@@ -185,7 +185,7 @@ describe('a conflict that Prisma itself meets at COMMIT', () => {
     const mark = fresh('prisma');
     const pair = [`${mark}a`, `${mark}b`];
     for (const slug of pair) await marks.write(slug);
-    const { prisma } = core.app.get(Databases).write;
+    const { prisma } = core.app.get(DatabaseClients).write;
     const bothLooked = meeting(2);
     const bothChanged = meeting(2);
     const outcomes = pair.map((slug) =>
@@ -511,7 +511,7 @@ describe('a connection that is lost before COMMIT', () => {
     const rows = await marksLike(database, mark);
     const numbers = rows.map((slug) => Number(slug.slice(mark.length).split('-')[0])).sort((a, b) => a - b);
     expect(numbers).toEqual([...Array(times).keys()]);
-  }, 120_000);
+  });
 
   it('is an error of its own name, and no swallowed one', async () => {
     const { error } = await losing({ retry: 0 }, terminate, (slug) => marks.write(slug).catch(() => undefined));

@@ -1,25 +1,28 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { hash } from '@node-rs/argon2';
 import type request from 'supertest';
-import { money } from '../src/kernel/money.ts';
 import type { Principal } from '../src/kernel/principal.ts';
-import { ChainService } from '../src/modules/accounts/chain.service.ts';
-import { TransfersService } from '../src/modules/accounts/transfers.service.ts';
+import { ChainService } from '../src/modules/audit/chain.service.ts';
 import { UsersService } from '../src/modules/users/users.service.ts';
-import { StockService } from '../src/modules/catalog/stock.service.ts';
-import { SessionsService } from '../src/modules/users/sessions.service.ts';
+import { CancellationsService } from '../src/modules/orders/cancellations.service.ts';
+import { PlacementsService } from '../src/modules/orders/placements.service.ts';
+import { SessionsService } from '../src/modules/sessions/sessions.service.ts';
+import { BoundaryTable } from '../src/transactions/boundary/table.ts';
 import { TransactionRequiredError } from '../src/transactions/errors.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { allRows, findMistakes } from './support/books.ts';
+import { casesOf, type World } from './support/cases.ts';
 import { eventually } from './support/crowd.ts';
-import { makers, uuidOf } from './support/make.ts';
+import { type makers, uuidOf } from './support/make.ts';
+import { makeWorld, wanted } from './support/requests.ts';
+import { routeOf } from './support/routes.ts';
 
 let service: TestApp;
+let world: World;
 let make: ReturnType<typeof makers>;
 beforeAll(async () => {
   service = await startApp();
-  make = makers(service);
+  world = await makeWorld(service);
+  ({ make } = world);
   await service.database.query(`
     CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'the test made % fail', TG_TABLE_NAME; END $$`);
 });
@@ -65,8 +68,17 @@ async function cancelling(): Promise<Act> {
   return () => buyer.api.post(`/v1/orders/${id}/cancel`, { reason: 'Changed my mind' });
 }
 
-/** One for each method that draws a boundary or joins one. */
+function casesOfModules(): Record<string, Case> {
+  const cases = Object.entries(casesOf('boundaries')).map(([name, { last, call }]): [string, Case] => [
+    name,
+    { last, prepare: async () => (typeof call === 'string' ? routeOf(world, call) : call(world)) },
+  ]);
+  return Object.fromEntries(cases);
+}
+
+/** One for each method that draws a boundary or joins one; other modules give theirs in test/cases. */
 const boundaries: Record<string, Case> = {
+  ...casesOfModules(),
   'UsersService.signUp': {
     last: 'INSERT account',
     prepare: async () => () =>
@@ -166,7 +178,7 @@ const boundaries: Record<string, Case> = {
       return () =>
         service.app
           .get(SessionsService)
-          .removeEnded(10)
+          .removeEnded({ most: 10, from: null })
           .then(
             () => removed,
             () => failed,
@@ -271,8 +283,6 @@ const boundaries: Record<string, Case> = {
           );
     },
   },
-  'TransfersService.pay': { last: 'INSERT entry', prepare: placing },
-  'TransfersService.refund': { last: 'INSERT entry', prepare: cancelling },
   'CatalogService.add': {
     last: 'INSERT image',
     prepare: async () => {
@@ -314,10 +324,10 @@ const boundaries: Record<string, Case> = {
       return () => api.post(`/v1/skus/${id}/stock-adjustments`, { quantity: 5 });
     },
   },
-  'StockService.take': { last: 'INSERT stock_movement', prepare: placing },
-  'StockService.putBack': { last: 'INSERT stock_movement', prepare: cancelling },
-  'OrdersService.place': { last: 'INSERT payment', prepare: placing },
-  'OrdersService.cancel': { last: 'INSERT refund', prepare: cancelling },
+  'PlacementsService.placeAll': { last: 'INSERT entry', prepare: placing },
+  'CancellationsService.cancelAll': { last: 'INSERT entry', prepare: cancelling },
+  'OrdersService.place': { last: 'INSERT stock_movement', prepare: placing },
+  'OrdersService.cancel': { last: 'INSERT stock_movement', prepare: cancelling },
 };
 
 /** What is stored by one statement or nested write, which is a boundary of its own. */
@@ -372,39 +382,21 @@ describe('what fails at COMMIT stores nothing:', () => {
   });
 });
 
-interface Decorated {
-  readonly name: string;
-  readonly isMandatory: boolean;
+/** Every method that draws a boundary which may write, as the service itself lists them, with its propagation. */
+function drawn(): [method: string, propagation: string][] {
+  const [head = '', ...rows] = service.app.get(BoundaryTable).describe().split('\n');
+  const cell = (row: string, column: string): string => /^(\S*)/.exec(row.slice(head.indexOf(column)))?.[1] ?? '';
+  return rows
+    .filter((row) => cell(row, 'access') === 'write')
+    .map((row) => [cell(row, 'method'), cell(row, 'propagation')]);
 }
-
-/** Every method of the sources that carries @Transactional(). */
-function decoratedMethods(): Decorated[] {
-  const root = join(__dirname, '../src');
-  return readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'))
-    .flatMap((file) => {
-      const source = readFileSync(join(root, file), 'utf8');
-      return [...source.matchAll(/^ +@Transactional\((.*?)\)\n(?: +@.*\n)* +(?:async )?(\w+)\(/gms)].map((match) => ({
-        name: `${classBefore(source, match.index)}.${match[2]}`,
-        isMandatory: (match[1] ?? '').includes("'mandatory'"),
-      }));
-    });
-}
-const classBefore = (source: string, index: number): string =>
-  [...source.slice(0, index).matchAll(/^export class (\w+)/gm)].at(-1)?.[1] ?? '';
-const countOfDecorators = (): number => {
-  const root = join(__dirname, '../src/modules');
-  return readdirSync(root, { recursive: true, encoding: 'utf8' })
-    .filter((file) => file.endsWith('.service.ts'))
-    .map((file) => readFileSync(join(root, file), 'utf8').split('@Transactional(').length - 1)
-    .reduce((sum, n) => sum + n, 0);
-};
 
 describe('these tests', () => {
-  it('cover every method that draws a boundary', () => {
-    const names = decoratedMethods().map(({ name }) => name);
-    expect(names).toHaveLength(countOfDecorators());
-    expect(names.sort()).toEqual(Object.keys(boundaries).sort());
+  it('cover every method that draws a boundary and may write', () => {
+    const names = drawn().map(([name]) => name);
+    expect(names.length).toBeGreaterThan(30);
+    expect(names.filter((name) => !(name in boundaries)).map((name) => wanted('boundaries', name))).toEqual([]);
+    expect(Object.keys(boundaries).filter((name) => !names.includes(name))).toEqual([]);
   });
 });
 
@@ -414,15 +406,19 @@ describe('what only makes sense as a part of something greater is refused alone:
     sessionId: '01a1fbe4-cc8b-7000-9287-282254c2d3bd',
     role: 'operator',
   };
-  const order = { orderId: null, createdById: nobody.userId };
   const alone: Record<string, (accountId: string, skuId: string) => Promise<unknown>> = {
-    'TransfersService.pay': (accountId) => service.app.get(TransfersService).pay(nobody, accountId, money(1n, 'EUR')),
-    'TransfersService.refund': (accountId) =>
-      service.app.get(TransfersService).refund(nobody, accountId, money(1n, 'EUR')),
-    'StockService.take': (_, skuId) =>
-      service.app.get(StockService).take([{ skuId, quantity: 1, pointer: '/items/0' }], order),
-    'StockService.putBack': (_, skuId) => service.app.get(StockService).putBack([{ skuId, quantity: 1 }], order),
+    'PlacementsService.placeAll': (accountId, skuId) => {
+      const asked = { items: [{ skuId, quantity: 1 }], payment: { accountId } };
+      return service.app.get(PlacementsService).placeAll([{ by: nobody, asked }], 'alone');
+    },
+    'CancellationsService.cancelAll': (accountId) =>
+      service.app.get(CancellationsService).cancelAll([{ by: nobody, id: accountId, asked: {} }], 'wait'),
   };
+
+  Object.assign(
+    alone,
+    Object.fromEntries(Object.entries(casesOf('alone')).map(([name, call]) => [name, () => call(world)])),
+  );
 
   it.each(Object.keys(alone))('%s', async (name) => {
     const [{ accountId }, skuId] = [await make.user({ balance: 10 }), await make.sku(1)];
@@ -434,7 +430,9 @@ describe('what only makes sense as a part of something greater is refused alone:
   });
 
   it('no other method', () => {
-    const mandatory = decoratedMethods().filter(({ isMandatory }) => isMandatory);
-    expect(mandatory.map(({ name }) => name).sort()).toEqual(Object.keys(alone).sort());
+    const mandatory = drawn().filter(([, propagation]) => propagation === 'mandatory');
+    const known = Object.keys(alone);
+    expect(mandatory.filter(([name]) => !known.includes(name)).map(([name]) => wanted('alone', name))).toEqual([]);
+    expect(known.sort()).toEqual(mandatory.map(([name]) => name).sort());
   });
 });

@@ -1,17 +1,18 @@
+/** @servers any */
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { configModule, makeConfig } from '../src/config/config.ts';
 import { readEnvironment } from '../src/config/environment.ts';
-import { unnamed } from '../src/database/beginning.ts';
-import { databaseFailure } from '../src/database/failures.ts';
-import { Databases } from '../src/database/databases.ts';
-import { InjectDatabase, type Sql, type Tables } from '../src/database/tables.ts';
+import { DatabaseClients } from '../src/database/database-clients.ts';
 import { newId } from '../src/kernel/ids.ts';
-import type { TransactionOptions } from '../src/transactions/boundary.ts';
-import { Transactions } from '../src/transactions/transactions.ts';
-import { TransactionsModule } from '../src/transactions/transactions.module.ts';
+import type { TransactionOptions } from '../src/transactions/boundary/options.ts';
 import { boundaryOfContext } from '../src/transactions/current.ts';
+import { InjectDatabase, type Sql, type Tables } from '../src/transactions/tables.ts';
+import { TransactionsModule } from '../src/transactions/transactions.module.ts';
+import { Transactions } from '../src/transactions/transactions.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
+import { defaultTerms } from '../src/transactions/wire/transaction-handle.ts';
 import { startBare } from './support/bare.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { testSecret } from './support/secret.ts';
@@ -27,7 +28,7 @@ let database: TestDatabase;
 let proxy: Awaited<ReturnType<typeof startCountingProxy>>;
 let marks: Marks;
 let transactions: Transactions;
-let databases: Databases;
+let databases: DatabaseClients;
 let close: () => Promise<void>;
 
 beforeAll(async () => {
@@ -42,7 +43,7 @@ beforeAll(async () => {
   @Module({ imports: [configModule(config), TransactionsModule], providers: [Marks] })
   class ProbeModule {}
   const app = await NestFactory.createApplicationContext(ProbeModule, { logger: false, abortOnError: false });
-  [marks, transactions, databases] = [app.get(Marks), app.get(Transactions), app.get(Databases)];
+  [marks, transactions, databases] = [app.get(Marks), app.get(Transactions), app.get(DatabaseClients)];
   close = () => app.close();
   // Both connections are there.
   await Promise.all([run({}, show), run({}, show)]);
@@ -258,7 +259,7 @@ describe('a beginning that fails', () => {
   it('is reported as itself by the first statement, and nothing is stored', async () => {
     const slug = 'never';
     const opening = () => ['BEGIN', "SET LOCAL statement_timeout = 'nonsense'"];
-    const wire = databases.write.pool.begin({ ...unnamed(), opening });
+    const wire = databases.write.pool.begin({ ...defaultTerms(), opening });
     const text = 'INSERT INTO product (id, slug, name) VALUES ($1, $2, $2)';
     const error: unknown = await wire.statement({ text, values: [newId(), slug] }).catch((thrown: unknown) => thrown);
     await wire.rollback();

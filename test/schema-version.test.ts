@@ -143,6 +143,7 @@ it.each([
   ['add-operator.mjs', ['somebody@example.com'], 1],
   ['seed.mjs', [], 1],
   ['verify-ledger.mjs', [], 2],
+  ['restore-check.mjs', [], 2],
   ['reconcile.mjs', [], 2],
 ])(
   '%s says it too, and ends at once',

@@ -1,5 +1,6 @@
+/** @servers any */
 import { Writable } from 'node:stream';
-import { RequestMethod } from '@nestjs/common';
+import type { FastifyInstance } from 'fastify';
 import type * as Pino from 'nestjs-pino';
 import type * as Log from '../src/operations/log.ts';
 import { startApp, type TestApp } from './support/app.ts';
@@ -21,11 +22,13 @@ jest.mock('../src/operations/log.ts', () => {
       done();
     },
   });
-  const forRoutes = [{ path: '*path', method: RequestMethod.ALL }];
+  const config = { level: 'info', messages: 'own' } as const;
+  const { lines, logRequests } = actual;
   return {
     ...actual,
     logModule: () =>
-      LoggerModule.forRoot({ forRoutes, pinoHttp: [actual.lines({ level: 'info', messages: 'own' }), sink] }),
+      LoggerModule.forRoot({ forRoutes: [], pinoHttp: [{ ...lines(config), autoLogging: false }, sink] }),
+    logRequests: (fastify: FastifyInstance) => logRequests(fastify, config, sink),
   };
 });
 
@@ -198,6 +201,42 @@ describe('each security event has a line of its own:', () => {
     const patch = { email: `new-${ada.email}`, currentPassword: ada.password };
     const lines = await linesOf(() => ada.api.patch(`/v1/users/${ada.id}`, patch).set('if-match', '"7"').expect(412));
     expect(lines.map(({ event }) => event)).toEqual([undefined]);
+  });
+
+  // What tells of it in the database, by its table and the row that the event's last request adds to it.
+  const rows: Record<string, [table: string, row: string]> = {
+    'sessions-ended': ['user_change', `new.kind = 'sessions_ended'`],
+    'password-changed': ['user_change', `new.kind = 'password'`],
+    'password-reset-made': ['user_change', `new.kind = 'password_reset_made'`],
+    'password-reset': ['user_change', `new.kind = 'password_reset'`],
+    'email-changed': ['user_change', `new.kind = 'email'`],
+    'role-changed': ['user_change', `new.kind = 'role'`],
+    'user-disabled': ['user_change', `new.kind = 'disabled'`],
+    'user-enabled': ['user_change', `new.kind = 'enabled'`],
+    'account-limits-changed': ['account_change', 'new.overdraft_limit > 0'],
+    'account-frozen': ['account_change', 'new.is_frozen'],
+    'account-unfrozen': ['account_change', `new.reason = 'Looked'`],
+    'account-closed': ['account_change', 'new.is_closed'],
+  };
+
+  it.each(Object.entries(rows))('but not of %s when its COMMIT fails', async (event, [table, row]) => {
+    const { query } = service.database;
+    const ada = await make.user();
+    await query(
+      `CREATE OR REPLACE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'planted'; END $$`,
+    );
+    await query(
+      `CREATE CONSTRAINT TRIGGER fails AFTER INSERT ON ${table} DEFERRABLE INITIALLY DEFERRED
+       FOR EACH ROW WHEN (${row}) EXECUTE FUNCTION fail()`,
+    );
+    const from = mockWritten.length;
+    try {
+      await expect((async () => events[event]![0](ada))()).rejects.toThrow('got 500');
+    } finally {
+      await query(`DROP TRIGGER fails ON ${table}`);
+    }
+    const lines = mockWritten.slice(from).map((line) => JSON.parse(line) as Line);
+    expect(lines.filter((line) => line.event === event)).toEqual([]);
   });
 
   it('and none of them, nor any other line, holds a password, a token or an address of e-mail', () => {

@@ -1,14 +1,13 @@
+/** @servers any */
 import { spawn } from 'node:child_process';
 import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { demo } from '../prisma/seed.ts';
-import { runningCluster } from '../src/database/embedded/cluster.ts';
+import { demo } from '../src/embedded/demo/demo.ts';
+import { runningCluster } from '../src/embedded/cluster.ts';
 import { api, type Api } from './support/app.ts';
 import { makeHome } from './support/home.ts';
 import { ask } from './support/own-cluster.ts';
 import { buildService, killServices, type ServiceProcess, startService } from './support/process.ts';
-
-jest.setTimeout(120_000);
 
 const home = makeHome('seed');
 let service: ServiceProcess;

@@ -1,10 +1,11 @@
+/** @servers any */
 import type { LoggerService } from '@nestjs/common';
 import { Injectable } from '@nestjs/common';
 import { makeConfig } from '../src/config/config.ts';
 import { readEnvironment } from '../src/config/environment.ts';
 import { AccountsService } from '../src/modules/accounts/accounts.service.ts';
-import { SeparateWritesError } from '../src/transactions/errors.ts';
-import { separateWritesFound } from '../src/transactions/events.ts';
+import { separateWritesFound } from '../src/transactions/boundary/channels.ts';
+import { CommitOutcomeUnknownError, SeparateWritesError } from '../src/transactions/errors.ts';
 import { afterCommit } from '../src/transactions/hooks.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
 import { allowSeparateWrites, unitOfWork } from '../src/transactions/unit-of-work.ts';
@@ -15,6 +16,7 @@ import { eventually } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { makers } from './support/make.ts';
 import { Marks, marksLike } from './support/marks.ts';
+import { startProxy } from './support/proxy.ts';
 import { testSecret } from './support/secret.ts';
 
 @Injectable()
@@ -155,6 +157,30 @@ describe('a second write that would be stored by itself', () => {
       await shop.sell(`${name}-2`);
     });
     expect(await marksLike(database, name)).toEqual([name, `${name}-2`]);
+  });
+
+  it('is refused when nobody knows whether the first one is stored', async () => {
+    const name = fresh('unknown');
+    const proxy = await startProxy(database.urls.app);
+    const urls = { app: proxy.through(database.urls.app) };
+    const variables = { DATABASE_POOL_SIZE: '1', DATABASE_POOL_WAIT_MS: '200' };
+    const far = await startCore(database, [Marks], { urls, variables });
+    try {
+      const { run } = far;
+      await run({}, () => far.get(Marks).pid());
+      proxy.refuseNew(true);
+      proxy.trap({ text: 'COMMIT', on: `${name}-1`, when: 'after', how: 'cut' });
+      await inUnit(name, async () => {
+        const first = run({ timeout: '600ms' }, () => far.get(Marks).write(`${name}-1`));
+        await expect(first).rejects.toBeInstanceOf(CommitOutcomeUnknownError);
+        proxy.refuseNew(false);
+        await expect(far.get(Marks).write(`${name}-2`)).rejects.toBeInstanceOf(SeparateWritesError);
+      });
+      expect(await marksLike(database, name)).toEqual([`${name}-1`]);
+    } finally {
+      await proxy.close();
+      await far.close();
+    }
   });
 
   it('is one boundary however often it is run again', async () => {

@@ -1,3 +1,4 @@
+/** @servers any */
 import { createHash, pbkdf2 as pbkdf2Callback } from 'node:crypto';
 import { promisify } from 'node:util';
 import { SignJWT, UnsecuredJWT } from 'jose';
@@ -157,7 +158,7 @@ describe('an access token', () => {
     wait(61);
     const { body, headers } = await me(token).expect(401);
     expect(body).toMatchObject({ code: 'invalid-token', retryable: false });
-    expect(headers['www-authenticate']).toBe('Bearer');
+    expect(headers['www-authenticate']).toBe('Bearer error="invalid_token"');
   });
 
   it('that was forged is refused, however it was forged', async () => {

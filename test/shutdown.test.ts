@@ -1,3 +1,7 @@
+/** @servers any */
+import { fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { startApp, type TestApp, type Variables } from './support/app.ts';
@@ -246,4 +250,28 @@ describe.each(['SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('%s', (signal) => {
     expect((await service.exit).code).toBe(0);
     client.close();
   });
+});
+
+it('a service that was started with a channel to its starter ends with that, as with a terminal that is closed', async () => {
+  const { PATH = '', HOME = '' } = process.env;
+  const database = { DATABASE_WRITE_URL: home.database.urls.app, AUTH_SECRET: testSecret };
+  const service = fork(join('dist', 'src', 'main.js'), {
+    env: { PATH, HOME, PORT: '0', LOG_LEVEL: 'warn', SHUTDOWN_DRAIN_MS: '60000', ...database },
+    execArgv: [],
+    stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
+  });
+  try {
+    let said = '';
+    service.stderr?.on('data', (chunk: Buffer) => (said += chunk.toString()));
+    await eventually(
+      async () => said,
+      (text) => text.includes('ready at'),
+      60_000,
+    );
+    const exit = once(service, 'exit');
+    service.disconnect();
+    expect(await Promise.race([exit, sleep(30_000, 'it goes on', { ref: false })])).toEqual([0, null]);
+  } finally {
+    service.kill('SIGKILL');
+  }
 });

@@ -22,7 +22,7 @@ beforeAll(async () => {
   const sku = await make.sku(100_000, 1);
   order = make.orderOf(alice, [sku]);
   core = await startBare({ app: service.database.urls.app }, { DATABASE_POOL_SIZE: '2' });
-}, 60_000);
+});
 afterAll(async () => {
   await core.close();
   await service.close();

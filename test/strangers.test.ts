@@ -1,11 +1,10 @@
+/** @servers any */
 import { newId, showId } from '../src/kernel/ids.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { crowd } from './support/crowd.ts';
 import { makers, type Person } from './support/make.ts';
 import { accountsBy, between, eur, send, sentId } from './support/transfers.ts';
-
-jest.setTimeout(120_000);
 
 // What somebody learns about, and does to, accounts that are not theirs.
 

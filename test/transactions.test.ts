@@ -4,11 +4,8 @@ import { NestFactory } from '@nestjs/core';
 import pg from 'pg';
 import { configModule, makeConfig } from '../src/config/config.ts';
 import { readEnvironment } from '../src/config/environment.ts';
-import { TransactionExpiredError } from '../src/database/errors.ts';
-import { databaseFailure } from '../src/database/failures.ts';
-import { InjectDatabase, type Sql, type Tables } from '../src/database/tables.ts';
 import { newId } from '../src/kernel/ids.ts';
-import type { Isolation, TransactionOptions } from '../src/transactions/boundary.ts';
+import type { Isolation, TransactionOptions } from '../src/transactions/boundary/options.ts';
 import {
   DetachedTransactionError,
   ParallelNestingError,
@@ -17,9 +14,12 @@ import {
   UnexpectedRollbackError,
 } from '../src/transactions/errors.ts';
 import { lockRows } from '../src/transactions/locks.ts';
+import { InjectDatabase, type Sql, type Tables } from '../src/transactions/tables.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
-import { Transactions } from '../src/transactions/transactions.ts';
 import { TransactionsModule } from '../src/transactions/transactions.module.ts';
+import { Transactions } from '../src/transactions/transactions.ts';
+import { TransactionExpiredError } from '../src/transactions/wire/errors.ts';
+import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { startCore } from './support/core.ts';
 import { eventually, inFlight } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';

@@ -1,13 +1,12 @@
+/** @servers any */
 import pg from 'pg';
-import { isBalanced } from '../src/modules/accounts/books.ts';
+import { isBalanced } from '../src/modules/audit/trial-balance.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { fullCount } from './support/counts.ts';
 import { crowd, underLoad } from './support/crowd.ts';
 import { makers, type Person } from './support/make.ts';
 import { recordStatements } from './support/statements.ts';
-
-jest.setTimeout(60_000);
 
 let service: TestApp;
 let operator: Person;

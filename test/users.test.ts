@@ -1,5 +1,6 @@
+/** @servers any */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { TransactionKit } from '../src/transactions/testing.ts';
+import { TransactionKit } from '../src/testing/testing.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { makers, uuidOf } from './support/make.ts';

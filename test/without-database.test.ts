@@ -1,3 +1,4 @@
+/** @servers any */
 import { Injectable } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import { Transactional } from '../src/transactions/transactional.ts';

@@ -1,10 +1,11 @@
 import type { Response } from 'supertest';
-import { kindOf } from '../src/database/failures.ts';
+import { newId, showId } from '../src/kernel/ids.ts';
+import { kindOf } from '../src/transactions/wire/postgres-errors.ts';
 import { api, serve, type TestApp } from './support/app.ts';
 import { type Bare, errorOf, fresh, startBare, stored } from './support/bare.ts';
 import { crowd, eventually } from './support/crowd.ts';
 import type { Person } from './support/make.ts';
-import { ask, type OwnCluster, startOwnCluster } from './support/own-cluster.ts';
+import { ask, type OwnCluster, replicaSuperuser, startOwnCluster } from './support/own-cluster.ts';
 import { startSwitch, type Switch } from './support/switch.ts';
 
 // A connection that works and leads to the wrong server: the primary's address to its standby, the replica's to the primary.
@@ -25,7 +26,7 @@ beforeAll(async () => {
   service = { app, url, database, as: (token) => api(url, token), close: () => app.close() };
   core = await startBare({ app: variables.DATABASE_WRITE_URL }, { DATABASE_POOL_SIZE: '4' });
   [alice, bob] = (await crowd(service, 2, { balance: 1000 })) as [Person, Person];
-}, 120_000);
+});
 afterEach(() => toPrimary());
 afterAll(async () => {
   await core.close();
@@ -87,9 +88,11 @@ describe('while the address of the primary leads to its standby', () => {
 
   it('a boundary that only reads is refused a write by its own terms: it is not done again', async () => {
     let runs = 0;
+    await ask(own.database.urls.superuser, 'CREATE SEQUENCE public.counted');
+    await ask(own.database.urls.superuser, 'GRANT USAGE ON SEQUENCE public.counted TO PUBLIC');
     const work = core.run({ name: 'Reader', readOnly: true }, async (db) => {
       runs++;
-      await db.$queryRaw`SELECT lo_create(0)`;
+      await db.$queryRaw`SELECT nextval('public.counted')`;
     });
     expect(kindOf(await errorOf(work))).not.toBe('stale');
     expect(runs).toBe(1);
@@ -112,6 +115,25 @@ describe('an address of a replica that leads to the primary', () => {
       expect(pool.idleCount).toBe(0);
     } finally {
       await wrong.close();
+    }
+  });
+});
+
+// The last: it is a standby no more.
+describe('a replica that is promoted', () => {
+  it('is read from no longer, though its connections are as good as before', async () => {
+    const { app, url } = await serve(own.database, { DATABASE_READ_CONSISTENCY: 'caller' });
+    try {
+      const id = newId();
+      await own.database.query(`INSERT INTO product (id, slug, name) VALUES ($1, 'promoted', 'before')`, [id]);
+      const read = () => api(url).get(`/v1/products/${showId('prd', id)}`);
+      const becomes = (name: string) => eventually(read, ({ body }) => body.name === name);
+      await becomes('before');
+      await ask(replicaSuperuser(own), 'SELECT pg_promote()');
+      await own.database.query(`UPDATE product SET name = 'after' WHERE id = $1`, [id]);
+      await becomes('after');
+    } finally {
+      await app.close();
     }
   });
 });

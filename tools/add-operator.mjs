@@ -1,6 +1,6 @@
 // npm run add-operator -- <e-mail> [name]: adds an operator; the password is the first line of standard input.
 import { createInterface } from 'node:readline/promises';
-import { conflict } from '../dist/src/kernel/errors.js';
+import { userProblems } from '../dist/src/modules/users/users.problems.js';
 import { NewUser } from '../dist/src/modules/users/users.schema.js';
 import { UsersService } from '../dist/src/modules/users/users.service.js';
 import { say, withApp } from './with-app.mjs';
@@ -16,7 +16,7 @@ if (user.success) {
   await withApp(async (app) => {
     const users = app.get(UsersService);
     if (await users.isEmailTaken(user.data.email))
-      throw conflict('email-taken', `${user.data.email} belongs to somebody already.`);
+      throw userProblems.emailTaken(`${user.data.email} belongs to somebody already.`);
     await users.addOperator(user.data);
     say(`${user.data.email} is an operator.`);
   });

@@ -1,6 +1,6 @@
 // Which commands of Prisma's change tables under a service that runs, and whether one does.
 import { Client } from 'pg';
-import { holderOf } from '../src/database/embedded/lock.ts';
+import { holderOf } from '../src/embedded/lock.ts';
 
 /** `empties`: all data are lost, whoever is at work on them. `changes`: the tables become others than the service knows. */
 export function harmOf(args: readonly string[]): 'empties' | 'changes' | null {

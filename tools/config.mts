@@ -8,12 +8,14 @@ const [begin, end] = ['<!-- config -->', '<!-- /config -->'];
 const examples: Record<string, string> = {
   CURRENCIES: 'EUR, CHF, USD',
   HTTP_TRUSTED_PROXIES: '10.0.0.0/8',
+  HTTP_CORS_ORIGINS: 'https://shop.example',
   DATABASE_WRITE_URL: 'postgresql://holdfast_app:PASSWORD@db.example.com:5432/holdfast',
   DATABASE_READ_URL: 'postgresql://holdfast_reader:PASSWORD@replica.example.com:5432/holdfast',
   DATABASE_OWNER_URL: 'postgresql://holdfast_owner:PASSWORD@db.example.com:5432/holdfast',
   EXTERNAL_WORK: 'log',
   SEPARATE_WRITES: 'log',
   EMBEDDED_DATABASE: 'false',
+  EMBEDDED_WAL_ARCHIVE: 'off',
   // Too short to pass, lest it be used.
   AUTH_SECRET: 'openssl rand -base64 48',
 };
@@ -64,7 +66,7 @@ function envExample(): string {
     const hint = example === undefined ? '' : `# ${name}=${example}\n`;
     return `# ${meaning}\n${hint}${name}=${fallback}\n`;
   });
-  return `# Every variable that is read, as it is when nothing is set. Copy to .env and change what you like; empty counts as absent.\n\n${entries.join('\n')}`;
+  return `# Every variable with its default. Copy this file to .env and change what you need. An empty value counts as not set.\n\n${entries.join('\n')}`;
 }
 
 function fail(sentence: string): void {

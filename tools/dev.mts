@@ -1,51 +1,52 @@
-// npm run dev: runs the service and starts it again at every change of the code, the Prisma files or .env. The embedded database stays up
-// meanwhile: it belongs to this process. Until a change can be read as TypeScript, the service before it goes on. Types are checked behind
-// it; `-- --no-types` leaves them out.
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { watch } from 'node:fs';
+// npm run dev: runs the service and starts it again at every change of the code, the Prisma files, the migrations, the packages or .env. The
+// embedded database stays up meanwhile: it belongs to this process. Until a change can be read as TypeScript, the service before it goes
+// on. Types are checked behind it; `-- --no-types` leaves them out.
+import { type ChildProcess, spawn } from 'node:child_process';
 import { setPriority } from 'node:os';
 import { join } from 'node:path';
-import { ConfigError } from '../src/config/environment.ts';
-import { type Cluster, ClusterError, startCluster } from '../src/database/embedded/cluster.ts';
-import { readSurroundings } from '../src/surroundings.ts';
+import { ConfigError, type Environment } from '../src/config/environment.ts';
+import { type Cluster, ClusterError, startCluster } from '../src/embedded/cluster.ts';
+import { archiveIn, readSurroundings } from '../src/surroundings.ts';
+import { Changes, digestOf, filesBelow } from './dev-files.mts';
 import { Transpiler } from './transpile.mts';
 
-const settleMs = 100;
-// Whoever watches files may miss one.
-const lookAgainMs = 2000;
 const stopWithinMs = 10_000;
 const lowest = 19;
 // As it was before .env was read into it: each start reads that file anew.
 const given = { ...process.env };
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 
+const changes = new Changes(['src', 'prisma', '.']);
 const transpiler = new Transpiler();
 let cluster: Cluster | null = null;
 let service: ChildProcess | null = null;
+let generating: ChildProcess | null = null;
 let types: ChildProcess | null = null;
 let isStopping = false;
-let isStarted = false;
-let wanted = 0;
-let served = 0;
+let following: Promise<void> | null = null;
+
+// What the last attempt was made from, whether it worked or not: it is tried again when that is another.
+let generatedFrom = '';
+let isGenerated = false;
+let startedFrom = '';
 let lastErrors = '';
-let turning: Promise<void> | null = null;
 
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'] as const) process.on(signal, () => void stop(0));
 try {
   const { environment } = await readSurroundings();
-  if (!generate()) process.exit(1);
-  build();
-  if (environment.DATABASE_WRITE_URL === undefined) await startDatabase(environment.HOLDFAST_HOME);
-  watchFiles();
-  restart();
+  if (environment.DATABASE_WRITE_URL === undefined) await startDatabase(environment);
+  following = follow();
+  await following;
 } catch (error) {
   say(error instanceof ConfigError || error instanceof ClusterError ? error.message : String((error as Error).stack));
+  following = null;
   await stop(1);
 }
 
-async function startDatabase(home: string): Promise<void> {
+async function startDatabase(environment: Environment): Promise<void> {
+  const home = environment.HOLDFAST_HOME;
   const onProgress = (line: string): void => say(`  ${line}`);
-  cluster = await startCluster({ home, durable: true, onProgress, use: { reloads: true } });
+  cluster = await startCluster({ home, durable: true, onProgress, use: { reloads: true }, ...archiveIn(environment) });
   void cluster.failed.then(({ message }) => {
     say(message);
     return stop(1);
@@ -54,42 +55,52 @@ async function startDatabase(home: string): Promise<void> {
 
 // --- What changes ---
 
-function watchFiles(): void {
-  let timer: NodeJS.Timeout | undefined;
-  const changed = new Set<string>();
-  const notice = (name: string): void => {
-    changed.add(name);
-    clearTimeout(timer);
-    timer = setTimeout(() => {
-      const names = [...changed];
-      changed.clear();
-      const isBuilt = (!names.some((one) => one.endsWith('.prisma')) || generate()) && build() !== 'wrong';
-      // What is no code is read by the service itself: migrations, .env.
-      if (isBuilt && names.some((one) => !one.endsWith('.ts'))) restart();
-    }, settleMs);
-  };
-  watch('src', { recursive: true }, (_, name) => name?.endsWith('.ts') === true && notice(name));
-  watch('prisma', { recursive: true }, (_, name) => name !== null && /\.(prisma|sql|ts)$/.test(name) && notice(name));
-  watch('.', (_, name) => name === '.env' && notice(name));
-  setInterval(build, lookAgainMs);
+async function follow(): Promise<void> {
+  while (!isStopping) {
+    await bringUpToDate();
+    await changes.next();
+  }
 }
 
-/** Builds what has changed, and starts the service anew when something has. */
-function build(): 'wrong' | 'done' {
-  const { changed, errors } = transpiler.build();
+/**
+ * Whatever is compared is read before what is made from it. A change that comes meanwhile, at whichever moment, is then a difference at
+ * the next look, and no moment has to be thought of by itself.
+ */
+async function bringUpToDate(): Promise<void> {
+  // What is no code is read by the service itself.
+  const others = digestOf(['.env', 'package-lock.json', ...filesBelow('prisma', (name) => name.endsWith('.sql'))]);
+  if (!(await generate()) || !build()) return;
+  const wanted = `${transpiler.revision} ${others}`;
+  if (wanted === startedFrom) return;
+  await end();
+  if (isStopping) return;
+  startedFrom = wanted;
+  start();
+}
+
+/** The client of the Prisma files. False when they are wrong, which is said once. */
+async function generate(): Promise<boolean> {
+  const from = digestOf(['prisma.config.ts', ...filesBelow('prisma', (name) => name.endsWith('.prisma'))]);
+  if (from === generatedFrom) return isGenerated;
+  const args = ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', 'prisma.mts'), 'generate'];
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'], env: given });
+  generating = child;
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => (output += chunk.toString()));
+  const code = await new Promise((resolve) => child.once('close', resolve));
+  generating = null;
+  if (code !== 0 && !isStopping) say(`${output.trimEnd()}\n  the Prisma files are wrong`);
+  generatedFrom = from;
+  isGenerated = code === 0;
+  return isGenerated;
+}
+
+/** False when a file cannot be read as TypeScript, which is said once. */
+function build(): boolean {
+  const errors = transpiler.build();
   if (errors !== '' && errors !== lastErrors) say(`${errors.trimEnd()}\n  it does not build`);
   lastErrors = errors;
-  if (errors !== '') return 'wrong';
-  if (changed > 0 && isStarted) restart();
-  return 'done';
-}
-
-/** False, with what was said, when the Prisma files are wrong. */
-function generate(): boolean {
-  const args = ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', 'prisma.mts'), 'generate'];
-  const { status, stdout, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8', env: given });
-  if (status !== 0) say(`${stdout}${stderr}`.trimEnd());
-  return status === 0;
+  return errors === '';
 }
 
 /** Beside the service, with what it leaves of the processor; one that is overtaken by a change is given up. */
@@ -108,23 +119,6 @@ function checkTypes(): void {
 }
 
 // --- The service ---
-
-/** One start after the other, and none that is overtaken by another change. */
-function restart(): void {
-  isStarted = true;
-  wanted++;
-  turning ??= turn().finally(() => (turning = null));
-}
-
-async function turn(): Promise<void> {
-  while (served < wanted && !isStopping) {
-    const goal = wanted;
-    await end();
-    if (isStopping) return;
-    start();
-    served = goal;
-  }
-}
 
 function start(): void {
   const child = spawn(process.execPath, ['--enable-source-maps', join('dist', 'src', 'main.js')], {
@@ -160,8 +154,8 @@ async function stop(code: number): Promise<void> {
   if (isStopping) return;
   isStopping = true;
   cluster?.announceEnd();
-  types?.kill('SIGKILL');
-  await turning;
+  for (const child of [types, generating]) child?.kill('SIGKILL');
+  await following?.catch(() => undefined);
   await end();
   await cluster?.stop();
   process.exit(code);

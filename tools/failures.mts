@@ -1,18 +1,17 @@
-// npm run failures: writes docs/database-failures.md from src/database/failure-table.ts. --check compares instead.
+// npm run failures: writes docs/database-failures.md from src/transactions/wire/failure-table.ts. --check compares instead.
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import prettier from 'prettier';
 import {
   exceptions,
-  type FailureKind,
   leavesCommitOpen,
   type Row,
   sqlStates,
   verdicts,
   whileConnecting,
   withoutSqlState,
-} from '../src/database/failure-table.ts';
-import { problems } from '../src/http/problems.ts';
+} from '../src/transactions/wire/failure-table.ts';
+import type { ProblemType } from '../src/kernel/problem.ts';
 
 const rowsOf = (rows: readonly Row[], sign: string): string =>
   table(
@@ -26,38 +25,38 @@ const table = (head: string[], rows: string[][]): string =>
 function describeFailures(): string {
   return `# Failures of the database
 
-A failure is told by what it is: by where it happened, by its SQLSTATE, by the code of the socket. What follows from it stands in one table,
-\`src/database/failure-table.ts\`, from which \`npm run failures\` makes this page.
+This page says what the service does when the database fails. The service finds the kind of a failure by where it happened, by its SQLSTATE, or by the code of the socket.
+\`npm run failures\` generates the page from the table in \`src/transactions/wire/failure-table.ts\`.
 
-## What follows
+## Kinds of failures
 
 ${table(
-  ['kind', 'what it is', 'answer', 'retryable', 'done again', 'connection'],
+  ['kind', 'meaning', 'response', 'retryable', 'retried by the service', 'connection'],
   Object.entries(verdicts).map(([kind, verdict]) => [
     kind,
     verdict.meaning,
-    ...answerOf(verdict.code),
+    ...answerOf(verdict.problem),
     verdict.again ? 'yes' : 'no',
     verdict.keepsConnection ? 'kept' : 'replaced',
   ]),
 )}
 
-A \`retryable\` answer has \`Retry-After\`. \`internal-error\` and \`outcome-unknown\` are retryable where an Idempotency-Key was sent. Done again: by
-the outermost boundary, within its time and at most \`retry\` times; a single read or write outside any boundary only when it is \`stale\`. A read
-that a replica fails is asked of the primary.
+A \`retryable\` response has \`Retry-After\`. \`internal-error\` and \`outcome-unknown\` are retryable if an Idempotency-Key was sent. The outermost boundary
+retries its work, within its time and at most \`retry\` times. A single read or write outside a boundary is retried only if it is \`stale\`. A read
+that fails on a replica goes to the primary.
 
 ## While a connection is made
 
-Certificates, files, passwords, names, addresses, a server that is full, starting or a standby: whatever the reason, nothing was sent, and the
-kind is \`${whileConnecting[1]}\`. \`/readyz\` names the reason.
+The kind is always \`${whileConnecting[1]}\`, because nothing was sent: for certificates, files, passwords, names, addresses, and a server that is full, starting or a standby.
+\`/readyz\` names the reason.
 
-## The answer to a statement
+## The response to a statement
 
-Looked at first:
+These rules are checked first:
 
 ${rowsOf(exceptions, 'sign')}
 
-By SQLSTATE (PostgreSQL 18, appendix A); five characters come before three, three before two, and what is not here is \`statement\`:
+Then the SQLSTATE decides (PostgreSQL 18, appendix A). A rule of five characters precedes one of three, and three precede two. Every other SQLSTATE is \`statement\`:
 
 ${rowsOf(sqlStates, 'SQLSTATE')}
 
@@ -65,20 +64,20 @@ Without a SQLSTATE:
 
 ${rowsOf(withoutSqlState, 'sign')}
 
-## The answer to BEGIN and to COMMIT
+## BEGIN and COMMIT
 
-BEGIN travels with the first statement and is told as that is. COMMIT that is refused is rolled back, and told by the same table. With one of
+BEGIN is sent with the first statement, and its failure counts as a failure of that statement. A refused COMMIT is rolled back, and the same table applies. If COMMIT fails with one of
 ${['08', '40003', '53', '55', '57', '58', 'XX']
   .filter((sign) => leavesCommitOpen(sign.padEnd(5, '0')))
   .map((sign) => `\`${sign}\``)
   .join(', ')}, or
-with none, it is open what became of it: the database is asked, and \`outcome-unknown\` is answered when it cannot be.
+without a SQLSTATE, its outcome is unknown: the service asks the database, and answers \`outcome-unknown\` if that is not possible.
 `;
 }
 
-function answerOf(code: (typeof verdicts)[FailureKind]['code']): [string, string] {
-  if (code === null) return ['409, 422, or 500 `internal-error`', 'no'];
-  return [`${problems[code].status} \`${code}\``, problems[code].retryable ? 'yes' : 'with a key'];
+function answerOf(problem: ProblemType | null): [string, string] {
+  if (problem === null) return ['409, 422, or 500 `internal-error`', 'no'];
+  return [`${problem.status} \`${problem.code}\``, problem.retry === 'later' ? 'yes' : 'with a key'];
 }
 
 const file = join('docs', 'database-failures.md');
@@ -88,6 +87,6 @@ const text = await prettier.format(describeFailures(), style);
 if (!process.argv.includes('--check')) {
   writeFileSync(file, text);
 } else if (!existsSync(file) || readFileSync(file, 'utf8') !== text) {
-  process.stderr.write(`${file} is not what src/database/failure-table.ts says. Run: npm run failures\n`);
+  process.stderr.write(`${file} is not what src/transactions/wire/failure-table.ts says. Run: npm run failures\n`);
   process.exitCode = 1;
 }

@@ -7,6 +7,7 @@ import {
   type SqlQueryable,
 } from '@prisma/driver-adapter-utils';
 import { Client, escapeIdentifier, Pool, type QueryArrayResult } from 'pg';
+import { LockGuard, type Patience } from './migration-lock.mts';
 
 export type Datasource = { url?: string; shadowDatabaseUrl?: string };
 export type DatabaseError = Error & { code?: string; meta?: unknown };
@@ -18,10 +19,12 @@ export class MigrationDatabase implements SqlMigrationAwareDriverAdapterFactory 
   readonly provider = 'postgres';
   readonly adapterName = '@prisma/adapter-pg';
   readonly #datasource: Datasource;
+  readonly #patience: Patience;
   readonly #shadows = new Set<string>();
 
-  constructor(datasource: Datasource) {
+  constructor(datasource: Datasource, patience: Patience) {
     this.#datasource = datasource;
+    this.#patience = patience;
   }
 
   get host(): string {
@@ -60,6 +63,17 @@ export class MigrationDatabase implements SqlMigrationAwareDriverAdapterFactory 
     await withClient(this.#url(), (client) => client.query('SELECT 1'));
   }
 
+  /** The migration that has begun and not ended; null when there is none. */
+  async findUnfinished(): Promise<string | null> {
+    return withClient(this.#url(), async (client) => {
+      const { rows } = await client.query<{ name: string }>(
+        `SELECT migration_name AS name FROM ${escapeIdentifier(schemaOf(this.#url()))}._prisma_migrations
+         WHERE finished_at IS NULL AND rolled_back_at IS NULL ORDER BY started_at DESC LIMIT 1`,
+      );
+      return rows[0]?.name ?? null;
+    });
+  }
+
   async create(): Promise<void> {
     await this.#administer(`CREATE DATABASE ${escapeIdentifier(this.name)}`);
   }
@@ -70,6 +84,7 @@ export class MigrationDatabase implements SqlMigrationAwareDriverAdapterFactory 
 
   async #connect(url: URL, afterwards = async (): Promise<void> => undefined): Promise<SqlDriverAdapter> {
     const pool = poolOfOne(url);
+    const guard = new LockGuard(pool, url.href, this.#patience);
     const inner = await new PrismaPg(pool, { schema: schemaOf(url), onPoolError: () => undefined }).connect();
     const dispose = async (): Promise<void> => {
       await pool.end();
@@ -77,7 +92,7 @@ export class MigrationDatabase implements SqlMigrationAwareDriverAdapterFactory 
     };
     // The adapter's own cuts the script at every semicolon, also within a function's body or a string.
     const executeScript = async (sql: string): Promise<void> => {
-      await inner.executeRaw({ sql, args: [], argTypes: [] });
+      await guard.run(sql, async () => void (await inner.executeRaw({ sql, args: [], argTypes: [] })));
     };
     return adapt<SqlDriverAdapter>(inner, { dispose, executeScript });
   }
@@ -111,7 +126,7 @@ async function withClient<T>({ href }: URL, work: (client: Client) => Promise<T>
 /** One connection, as the native engine has: the engine's advisory lock and what a migration sets are the session's. */
 function poolOfOne(url: URL): Pool {
   const options = `-c search_path=${escapeIdentifier(schemaOf(url)).replaceAll(' ', '\\ ')}`;
-  return new Pool({ connectionString: url.href, Client: CharClient, max: 1, idleTimeoutMillis: 0, options });
+  return new SteadyPool({ connectionString: url.href, Client: CharClient, max: 1, idleTimeoutMillis: 0, options });
 }
 
 function schemaOf(url: URL): string {
@@ -123,6 +138,18 @@ function schemaOf(url: URL): string {
 const CHAR_OID = 18;
 const TEXT_OID = 25;
 const charColumns = new WeakMap<object, number[]>();
+
+/** The pool of pg ends a connection on which a statement has failed: the lock that the engine holds on it would be gone. */
+class SteadyPool extends Pool {
+  override async query(...params: any[]): Promise<any> {
+    const client = await this.connect();
+    try {
+      return await (client.query as any)(...params);
+    } finally {
+      client.release();
+    }
+  }
+}
 
 class CharClient extends Client {
   // pg's overloads cannot be spelled once: this forwards whatever it is given.

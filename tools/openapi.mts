@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import type * as app from '../src/app.ts';
 import type * as config from '../src/config/config.ts';
 import type * as environment from '../src/config/environment.ts';
-import type * as openapi from '../src/http/openapi.ts';
+import type * as openapi from '../src/http/openapi/openapi.ts';
 
 const file = 'openapi.json';
 const require = createRequire(import.meta.url);
@@ -15,7 +15,7 @@ const built = <Module,>(path: string): Module => require(`../dist/src/${path}.js
 const { createApp } = built<typeof app>('app');
 const { makeConfig } = built<typeof config>('config/config');
 const { readEnvironment } = built<typeof environment>('config/environment');
-const { describeApi } = built<typeof openapi>('http/openapi');
+const { describeApi } = built<typeof openapi>('http/openapi/openapi');
 
 const settings = readEnvironment({
   DATABASE_WRITE_URL: 'postgresql://nobody@127.0.0.1:1/nothing',

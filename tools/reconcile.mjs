@@ -1,8 +1,10 @@
 // npm run reconcile: checks all the books in one snapshot. Exit code 0: they are right; 1: they are not; 2: it could not be found out.
 // On the replica of DATABASE_READ_URL (the first, if there are several), else on DATABASE_WRITE_URL, else on the embedded database. Where
 // the replica cannot be asked the primary is.
+// The modules bring the checks.
+import '../dist/src/app.module.js';
 import { replicasIn } from '../dist/src/config/replicas.js';
-import { ConnectError } from '../dist/src/database/errors.js';
+import { ConnectError } from '../dist/src/transactions/wire/errors.js';
 import { SchemaVersionError } from '../dist/src/database/schema-version.js';
 import { provisionBeside } from '../dist/src/provision.js';
 import { sayFailure } from '../dist/src/operations/describe-error.js';

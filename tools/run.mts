@@ -6,10 +6,9 @@ export interface Outcome {
   output: string;
 }
 
-/** Runs a program of Node's and gives what it said. Ended by a signal it has no code: 1. `signal` ends it. */
-export function runNode(args: readonly string[], signal?: AbortSignal): Promise<Outcome> {
+/** Runs a program of Node's and gives what it said. Ended by a signal it has no code: 1. */
+export function runNode(args: readonly string[]): Promise<Outcome> {
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
-  signal?.addEventListener('abort', () => child.kill());
   let output = '';
   child.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (output += chunk.toString()));

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { bindMigrationAwareSqlAdapterFactory } from '@prisma/driver-adapter-utils';
 import * as glue from '@prisma/schema-engine-wasm/schema_engine_bg';
+import { LockHeldError } from './migration-lock.mts';
 import { MigrationDatabase, type DatabaseError, type Datasource } from './migration-database.mts';
 
 type Method = (params: unknown) => Promise<{ stdout?: string | null } | null | undefined>;
@@ -34,9 +35,21 @@ const METHODS = new Set([
 // find it out: they succeed only when an earlier request has left it in the engine's memory.
 const FROM_MEMORY = new Set(['createMigration', 'evaluateDataLoss']);
 
+// Prisma reads each line of the standard error as one of the engine's own: neither a warning of Node's nor a stack may come there.
+process.removeAllListeners('warning').on('warning', () => undefined);
+process.on('uncaughtException', (error: Error) => {
+  complain({ message: sentenceOf(error.message || String(error)) });
+  process.exit(1);
+});
+
 const args = process.argv.slice(2);
 const datasource = JSON.parse(valuesOf('--datasource')[0] ?? '{}') as Datasource;
-const database = new MigrationDatabase(datasource);
+// Not before: Node warns of it.
+const { variables } = await import('../src/config/variables.ts');
+const database = new MigrationDatabase(datasource, {
+  waitMs: variables.DATABASE_MIGRATION_WAIT_MS.parse(process.env.DATABASE_MIGRATION_WAIT_MS || undefined),
+  onWait: print,
+});
 const bound = bindMigrationAwareSqlAdapterFactory(database);
 
 process.once('SIGINT', () => void leave(130));
@@ -67,11 +80,11 @@ async function answer(
   try {
     const result = await perform(engine, method, params);
     const printed = method === 'diff' ? (result as { stdout?: string | null }).stdout : null;
-    if (printed) send({ id: 1_000_000, method: 'print', params: { content: printed } });
+    if (printed) print(printed);
     send({ id, result: result ?? null });
   } catch (error) {
-    const { message, code, meta } = original(error);
-    const data = { is_panic: false, message: message || String(error), error_code: code, meta };
+    const { message, code, meta } = await explained(original(error), engine);
+    const data = { is_panic: false, message: sentenceOf(message || String(error)), error_code: code, meta };
     send({ id, error: { code: 4466, message: 'An error happened. Check the data field for details.', data } });
   }
 }
@@ -82,6 +95,18 @@ async function perform(connected: () => Promise<glue.SchemaEngine>, method: stri
   if (method === 'getDatabaseVersion') return engine.version();
   if (FROM_MEMORY.has(method)) await rememberMigrations(engine, params as glue.EvaluateDataLossInput);
   return (engine as unknown as Record<string, Method | undefined>)[method]?.(params);
+}
+
+/**
+ * A migration of which nothing is left is marked as rolled back, so that it can be applied again. One that has failed for another reason is
+ * for a person to look at, as Prisma has it.
+ */
+async function explained(error: DatabaseError, connected: () => Promise<glue.SchemaEngine>): Promise<DatabaseError> {
+  if (!(error instanceof LockHeldError)) return error;
+  const migrationName = await database.findUnfinished();
+  if (migrationName === null) return error;
+  await (await connected()).markMigrationRolledBack({ migrationName });
+  return new Error(error.sentence(migrationName), { cause: error });
 }
 
 /** A diagnosis replays the migrations in a shadow database; when the engine knows the outcome already it costs nothing. */
@@ -97,6 +122,15 @@ function original(error: unknown): DatabaseError {
   return (noted?.error ?? error) as DatabaseError;
 }
 
+/** Without the places in the engine's own source, which it writes below its words; with what to do where rights are missing. */
+function sentenceOf(message: string): string {
+  const words = message.replace(/\n\s*\d+: \w+::[\s\S]*$/, '').trimEnd();
+  const isRefused = /permission denied|must be owner|must be superuser|42501/.test(words);
+  return isRefused
+    ? `${words}\nThe role ${database.user} may not do this: DATABASE_OWNER_URL names the role that owns the tables.`
+    : words;
+}
+
 function unknownMethod(method: string): string {
   const versions = `@prisma/schema-engine-wasm ${packageVersion()} and the prisma package`;
   return `tools/schema-engine.mts does not know the engine method ${method}: ${versions} must be of one version.`;
@@ -108,6 +142,11 @@ function packageVersion(): string {
 
 function packageFolder(): string {
   return dirname(createRequire(import.meta.url).resolve('@prisma/schema-engine-wasm/schema_engine_bg'));
+}
+
+/** The command line writes it to its standard output. */
+function print(content: string): void {
+  send({ id: 1_000_000, method: 'print', params: { content } });
 }
 
 function send(message: object): void {

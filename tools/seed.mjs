@@ -1,5 +1,5 @@
 // npm run db:seed: adds the demo data, once, to a database that nobody uses yet. Their passwords are published.
-import { seed } from '../dist/prisma/seed.js';
+import { seed } from '../dist/src/embedded/demo/seed.js';
 import { say, withApp } from './with-app.mjs';
 
 const says = {

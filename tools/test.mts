@@ -1,10 +1,12 @@
 // npm test [-- <file or option of Jest> …]: all tests, or the named ones. Silent about what passes; ends with one line of counts.
+// `--server-dependent` leaves out the files that say `@servers any`.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { build } from './run.mts';
+import { serverDependent } from './server-dependent.mts';
 
 interface Suite {
   readonly status: string;
@@ -18,10 +20,13 @@ interface Counts {
 }
 
 // What Jest says of suites that pass, and its own sum, which our last line replaces. A proof takes long: each file is named when it is done.
+// That a worker was slow to exit says nothing: test/support/environment.cjs demands of each file that it leaves nothing open.
 const ofSuites =
-  /^(Test Suites: .*|Tests: .*|Snapshots: .*|Time: .*|Ran all test suites.*|Test results written to: .*)$/;
+  /^(Test Suites: .*|Tests: .*|Snapshots: .*|Time: .*|Ran all test suites.*|Test results written to: .*|A worker process has failed to exit gracefully.*)$/;
 const isNeedless = (line: string): boolean =>
   ofSuites.test(line) || (process.env.PROVE !== 'true' && line.startsWith('PASS '));
+
+const asksForTests = !process.argv.some((arg) => /^--(listTests|showConfig|help)\b/.test(arg));
 
 const built = await build();
 if (built.code !== 0) {
@@ -42,10 +47,9 @@ function jest(outputFile: string): Promise<number> {
     '--experimental-vm-modules',
     '--disable-warning=ExperimentalWarning',
     join('node_modules', 'jest', 'bin', 'jest.js'),
-    '--json',
-    `--outputFile=${outputFile}`,
+    ...(asksForTests ? ['--json', `--outputFile=${outputFile}`] : []),
     ...(process.env.CI === 'true' ? ['--ci'] : []),
-    ...process.argv.slice(2),
+    ...process.argv.slice(2).flatMap((arg) => (arg === '--server-dependent' ? serverDependent() : arg)),
   ];
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe'] });
   // There stand log lines, what a test prints, and the table of --coverage. Our own standard output is for the counts alone.
@@ -70,11 +74,11 @@ function jest(outputFile: string): Promise<number> {
 }
 
 function wantsOutput(): boolean {
-  const asked = process.argv.some((arg) => /^--(coverage|listTests|showConfig|help)\b/.test(arg));
-  return asked || process.env.LOG_LEVEL !== undefined;
+  return !asksForTests || process.argv.some((arg) => /^--coverage\b/.test(arg)) || process.env.LOG_LEVEL !== undefined;
 }
 
 function judge(code: number, file: string): void {
+  if (!asksForTests) return void (process.exitCode = code);
   if (!existsSync(file))
     return end({ passed: 0, failed: 1, skipped: 0 }, `Jest ended with code ${code} and left no result: it crashed.`);
   const { testResults } = JSON.parse(readFileSync(file, 'utf8')) as { testResults: Suite[] };

@@ -5,7 +5,7 @@ import { createRequire } from 'node:module';
 import type * as app from '../src/app.ts';
 import type * as config from '../src/config/config.ts';
 import type * as environment from '../src/config/environment.ts';
-import type * as table from '../src/transactions/boundary-table.ts';
+import type * as table from '../src/transactions/boundary/table.ts';
 
 const require = createRequire(import.meta.url);
 // Built, because decorators are no syntax that Node can strip.
@@ -14,7 +14,7 @@ const built = <Module,>(path: string): Module => require(`../dist/src/${path}.js
 const { createApp } = built<typeof app>('app');
 const { makeConfig } = built<typeof config>('config/config');
 const { readEnvironment } = built<typeof environment>('config/environment');
-const { BoundaryTable } = built<typeof table>('transactions/boundary-table');
+const { BoundaryTable } = built<typeof table>('transactions/boundary/table');
 
 // The limits are those that the service would have here; the rest is never used.
 if (existsSync('.env')) process.loadEnvFile('.env');

@@ -1,72 +1,91 @@
 // Builds what has changed file by file, without looking at types: a fraction of a second, where the whole build takes many.
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import ts from 'typescript';
+import { filesBelow, textOf } from './dev-files.mts';
 
 const out = 'dist';
-const single = join('prisma', 'seed.ts');
+// What each file of `dist` was made from, so that the next `npm run dev` builds only what has changed. It goes with the folder.
+const record = join(out, '.transpiled.json');
 
 const { config } = ts.readConfigFile('tsconfig.json', (path) => readFileSync(path, 'utf8')) as {
   config: { compilerOptions: Record<string, unknown> };
 };
 const { options } = ts.convertCompilerOptionsFromJson(config.compilerOptions, '.');
 
-/** What became of the files that were new, changed or removed since the last time. */
-export interface Built {
-  readonly changed: number;
-  /** What is wrong, for a person; nothing was written then. */
-  readonly errors: string;
-}
-
-/** Keeps `dist` as the source is. One file that cannot be read as TypeScript keeps all of them as they were. */
+/** Keeps `dist` as the source is, told by what the files hold: a time says nothing of two changes within one tick of the clock. */
 export class Transpiler {
-  readonly #built = new Map<string, number>();
+  readonly #built = new Map<string, string>(readRecord());
+  #revision = 0;
 
-  build(): Built {
-    const files = [...filesBelow('src'), single];
-    const stale = files.filter((file) => this.#isStale(file));
-    const results = stale.map((file) => ({ file, time: statSync(file).mtimeMs, ...transpile(file) }));
-    const wrong = results.flatMap(({ diagnostics = [] }) => diagnostics);
-    if (wrong.length > 0)
-      return { changed: stale.length, errors: ts.formatDiagnosticsWithColorAndContext(wrong, host) };
-    const removed = [...this.#built.keys()].filter((file) => !files.includes(file));
-    for (const file of removed) {
-      rmSync(targetOf(file), { force: true });
-      this.#built.delete(file);
-    }
-    for (const { file, time, outputText, sourceMapText = '' } of results) {
-      mkdirSync(dirname(targetOf(file)), { recursive: true });
-      writeFileSync(`${targetOf(file)}.map`, sourceMapText);
-      writeFileSync(targetOf(file), outputText);
-      this.#built.set(file, time);
-    }
-    return { changed: stale.length + removed.length, errors: '' };
+  /** Another one each time that `dist` was changed. */
+  get revision(): number {
+    return this.#revision;
   }
 
-  /** By the time of the file when it was built; the first time by that of what was built. */
-  #isStale(file: string): boolean {
-    const time = statSync(file).mtimeMs;
-    const known = this.#built.get(file);
-    if (known !== undefined) return known !== time;
-    const built = statSync(targetOf(file), { throwIfNoEntry: false })?.mtimeMs ?? 0;
-    if (built > time) this.#built.set(file, time);
-    return built <= time;
+  /**
+   * Builds what is new, changed or missing, and removes what has no source any more.
+   * What is wrong is given back for a person to read, empty when nothing is: then a single file keeps all of `dist` as it was.
+   */
+  build(): string {
+    const sources = readSources();
+    const stale = [...sources].filter(([file, text]) => this.#isStale(file, text));
+    const results = stale.map(([file, text]) => ({ file, text, ...transpile(file, text) }));
+    const wrong = results.flatMap(({ diagnostics = [] }) => diagnostics);
+    if (wrong.length > 0) return ts.formatDiagnosticsWithColorAndContext(wrong, host);
+    const orphans = withoutSource(sources);
+    if (stale.length + orphans.length === 0) return '';
+    // Until the end of it nothing is said of what is being written: a process that ends half-way leaves no record that is wrong.
+    rmSync(record, { force: true });
+    for (const file of orphans) for (const path of [file, `${file}.map`]) rmSync(path, { force: true });
+    for (const file of this.#built.keys()) if (!sources.has(file)) this.#built.delete(file);
+    for (const result of results) this.#write(result);
+    writeFileSync(record, JSON.stringify([...this.#built]));
+    this.#revision++;
+    return '';
+  }
+
+  #isStale(file: string, text: string): boolean {
+    return this.#built.get(file) !== digestOf(text) || !existsSync(targetOf(file));
+  }
+
+  #write({ file, text, outputText, sourceMapText = '' }: ts.TranspileOutput & { file: string; text: string }): void {
+    mkdirSync(dirname(targetOf(file)), { recursive: true });
+    writeFileSync(`${targetOf(file)}.map`, sourceMapText);
+    writeFileSync(targetOf(file), outputText);
+    this.#built.set(file, digestOf(text));
   }
 }
 
+const digestOf = (text: string): string => createHash('sha256').update(text).digest('base64');
 const targetOf = (file: string): string => join(out, file.replace(/\.ts$/, '.js'));
 
-function transpile(fileName: string): ts.TranspileOutput {
-  const sourceRoot = dirname(join(process.cwd(), fileName));
-  const compilerOptions = { ...options, sourceRoot, incremental: false, tsBuildInfoFile: '', isolatedModules: true };
-  return ts.transpileModule(readFileSync(fileName, 'utf8'), { fileName, compilerOptions, reportDiagnostics: true });
+/** Also what another build has left. */
+function withoutSource(sources: ReadonlyMap<string, string>): string[] {
+  const targets = new Set([...sources.keys()].map(targetOf));
+  const isBuilt = (name: string): boolean => name.endsWith('.js');
+  return filesBelow(join(out, 'src'), isBuilt).filter((file) => !targets.has(file));
 }
 
-function filesBelow(folder: string): string[] {
-  if (!existsSync(folder)) return [];
-  const entries = readdirSync(folder, { withFileTypes: true, recursive: true });
-  const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return files.filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts') && !file.endsWith('.d.ts'));
+function readRecord(): [string, string][] {
+  return existsSync(record) ? (JSON.parse(readFileSync(record, 'utf8')) as [string, string][]) : [];
+}
+
+function readSources(): Map<string, string> {
+  const isSource = (name: string): boolean => /(?<!\.test|\.d)\.ts$/.test(name);
+  return new Map(
+    filesBelow('src', isSource).flatMap((file) => {
+      const text = textOf(file);
+      return text === null ? [] : [[file, text]];
+    }),
+  );
+}
+
+function transpile(fileName: string, text: string): ts.TranspileOutput {
+  const sourceRoot = dirname(join(process.cwd(), fileName));
+  const compilerOptions = { ...options, sourceRoot, incremental: false, tsBuildInfoFile: '', isolatedModules: true };
+  return ts.transpileModule(text, { fileName, compilerOptions, reportDiagnostics: true });
 }
 
 const host: ts.FormatDiagnosticsHost = {

@@ -1,6 +1,7 @@
 import { ConfigModule, registerAs } from '@nestjs/config';
 import { currenciesIn } from '../kernel/currencies.ts';
 import type { Environment } from './environment.ts';
+import { originsIn } from './origins.ts';
 
 /** The environment with the database and the secret settled, in the slices that the rooms ask for. Frozen. */
 export type Config = ReturnType<typeof makeConfig>;
@@ -10,15 +11,7 @@ type Settled = Environment & { readonly DATABASE_WRITE_URL: string; readonly AUT
 /** Cuts the environment into slices. What the embedded database supplies (URLs, secret) must be in it by now. */
 export function makeConfig(e: Settled) {
   return deepFreeze({
-    http: {
-      host: e.HOST,
-      port: e.PORT,
-      bodyLimitBytes: e.HTTP_BODY_LIMIT_BYTES,
-      requestTimeoutMs: e.HTTP_REQUEST_TIMEOUT_MS,
-      idempotencyKeepSeconds: e.IDEMPOTENCY_KEEP_SECONDS,
-      mostInFlight: e.HTTP_MAX_IN_FLIGHT,
-      trustedProxies: e.HTTP_TRUSTED_PROXIES ?? null,
-    },
+    http: httpSlice(e),
     rateLimits: rateLimitsSlice(e),
     log: { level: e.LOG_LEVEL, messages: messagesIn(e.NODE_ENV) },
     database: databaseSlice(e),
@@ -44,6 +37,23 @@ const transactionsSlice = (e: Settled) => {
   const unset = e.NODE_ENV === 'production' ? 'log' : 'raise';
   return { externalWork: e.EXTERNAL_WORK ?? unset, separateWrites: e.SEPARATE_WRITES ?? unset };
 };
+const httpSlice = (e: Settled) => ({
+  host: e.HOST,
+  port: e.PORT,
+  bodyLimitBytes: e.HTTP_BODY_LIMIT_BYTES,
+  requestTimeoutMs: e.HTTP_REQUEST_TIMEOUT_MS,
+  idempotencyKeepSeconds: e.IDEMPOTENCY_KEEP_SECONDS,
+  /** Whether each answer is held to all that its view says, and not only cut to it. */
+  checksAnswers: e.NODE_ENV !== 'production',
+  responseTimeoutMs: e.HTTP_RESPONSE_TIMEOUT_MS,
+  keepAliveMs: e.HTTP_KEEP_ALIVE_MS,
+  mostConnections: e.HTTP_MAX_CONNECTIONS,
+  mostArriving: e.HTTP_MAX_ARRIVING,
+  mostBufferedBytes: e.HTTP_MAX_BUFFERED_BYTES,
+  corsOrigins: originsIn(e.HTTP_CORS_ORIGINS ?? ''),
+  mostInFlight: e.HTTP_MAX_IN_FLIGHT,
+  trustedProxies: e.HTTP_TRUSTED_PROXIES ?? null,
+});
 
 const rateLimitsSlice = (e: Settled) => ({
   windowSeconds: e.RATE_LIMIT_WINDOW_SECONDS,
@@ -71,6 +81,7 @@ const ledgerSlice = (e: Settled) => ({
 const databaseSlice = (e: Settled) => ({
   writeUrl: e.DATABASE_WRITE_URL,
   readUrl: e.DATABASE_READ_URL ?? null,
+  statementNames: e.DATABASE_STATEMENT_NAMES,
   poolSize: e.DATABASE_POOL_SIZE,
   poolWaitMs: e.DATABASE_POOL_WAIT_MS,
   startWaitMs: e.DATABASE_START_WAIT_MS,
@@ -78,6 +89,7 @@ const databaseSlice = (e: Settled) => ({
   lockTimeoutMs: e.DATABASE_LOCK_TIMEOUT_MS,
   idleInTransactionTimeoutMs: e.DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS,
   transactionTimeoutMs: e.DATABASE_TRANSACTION_TIMEOUT_MS,
+  lanes: e.DATABASE_LANES,
   replicaWaitMs: e.DATABASE_REPLICA_WAIT_MS,
   readConsistency: e.DATABASE_READ_CONSISTENCY,
 });

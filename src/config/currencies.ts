@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { invalid } from '../kernel/errors.ts';
 import { type Config, ShopConfig } from './config.ts';
+import { currencyProblems } from './currency.problems.ts';
 
 /** In which currencies the shop opens accounts and sets prices. What there is in another one stays as it is. */
 @Injectable()
@@ -16,6 +16,6 @@ export class Currencies {
   demand(currency: string, pointer: string): void {
     if (this.config.currencies === null || this.config.currencies.includes(currency)) return;
     const errors = [{ pointer, code: 'currency-not-accepted' }];
-    throw invalid('currency-not-accepted', `The shop does not deal in ${currency}.`, { errors });
+    throw currencyProblems.notAccepted(`The shop does not deal in ${currency}.`, { errors });
   }
 }

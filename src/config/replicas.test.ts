@@ -1,3 +1,4 @@
+/** @servers any */
 import { replicasIn } from './replicas.ts';
 
 const [one, two] = ['postgresql://reader:pw=1@one:5432/db?a=b', 'postgres://reader:pw@two/db'];

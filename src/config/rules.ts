@@ -21,6 +21,10 @@ const rules: readonly Rule[] = [
     EMBEDDED_DATABASE === 'true' && DATABASE_WRITE_URL !== undefined
       ? 'EMBEDDED_DATABASE asks for the database that comes along, and DATABASE_WRITE_URL names another: unset one of them'
       : null,
+  ({ EMBEDDED_WAL_ARCHIVE, DATABASE_WRITE_URL }) =>
+    EMBEDDED_WAL_ARCHIVE !== undefined && EMBEDDED_WAL_ARCHIVE !== 'off' && DATABASE_WRITE_URL !== undefined
+      ? 'EMBEDDED_WAL_ARCHIVE is for the embedded database, and DATABASE_WRITE_URL names another, which archives by its own settings: unset one of them'
+      : null,
   ({ EMBEDDED_DATABASE, DATABASE_WRITE_URL }) =>
     EMBEDDED_DATABASE === 'false' && DATABASE_WRITE_URL === undefined
       ? 'DATABASE_WRITE_URL is required with EMBEDDED_DATABASE=false'

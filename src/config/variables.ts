@@ -1,21 +1,9 @@
-import { isIP } from 'node:net';
 import { z } from 'zod';
 import { currenciesIn } from '../kernel/currencies.ts';
-import { replicasIn } from './replicas.ts';
+import { postgresUrl, replicaUrls } from './database-variables.ts';
+import { httpVariables } from './http-variables.ts';
 import { weaknessOf } from './secret.ts';
-
-const whole = (least: number, most: number) => z.coerce.number().int().min(least).max(most);
-const postgresUrl = z.url({
-  protocol: /^postgres(ql)?$/,
-  error: 'must be a URL like postgresql://user:password@host:5432/database',
-});
-
-const isNetwork = (text: string): boolean => {
-  const [address = '', bits, ...rest] = text.split('/');
-  const version = isIP(address);
-  const isLength = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128));
-  return version !== 0 && isLength && rest.length === 0;
-};
+import { whole } from './whole.ts';
 
 /** Every variable the service reads: name, rule, default and meaning. `npm run config` prints this table. */
 export const variables = {
@@ -23,128 +11,130 @@ export const variables = {
     .enum(['development', 'test', 'production'])
     .default('development')
     .describe(
-      'With `production`, EXTERNAL_WORK and SEPARATE_WRITES are `log` unless they are set, the log holds no message of PostgreSQL, and EMBEDDED_DATABASE must be set to be used',
+      'With `production`: EXTERNAL_WORK and SEPARATE_WRITES default to `log`, the log omits messages of PostgreSQL, Prisma and Node, responses are cut to their schemas but not validated, and the embedded database is used only if EMBEDDED_DATABASE says so',
     ),
   HOST: z
     .string()
     .min(1)
     .default('127.0.0.1')
-    .describe('Address to listen on; 0.0.0.0 in a container. Demo people exist only where it is loopback'),
-  PORT: whole(0, 65_535).default(3000).describe('Port to listen on; 0 takes a free one'),
+    .describe('Address to listen on; 0.0.0.0 in a container. Demo people exist only if it is a loopback address'),
+  PORT: whole(0, 65_535).default(3000).describe('Port to listen on; 0 picks a free port'),
   LOG_LEVEL: z
     .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
     .default('info')
-    .describe('Least severe log line that is written'),
-  HTTP_BODY_LIMIT_BYTES: whole(1024, 10_485_760)
-    .default(1_048_576)
-    .describe('Largest request body; a larger one is answered 413'),
-  HTTP_REQUEST_TIMEOUT_MS: whole(100, 600_000)
-    .default(15_000)
-    .describe('How long a client may take to send a whole request'),
-  IDEMPOTENCY_KEEP_SECONDS: whole(60, 31_536_000)
-    .default(86_400)
-    .describe('How long an Idempotency-Key is remembered with its answer'),
-  HTTP_MAX_IN_FLIGHT: whole(1, 100_000)
-    .default(1000)
-    .describe('Requests that an instance answers at once; what comes beside them is answered 503'),
-  HTTP_TRUSTED_PROXIES: z
-    .string()
-    .refine(
-      (text) => text.split(',').every((one) => isNetwork(one.trim())),
-      'must be addresses or networks like 10.0.0.0/8, with commas between',
-    )
-    .optional()
-    .describe('Addresses or networks of proxies whose X-Forwarded-For says who asks; without them the connection does'),
+    .describe('Least severe level that is logged'),
+  ...httpVariables,
   RATE_LIMIT_WINDOW_SECONDS: whole(1, 86_400)
     .default(60)
-    .describe('The window in which requests are counted, by each instance for itself'),
-  RATE_LIMIT_PER_PRINCIPAL: whole(1, 1_000_000_000).default(12_000).describe('Requests of one user in a window'),
+    .describe('Length of the window in which each instance counts requests'),
+  RATE_LIMIT_PER_PRINCIPAL: whole(1, 1_000_000_000).default(12_000).describe('Requests per user and window'),
   RATE_LIMIT_PER_ADDRESS: whole(1, 1_000_000_000)
     .default(12_000)
-    .describe('Requests of one address in a window, of those who are not signed in'),
+    .describe('Requests per address and window, of callers who are not signed in'),
   RATE_LIMIT_LOG_INS_PER_ADDRESS: whole(1, 1_000_000_000)
     .default(120)
-    .describe('Log-ins tried from one address in a window'),
+    .describe('Log-in attempts per address and window'),
   RATE_LIMIT_LOG_INS_PER_PAIR: whole(1, 1_000_000_000)
     .default(20)
-    .describe('Log-ins tried with one e-mail address from one address, or from one known device, in a window'),
+    .describe('Log-in attempts per window with one e-mail address from one address, or from one known device'),
   RATE_LIMIT_LOG_INS_PER_EMAIL: whole(1, 1_000_000_000)
     .default(60)
-    .describe('Log-ins tried with one e-mail address in a window, from wherever; those beyond it are slowed down'),
+    .describe('Log-in attempts per e-mail address and window, from all addresses; further ones are slowed down'),
   RATE_LIMIT_SIGN_UPS_PER_ADDRESS: whole(1, 1_000_000_000)
     .default(60)
-    .describe('Sign-ups tried from one address in a window'),
+    .describe('Sign-up attempts per address and window'),
   RATE_LIMIT_PASSWORDS_PER_USER: whole(1, 1_000_000_000)
     .default(20)
-    .describe('Times that one user may give the present password in a window'),
+    .describe('Attempts per user and window to confirm the current password'),
   RATE_LIMIT_PREVIEWS_PER_PRINCIPAL: whole(1, 1_000_000_000)
     .default(120)
-    .describe('Previews of transfers by one user in a window'),
+    .describe('Transfer previews per user and window'),
   RATE_LIMIT_MAX_KEYS: whole(1, 10_000_000)
     .default(20_000)
-    .describe('Users, or addresses, that are counted at a time; who has not been seen longest is forgotten first'),
+    .describe('Users or addresses that are counted at a time; the least recently seen one is dropped first'),
   HOLDFAST_HOME: z
     .string()
     .min(1)
     .default('.holdfast')
-    .describe('Folder of the embedded database and its generated secrets'),
+    .describe('Directory of the embedded database and its generated secrets'),
   EMBEDDED_DATABASE: z
     .enum(['true', 'false'])
     .optional()
     .describe(
-      'The database that comes along: `true` uses it in production, and where others reach HOST, with the secret made for it; `false` never',
+      'With `true`, the embedded database and its generated secret may be used in production and where others reach HOST; with `false` they never are',
+    ),
+  EMBEDDED_WAL_ARCHIVE: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      'Directory, best on another disk, in which the embedded database archives its write-ahead log for a restore to a point in time; if empty, the one of the last start; `off` ends it',
     ),
   DATABASE_WRITE_URL: postgresUrl
     .optional()
-    .describe('Primary, as holdfast_app; without it the embedded PostgreSQL is started'),
-  DATABASE_READ_URL: z
-    .string()
-    .refine(
-      (text) => replicasIn(text) !== null,
-      'must be one or more URLs like postgresql://user:password@host:5432/database, each alone or behind a name of its own and =',
-    )
+    .describe('URL of the primary, with the role holdfast_app; if empty, the embedded PostgreSQL is started'),
+  DATABASE_READ_URL: replicaUrls
     .optional()
     .describe(
-      'Replica, as holdfast_reader; several with spaces between, as URL or name=URL; without it reads go to the primary',
+      'URL of the replica, with the role holdfast_reader; several are separated by spaces, each as URL or name=URL; if empty, reads go to the primary',
     ),
-  DATABASE_OWNER_URL: postgresUrl.optional().describe('Primary, as holdfast_owner; only migrations use it'),
+  DATABASE_OWNER_URL: postgresUrl
+    .optional()
+    .describe('URL of the primary, with the role holdfast_owner; only migrations use it'),
+  DATABASE_MIGRATION_WAIT_MS: whole(0, 3_600_000)
+    .default(60_000)
+    .describe(
+      'How long `npm run db:migrate` runs a migration again that did not get a lock within 2 s; only migrations use it',
+    ),
   DATABASE_POOL_SIZE: whole(1, 500)
     .default(10)
-    .describe('Connections to the primary, and to each replica, that an instance may hold'),
+    .describe('Largest number of connections of one instance to the primary, and to each replica'),
+  DATABASE_STATEMENT_NAMES: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe(
+      'With `off`, statements are not prepared by name; for a pooler that does not keep prepared statements across sessions',
+    ),
   DATABASE_POOL_WAIT_MS: whole(10, 60_000)
     .default(2000)
-    .describe('How long a request waits for a connection before it is answered 503'),
+    .describe('How long a request waits for a connection; then the response is 503'),
   DATABASE_START_WAIT_MS: whole(0, 3_600_000)
     .default(60_000)
-    .describe('How long a start waits for a database that does not answer yet, while /startupz is 503'),
+    .describe('How long the start waits for a database that does not answer yet; /startupz is 503 meanwhile'),
   DATABASE_STATEMENT_TIMEOUT_MS: whole(10, 600_000).default(10_000).describe('How long one statement may run'),
   DATABASE_LOCK_TIMEOUT_MS: whole(10, 600_000).default(5000).describe('How long one statement may wait for a lock'),
   DATABASE_IDLE_IN_TRANSACTION_TIMEOUT_MS: whole(10, 600_000)
     .default(5000)
-    .describe('How long a transaction may stay open between two statements'),
+    .describe('How long a transaction may stay idle between two statements'),
   DATABASE_TRANSACTION_TIMEOUT_MS: whole(10, 600_000)
     .default(10_000)
-    .describe('How long a boundary may last unless it says otherwise'),
+    .describe('How long a boundary may last if it sets no `timeout`'),
+  DATABASE_LANES: z
+    .enum(['on', 'off'])
+    .default('on')
+    .describe(
+      'Commands of many callers that write the same tables share a boundary, each with its own answer; with `off`, each has its own boundary',
+    ),
   DATABASE_REPLICA_WAIT_MS: whole(0, 10_000)
     .default(50)
-    .describe('How long a read waits for a replica to hold what it must see, before it asks the primary'),
+    .describe('How long a read waits for a replica to catch up before it goes to the primary'),
   DATABASE_READ_CONSISTENCY: z
     .enum(['caller', 'instance', 'primary'])
     .default('caller')
     .describe(
-      'What a read sees at least: what its caller wrote, what anybody wrote on this instance, or, on the primary, everything',
+      'What a read sees at least: `caller`, the writes of its caller; `instance`, all writes of this instance; `primary`, all writes, as reads go to the primary',
     ),
   EXTERNAL_WORK: z
     .enum(['raise', 'log', 'off'])
     .optional()
     .describe(
-      'Outside work inside a boundary: `raise` fails it, `log` warns, `off` lets it; empty is `raise`, in production `log`',
+      'What happens when a boundary does external work, such as an HTTP request: `raise` fails the boundary, `log` warns, `off` allows it; if empty, `raise`, in production `log`',
     ),
   SEPARATE_WRITES: z
     .enum(['raise', 'log', 'off'])
     .optional()
     .describe(
-      'A second write that a request, hook, job or command would store by itself: `raise` refuses it, `log` warns, `off` lets it; empty is `raise`, in production `log`',
+      'What happens when a request, hook, job or command would commit a second write separately: `raise` refuses it, `log` warns, `off` allows it; if empty, `raise`, in production `log`',
     ),
   AUTH_SECRET: z
     .string()
@@ -154,27 +144,27 @@ export const variables = {
     })
     .optional()
     .describe(
-      'Key that signs access tokens, 32 random bytes or more in base64; generated for the embedded database, else required',
+      'Key that signs access tokens, at least 32 random bytes in base64; generated for the embedded database, otherwise required',
     ),
-  AUTH_ACCESS_TOKEN_SECONDS: whole(1, 86_400).default(900).describe('Life of an access token'),
+  AUTH_ACCESS_TOKEN_SECONDS: whole(1, 86_400).default(900).describe('Lifetime of an access token'),
   AUTH_RECHECK_SECONDS: whole(0, 60)
     .default(5)
-    .describe('How long a read of what is one’s own goes by an earlier look at its session; all else looks each time'),
+    .describe(
+      'How old the last check of a session may be for a read of one’s own data; every other request checks the session each time',
+    ),
   AUTH_REFRESH_TOKEN_SECONDS: whole(60, 31_536_000)
     .default(2_592_000)
-    .describe('Life of a session that is not refreshed'),
+    .describe('Lifetime of a session that is not refreshed'),
   AUTH_SESSION_SECONDS: whole(60, 315_360_000)
     .default(7_776_000)
-    .describe('Life of a session, however often it is refreshed'),
+    .describe('Lifetime of a session, however often it is refreshed'),
   LEDGER_SEAL_INTERVAL_MS: whole(0, 3_600_000)
     .default(1000)
-    .describe(
-      'How long after one turn the next transfers are sealed into the hash chain; 0 leaves that to other instances',
-    ),
+    .describe('Pause between two runs that seal new transfers into the hash chain; 0 turns them off on this instance'),
   RETENTION_SWEEP_INTERVAL_MS: whole(0, 3_600_000)
     .default(5000)
     .describe(
-      'How long after one round all that is over (keys, sessions, expired reservations) is removed again; 0 leaves that to other instances',
+      'Pause between two runs that remove expired rows (keys, sessions, reservations); 0 turns them off on this instance',
     ),
   CURRENCIES: z
     .string()
@@ -184,28 +174,32 @@ export const variables = {
     )
     .optional()
     .describe(
-      'In which accounts are opened and prices set, by their codes with commas between; without it any of ISO 4217. The first, or EUR, is that of a sign-up that names none',
+      'Currencies of new accounts and prices, as ISO 4217 codes separated by commas; if empty, all of ISO 4217. The first one, or EUR, is used for a sign-up that names none',
     ),
   LEDGER_PENDING_SECONDS: whole(1, 2_592_000)
     .default(604_800)
-    .describe('Life of a pending transfer that says nothing of it'),
+    .describe('Lifetime of a pending transfer that does not set one'),
   LEDGER_PENDING_PER_SENDER: whole(1, 100_000)
     .default(2000)
-    .describe('Pending transfers that a person may have made at a time, from all their accounts'),
-  LEDGER_PENDING_PER_PAIR: whole(1, 100_000).default(500).describe('Of those, to one account'),
+    .describe('Pending transfers that one user may have at a time, from all accounts of the user'),
+  LEDGER_PENDING_PER_PAIR: whole(1, 100_000)
+    .default(500)
+    .describe('Pending transfers that one user may have at a time to one account'),
   LEDGER_PENDING_PER_ACCOUNT: whole(1, 1_000_000)
     .default(20_000)
-    .describe('Pending transfers to one account at a time, from whomever'),
+    .describe('Pending transfers to one account at a time, from all senders'),
   PHASED_WORKER_INTERVAL_MS: whole(0, 3_600_000)
     .default(5000)
-    .describe('How long between two looks for phased runs whose caller is gone; 0 leaves them to other instances'),
+    .describe('Pause between two searches for phased runs whose caller is gone; 0 turns them off on this instance'),
   PHASED_LEASE_MS: whole(100, 3_600_000)
     .default(30_000)
-    .describe('How long a phased run that nothing is heard of is left to whoever holds it'),
+    .describe(
+      'How long a phased run is reserved for its worker without a sign of life; then another one may take it over',
+    ),
   SHUTDOWN_DRAIN_MS: whole(0, 120_000)
     .default(5000)
-    .describe('After SIGTERM: how long requests are still served while /readyz answers 503'),
+    .describe('How long the service still serves requests after SIGTERM, while /readyz is 503'),
   SHUTDOWN_DEADLINE_MS: whole(100, 600_000)
     .default(20_000)
-    .describe('After the drain: how long requests in flight may take to finish'),
+    .describe('How long requests in flight may take to finish after the drain'),
 } as const;

@@ -1,8 +1,8 @@
 import { Injectable, Logger, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
-import pg from 'pg';
+import type pg from 'pg';
 import { Clock } from '../kernel/clock.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
-import { Databases } from './databases.ts';
+import { DatabaseClients } from './database-clients.ts';
 
 /** When the database said which time it was. Milliseconds; `sentAt` and `receivedAt` as `performance.now()` counts. */
 export interface Reading {
@@ -45,7 +45,7 @@ export class DatabaseClock extends Clock implements OnApplicationBootstrap, OnAp
   private readonly readings = new ClockReadings();
   private timer: NodeJS.Timeout | undefined;
 
-  constructor(private readonly databases: Databases) {
+  constructor(private readonly databases: DatabaseClients) {
     super();
   }
 
@@ -78,7 +78,7 @@ export class DatabaseClock extends Clock implements OnApplicationBootstrap, OnAp
   private async readAlone(): Promise<void> {
     let client: pg.Client | null = null;
     try {
-      client = new pg.Client({ ...this.databases.write.pool.options, application_name: 'clock of holdfast' });
+      client = this.databases.write.beside('clock of holdfast');
       client.on('error', () => undefined);
       await client.connect();
       await this.read(client);

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ConnectError, WrongServerError } from './errors.ts';
-import { databaseFailure } from './failures.ts';
+import { ConnectError, WrongServerError } from '../transactions/wire/errors.ts';
+import { databaseFailure } from '../transactions/wire/postgres-errors.ts';
 import { SchemaVersionError } from './schema-version.ts';
+import { StatementNamesError } from './statement-names.ts';
 
 const firstPauseMs = 100;
 const longestPauseMs = 2000;
@@ -18,7 +19,8 @@ export interface Waiting {
 
 /**
  * Asks the database until it answers: one that is starting, restarting or moving answers soon. What cannot come right by itself (a password,
- * the name of the database, its certificate, its migrations) ends the wait at once. Throws SchemaVersionError, a sentence for a person.
+ * the name of the database, its certificate, its migrations, a pooler) ends the wait at once. Throws SchemaVersionError and StatementNamesError,
+ * each a sentence for a person.
  */
 export async function meetDatabase(ask: () => Promise<void>, { waitMs, signal, report }: Waiting): Promise<void> {
   const deadline = performance.now() + waitMs;
@@ -54,8 +56,11 @@ const passingTexts =
 // Starting up, shutting down, crash; too many connections; the connection itself.
 const passingStates = /^(57P0[1-5]|53300|08)/;
 
+const isSentence = (error: unknown): error is SchemaVersionError | StatementNamesError =>
+  error instanceof SchemaVersionError || error instanceof StatementNamesError;
+
 function comesRight(error: unknown): boolean {
-  if (error instanceof SchemaVersionError) return false;
+  if (isSentence(error)) return false;
   // A primary that is being promoted is a standby for some moments.
   if (error instanceof WrongServerError) return true;
   const failure = databaseFailure(error);
@@ -72,7 +77,7 @@ function reasonOf(error: unknown): string {
 }
 
 function cannotBeUsed(error: unknown, waitMs: number): Error {
-  if (error instanceof SchemaVersionError) return error;
+  if (isSentence(error)) return error;
   const waited = comesRight(error) && waitMs > 0 ? `, not after ${Math.round(waitMs / 1000)} s either` : '';
   return new SchemaVersionError(
     `The database cannot be used: ${reasonOf(error)}${waited}. See that it runs, and that DATABASE_WRITE_URL leads to it.`,

@@ -1,8 +1,10 @@
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import type { Consistency, Follower, Token } from '../transactions/consistency.ts';
+import type { ProblemError } from '../kernel/problem.ts';
+import type { Consistency, Follower, Token } from '../transactions/reads/consistency.ts';
+import { isLowest } from '../transactions/reads/watermark.ts';
 import { unitOfWork } from '../transactions/unit-of-work.ts';
-import type { Signed } from './principal.ts';
-import { HttpProblem } from './problem.ts';
+import type { AuthenticatedRequest } from './access/principal.ts';
+import { httpProblems } from './problems/http.problems.ts';
 
 /** Carries what a caller has written to its next reads, on whichever instance: sent back as it was received. */
 export const consistencyToken = 'Consistency-Token';
@@ -13,26 +15,37 @@ const tokenPattern = /^(?:[0-9a-f]{16}|latest)$/;
 /** As the OpenAPI document has it. */
 export const consistencySchema = { type: 'string', pattern: tokenPattern.source };
 
+declare module 'fastify' {
+  interface FastifyRequest {
+    /** Null for what was refused before its body was read. */
+    follower: Follower | null;
+  }
+}
+
 /**
  * Lets the reads of each request see what its caller has written, and tells the caller how to take that along. The token says where the
  * write-ahead log stood; a forged one makes nobody else wait.
  */
 export function followCallers(fastify: FastifyInstance, consistency: Consistency): void {
-  const followers = new WeakMap<FastifyRequest, Follower>();
+  fastify.decorateRequest('follower', null);
   // Behind the parsing of the body, whose events would lose the context.
-  fastify.addHook('preValidation', (request: FastifyRequest & Signed, _, done) => {
+  fastify.addHook('preValidation', (request: FastifyRequest & AuthenticatedRequest, _, done) => {
     const shown = tokenIn(request);
     if (shown === 'malformed') return done(refusal());
     // Who it is, the guard will know.
     const follower = consistency.follower(() => request.principal?.userId ?? null, shown);
-    followers.set(request, follower);
+    request.follower = follower;
     const name = `${request.method} ${request.routeOptions.url ?? ''}`.trim();
     unitOfWork(name, () => consistency.follow(follower, done));
   });
-  fastify.addHook('onSend', async (request, reply) => {
-    const follower = followers.get(request);
-    const token = follower === undefined ? null : await consistency.tokenOf(follower);
-    if (token !== null) void reply.header(field, textOf(token));
+  fastify.addHook('onSend', (request, reply, _payload, done) => {
+    const { follower } = request;
+    // Whoever has shown and written nothing is shown nothing.
+    if (follower === null || isLowest(follower.watermark)) return done();
+    consistency.tokenOf(follower).then((token) => {
+      if (token !== null) void reply.header(field, textOf(token));
+      done();
+    }, done);
   });
 }
 
@@ -45,9 +58,5 @@ function tokenIn({ headers }: FastifyRequest): Token | 'malformed' | null {
 
 const textOf = (token: Token): string => (token === 'latest' ? token : token.toString(16).padStart(16, '0'));
 
-const refusal = (): HttpProblem =>
-  new HttpProblem(
-    400,
-    'malformed-consistency-token',
-    `${consistencyToken} must be sent as it was received, or not at all.`,
-  );
+const refusal = (): ProblemError =>
+  httpProblems.malformedConsistencyToken(`${consistencyToken} must be sent as it was received, or not at all.`);

@@ -1,22 +1,20 @@
 import { Global, Module } from '@nestjs/common';
-import { APP_FILTER, APP_GUARD, APP_INTERCEPTOR, DiscoveryModule } from '@nestjs/core';
+import { APP_FILTER, APP_GUARD, DiscoveryModule } from '@nestjs/core';
 import { Currencies } from '../config/currencies.ts';
-import { AccessTokens } from './access-tokens.ts';
-import { IdempotencyInterceptor } from './idempotency.interceptor.ts';
-import { IdempotencyRepository } from './idempotency.repository.ts';
-import { IdempotencyService } from './idempotency.service.ts';
-import { Callers } from './callers.ts';
-import { DeviceMarks } from './device-marks.ts';
-import { Standings } from './standings.ts';
-import { Cursors } from './cursors.ts';
-import { ExpansionInterceptor } from './expansion.interceptor.ts';
-import { Expansions } from './expansions.ts';
-import { PagesInterceptor } from './pages.interceptor.ts';
-import { PreparationInterceptor } from './preparation.interceptor.ts';
-import { PreferenceInterceptor } from './preference.interceptor.ts';
-import { PrincipalGuard } from './principal.guard.ts';
-import { ProblemFilter } from './problem.filter.ts';
-import { RateLimits } from './rate-limits.ts';
+import { AccessTokens } from './access/access-tokens.ts';
+import { Authentication } from './access/authentication.ts';
+import { DeviceMarks } from './access/device-marks.ts';
+import { PrincipalGuard } from './access/principal.guard.ts';
+import { Standings } from './access/standings.ts';
+import { Expansions } from './expansion/expansions.ts';
+import { IdempotencyRepository } from './idempotency/idempotency.repository.ts';
+import { IdempotencyService } from './idempotency/idempotency.service.ts';
+import { RateLimits } from './limits/rate-limits.ts';
+import { Cursors } from './pages/cursors.ts';
+import { ProblemFilter } from './problems/problem.filter.ts';
+import { Answers } from './responses/answers.ts';
+import { RouteTable } from './route-facts.ts';
+import { Views } from './responses/views.ts';
 
 @Global()
 @Module({
@@ -24,22 +22,31 @@ import { RateLimits } from './rate-limits.ts';
   providers: [
     Currencies,
     AccessTokens,
-    Callers,
+    Answers,
+    Authentication,
     Cursors,
     DeviceMarks,
     Expansions,
     IdempotencyRepository,
     IdempotencyService,
     RateLimits,
+    RouteTable,
     Standings,
+    Views,
     { provide: APP_FILTER, useClass: ProblemFilter },
     { provide: APP_GUARD, useClass: PrincipalGuard },
-    { provide: APP_INTERCEPTOR, useClass: PreparationInterceptor },
-    { provide: APP_INTERCEPTOR, useClass: IdempotencyInterceptor },
-    { provide: APP_INTERCEPTOR, useClass: PreferenceInterceptor },
-    { provide: APP_INTERCEPTOR, useClass: PagesInterceptor },
-    { provide: APP_INTERCEPTOR, useClass: ExpansionInterceptor },
   ],
-  exports: [Currencies, AccessTokens, Cursors, DeviceMarks, RateLimits, Standings],
+  exports: [
+    Currencies,
+    AccessTokens,
+    Answers,
+    Cursors,
+    DeviceMarks,
+    Expansions,
+    IdempotencyService,
+    RateLimits,
+    Standings,
+    Views,
+  ],
 })
 export class HttpModule {}

@@ -1,3 +1,4 @@
+/** @servers any */
 import { canonicalEmail } from './email.ts';
 
 const of64 = 'a'.repeat(64);

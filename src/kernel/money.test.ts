@@ -1,3 +1,4 @@
+/** @servers any */
 import { MisuseError } from './loggable-error.ts';
 import fc from 'fast-check';
 import { largestAmount, money, showMoney, split } from './money.ts';

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import pg from 'pg';
+import type pg from 'pg';
+import { PlainClient } from '../transactions/wire/plain-client.ts';
 
 /** What a probe says of a database; `unknown` until it was asked for the first time. */
 export type DatabaseState = 'unknown' | 'up' | 'silent' | 'unreachable' | 'standby' | 'promoted';
@@ -64,8 +65,7 @@ export class DatabaseProbe {
   }
 
   private async connect(): Promise<pg.Client> {
-    const client = new pg.Client({
-      connectionString: this.url,
+    const client = new PlainClient(this.url, {
       application_name: 'holdfast probe',
       connectionTimeoutMillis: silentAfter,
       query_timeout: silentAfter,

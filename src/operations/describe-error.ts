@@ -1,9 +1,9 @@
 import { inspect } from 'node:util';
-import { databaseFailure, databaseWords } from '../database/failures.ts';
-import { AppError } from '../kernel/errors.ts';
 import { isLoggable } from '../kernel/loggable-error.ts';
-import { originOf } from '../transactions/error-origins.ts';
-import { framesOf } from '../transactions/call-site.ts';
+import { ProblemError } from '../kernel/problem.ts';
+import { framesOf } from '../transactions/boundary/call-site.ts';
+import { originOf } from '../transactions/boundary/error-origins.ts';
+import { databaseFailure, databaseWords } from '../transactions/wire/postgres-errors.ts';
 
 /**
  * Which messages are told: `own` those that hold nothing of a row (LoggableError), `all` also those of PostgreSQL, Prisma and Node, which
@@ -125,7 +125,7 @@ const cut = (text: string): string => (text.length <= mostCharacters ? text : `$
 
 /** What a command or a start that failed says: one sentence where we have one for it, else all that is known. */
 export function sayFailure(thrown: unknown): string {
-  const isSentence = isLoggable(thrown) || thrown instanceof AppError;
+  const isSentence = isLoggable(thrown) || thrown instanceof ProblemError;
   const isWhole = isSentence && Object.keys(originOf(thrown)).length === 0;
   return isWhole ? thrown.message : explainError(thrown);
 }

@@ -1,7 +1,8 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { answerFor, HttpProblem } from '../http/problem.ts';
-import { newId, showId } from '../kernel/ids.ts';
+import { answerFor } from '../http/problems/problem.ts';
+import { newRequestId } from '../http/request-ids.ts';
+import { generalProblems } from '../kernel/general.problems.ts';
 
 /** What `listen` of a server is given to go on with the port of another. */
 export interface ListeningPort {
@@ -53,7 +54,7 @@ const probes: Record<string, [number, object]> = {
 
 const answer: RequestListener = (request, response) => {
   const path = request.url?.split('?')[0] ?? '';
-  const requestId = showId('req', newId());
+  const requestId = newRequestId();
   const probe = probes[path];
   const [status, body] = probe ?? [503, { ...problem(), instance: path, requestId }];
   response.writeHead(status, {
@@ -67,9 +68,7 @@ const answer: RequestListener = (request, response) => {
 };
 
 function problem(): object {
-  const { headers: _, ...told } = answerFor(
-    new HttpProblem(503, 'temporary-reduced-capacity', 'This instance is starting.'),
-  );
+  const { headers: _, ...told } = answerFor(generalProblems.reducedCapacity('This instance is starting.'));
   return told;
 }
 

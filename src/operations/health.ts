@@ -2,8 +2,9 @@ import { Inject, Injectable, type OnApplicationShutdown, ServiceUnavailableExcep
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
 import { type Config, DatabaseConfig } from '../config/config.ts';
 import { replicasIn } from '../config/replicas.ts';
-import { Databases } from '../database/databases.ts';
-import { troubleOf } from '../database/trouble.ts';
+import { DatabaseClients } from '../database/database-clients.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
+import { troubleOf } from '../transactions/wire/trouble.ts';
 import { DatabaseProbe, type DatabaseState } from './database-probe.ts';
 import { Drain } from './drain.ts';
 
@@ -25,12 +26,13 @@ const words: Record<Exclude<DatabaseState, 'up' | 'unreachable'>, string> = {
 @Injectable()
 export class HealthReports implements OnApplicationShutdown {
   private readonly probes: readonly DatabaseProbe[];
+  private readonly added = new Map<string, () => string | null>();
 
   constructor(
     @Inject(DatabaseConfig.KEY) { writeUrl, readUrl }: Config['database'],
     private readonly checks: HealthCheckService,
     private readonly indicators: HealthIndicatorService,
-    private readonly databases: Databases,
+    private readonly databases: DatabaseClients,
     private readonly drain: Drain,
   ) {
     const replicas = readUrl === null ? [] : (replicasIn(readUrl) ?? []);
@@ -49,7 +51,12 @@ export class HealthReports implements OnApplicationShutdown {
   async ready(): Promise<Health> {
     const reached = this.probes.map((probe) => () => this.reach(probe));
     try {
-      const report = await this.checks.check([() => this.serving(), ...reached, () => this.pool()]);
+      const others = [...this.added].map(
+        ([name, trouble]) =>
+          () =>
+            this.partOf(name, trouble()),
+      );
+      const report = await this.checks.check([() => this.serving(), ...reached, () => this.pool(), ...others]);
       return { status: 200, report };
     } catch (error) {
       if (!(error instanceof ServiceUnavailableException)) throw error;
@@ -64,6 +71,16 @@ export class HealthReports implements OnApplicationShutdown {
     return { status: 200, report: await this.checks.check(reached) };
   }
 
+  /**
+   * Adds a part of a module's own to the readiness: `trouble` gives what is wrong with it, which makes the report `degraded`, or null. It is
+   * called for each probe, so it tells what is known already. Throws MisuseError where a part has the name.
+   */
+  add(name: string, trouble: () => string | null): void {
+    if (this.added.has(name) || name === 'serving' || name === 'pool' || this.probes.some((one) => one.name === name))
+      throw new MisuseError(`The readiness has a part ${name} already.`);
+    this.added.set(name, trouble);
+  }
+
   onApplicationShutdown(): void {
     for (const probe of this.probes) probe.close();
   }
@@ -74,15 +91,18 @@ export class HealthReports implements OnApplicationShutdown {
   }
 
   private pool() {
-    const pool = this.indicators.check('pool');
-    return this.databases.write.pool.hasPlace ? pool.up() : pool.degraded('full');
+    return this.partOf('pool', this.databases.write.pool.hasPlace ? null : 'full');
+  }
+
+  private partOf(name: string, trouble: string | null) {
+    const indicator = this.indicators.check(name);
+    return trouble === null ? indicator.up() : indicator.degraded(trouble);
   }
 
   private async reach(probe: DatabaseProbe) {
     const state = await probe.state();
-    const indicator = this.indicators.check(probe.name);
-    if (state === 'up') return indicator.up();
-    return indicator.degraded(state === 'unreachable' ? this.troubleOf(probe) : words[state]);
+    if (state === 'up') return this.partOf(probe.name, null);
+    return this.partOf(probe.name, state === 'unreachable' ? this.troubleOf(probe) : words[state]);
   }
 
   // The pool has been told why, or will be.

@@ -1,60 +1,95 @@
-import { RequestMethod, type DynamicModule } from '@nestjs/common';
-import type { IncomingMessage, ServerResponse } from 'node:http';
-import { LoggerModule } from 'nestjs-pino';
-import type { LogFn, Logger } from 'pino';
-import type { Options } from 'pino-http';
+import { type DynamicModule } from '@nestjs/common';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { LoggerModule, type PinoLogger } from 'nestjs-pino';
+import { type DestinationStream, type LogFn, type LoggerOptions, pino } from 'pino';
 import type { Config } from '../config/config.ts';
-import { askerOf, requestNow } from '../http/asker.ts';
-import { isProbe } from '../http/probes.ts';
+import { requestNow } from '../http/access/asker.ts';
 import { traceIdOf } from '../http/trace.ts';
 import { boundaryOfContext } from '../transactions/current.ts';
 import { describeError } from './describe-error.ts';
 
-/** Structured lines, one for each request, each with the request's id and trace. No body, header or query is ever written, and in production no message but our own. */
+// Lines are written together, many in one call to the system, and at the latest after so long. Those that are waiting are written at the end of
+// the process, also where it breaks. Beyond the most that wait, because nobody takes them, lines are dropped.
+const together = { minLength: 4096, periodicFlush: 100, maxLength: 16_777_216 };
+
+const nowhere: DestinationStream = { write: () => undefined };
+let standardOutput: DestinationStream | undefined;
+
+// It is not closed before the process ends: who writes nothing opens nothing.
+function outputOf({ level }: Config['log']): DestinationStream {
+  if (level === 'silent') return nowhere;
+  return (standardOutput ??= pino.destination({ dest: 1, sync: false, ...together }));
+}
+
+/**
+ * Structured lines, one for each request, each with the request's id and trace. No body, header or query is ever written, and in production no
+ * message but our own.
+ */
 export const logModule = (config: Config['log']): DynamicModule =>
-  LoggerModule.forRoot({ forRoutes: [{ path: '*path', method: RequestMethod.ALL }], pinoHttp: lines(config) });
+  // The middleware of the package makes a logger for each request: `logRequests` writes its line without one.
+  LoggerModule.forRoot({ forRoutes: [], pinoHttp: [{ ...lines(config), autoLogging: false }, outputOf(config)] });
 
 /** What a line holds, and which lines are written. */
-export const lines = ({ level, messages }: Config['log']): Options => ({
-  level,
-  base: null,
-  mixin: (_line, _level, logger) => ({ ...nameOfBoundary(), ...ofRequestNow(logger) }),
-  genReqId: (request) => request.id,
-  customProps: namesOf,
-  autoLogging: { ignore: (request) => isProbe(request.url ?? '') },
-  customSuccessMessage: () => 'request',
-  customErrorMessage: () => 'request',
-  customSuccessObject: (request, response, value: object) => ({ ...value, ...summary(request, response) }),
-  customErrorObject: (request, response, _, value: object) => ({ ...value, ...summary(request, response) }),
-  wrapSerializers: false,
-  hooks: {
-    // Nest tells of every module and route at each start: forty lines that nobody asked for.
-    logMethod(line, write, severity) {
-      const { context } = (line[0] ?? {}) as { context?: string };
-      if (severity > informative || !startUpContexts.has(context ?? '')) write.apply(this, worded(line));
+export const lines = ({ level, messages }: Config['log']) =>
+  ({
+    level,
+    base: null,
+    mixin: () => ({ ...nameOfBoundary(), ...ofRequestNow() }),
+    wrapSerializers: false,
+    hooks: {
+      // Nest tells of every module and route at each start: forty lines that nobody asked for.
+      logMethod(line, write, severity) {
+        const { context } = (line[0] ?? {}) as { context?: string };
+        if (severity > informative || !startUpContexts.has(context ?? '')) write.apply(this, worded(line));
+      },
     },
-  },
-  serializers: {
-    req: () => undefined,
-    res: () => undefined,
-    err: (thrown: unknown) => describeError(thrown, messages),
-  },
-});
+    serializers: {
+      req: () => undefined,
+      res: () => undefined,
+      err: (thrown: unknown) => describeError(thrown, messages),
+    },
+  }) satisfies LoggerOptions & { wrapSerializers: boolean };
+
+/** Writes the line of each request, when its answer was sent or its caller has gone. To be called when the probes are answered already. */
+export function logRequests(fastify: FastifyInstance, config: Config['log'], to = outputOf(config)): void {
+  const { level, base, serializers } = lines(config);
+  const log = pino({ level, base, serializers }, to);
+  fastify.addHook('onRequest', (request, reply, done) => {
+    reply.raw.once('close', () => log.info(lineOf(request, reply), 'request'));
+    done();
+  });
+}
+
+function lineOf(request: FastifyRequest, reply: FastifyReply): object {
+  const { statusCode } = reply.raw;
+  return {
+    ...namesOf(request),
+    responseTime: Math.round(reply.elapsedTime),
+    ...(statusCode >= 500 && { err: new Error(`failed with status code ${statusCode}`) }),
+    method: request.raw.method,
+    path: pathOf(request),
+    status: statusCode,
+    ...request.asker,
+  };
+}
+
+/** Gives the lines that are written while a request is answered a context of their own, to which `PinoLogger.assign` adds. */
+export function followLines(fastify: FastifyInstance, logger: PinoLogger): void {
+  fastify.addHook('preValidation', (_request, _reply, done) => logger.runInContext(done));
+}
 
 // In each line of a request: what it is called here, by whoever sent it, and by whoever traces it through several services.
-function namesOf({ id, headers }: IncomingMessage): object {
+function namesOf({ id, headers }: FastifyRequest): object {
   const traceId = traceIdOf(headers);
   const given = headers['request-id'];
   const isHarmless = typeof given === 'string' && /^[\w.:-]{1,100}$/.test(given);
   return { requestId: id, ...(isHarmless && { callerRequestId: given }), ...(traceId !== null && { traceId }) };
 }
 
-// Who asks, in a line that is written while a request is answered; and what it is called, where the logger is not that of the request: parsing a
-// body loses it.
-function ofRequestNow(logger: Logger): object {
+// Who asks, in a line that is written while a request is answered.
+function ofRequestNow(): object {
   const request = requestNow();
-  if (request === undefined) return {};
-  return { ...('requestId' in logger.bindings() ? {} : namesOf(request)), ...askerOf(request) };
+  return request === undefined ? {} : { ...namesOf(request), ...request.asker };
 }
 
 // A line that is written inside a boundary says in which, so that it can be found by the name that pg_stat_activity shows.
@@ -71,13 +106,7 @@ const startUpContexts = new Set([
   'NestFactory',
   'NestApplication',
 ]);
-const pathOf = (request: IncomingMessage): string => request.url?.split('?')[0] ?? '';
-const summary = (request: IncomingMessage, response: ServerResponse) => ({
-  method: request.method,
-  path: pathOf(request),
-  status: response.statusCode,
-  ...askerOf(request),
-});
+const pathOf = ({ url }: FastifyRequest): string => url.split('?', 1)[0] ?? '';
 
 type Line = Parameters<LogFn>;
 

@@ -1,5 +1,5 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Tables } from '../database/tables.ts';
+import { InjectDatabase, type Tables } from '../transactions/tables.ts';
 
 /** What was seeded into this database. */
 @Injectable()

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { INestApplication } from '@nestjs/common';
 import type { Config } from '../config/config.ts';
-import { Databases } from '../database/databases.ts';
+import { DatabaseClients } from '../database/database-clients.ts';
 import { Drain } from './drain.ts';
 
 // npm passes on to us the Ctrl-C that the terminal has already sent us: what follows this soon is the same wish.
@@ -78,7 +78,7 @@ export class Shutdown {
   private async drain({ app, shutdown: { drainMs, deadlineMs } }: Serving, signal: Signal): Promise<void> {
     app.get(Drain).begin();
     // Nest closes an application when its start has come to an end.
-    app.get(Databases).stopWaiting();
+    app.get(DatabaseClients).stopWaiting();
     const waitMs = signal === 'SIGTERM' && this.drains ? drainMs : 0;
     const cut = (): void => void this.finish(1, 'stopped at the deadline: requests in flight were cut');
     const overdue = setTimeout(cut, waitMs + deadlineMs);

@@ -1,17 +1,16 @@
 import { deserialize, serialize } from 'node:v8';
 import { HttpException } from '@nestjs/common';
-import { AppError, type ErrorKind, type ErrorPlace } from '../kernel/errors.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
+import { type ErrorPlace, ProblemError, problemOf } from '../kernel/problem.ts';
 
 // What a run keeps of itself: arguments, phases and its outcome each.
 const largest = 1_000_000;
 
 interface Refusal {
-  readonly kind: ErrorKind;
   readonly code: string;
   readonly message: string;
   readonly errors: readonly ErrorPlace[];
-  readonly version: number | null;
+  readonly version: number | undefined;
 }
 
 type Outcome =
@@ -39,9 +38,9 @@ export const returned = (what: string, value: unknown): Uint8Array => packed(wha
 
 /** The outcome of a method that has thrown; null where the error is no refusal, so that the method is called again. */
 export function refused(error: unknown): Uint8Array | null {
-  if (error instanceof AppError && error.kind !== 'unavailable') {
-    const { kind, code, message, errors, version } = error;
-    return packed('A refusal', { refusal: { kind, code, message, errors, version } } satisfies Outcome);
+  if (error instanceof ProblemError && error.type.kind !== 'unavailable') {
+    const { code, message, errors, options } = error;
+    return packed('A refusal', { refusal: { code, message, errors, version: options.version } } satisfies Outcome);
   }
   if (!(error instanceof HttpException) || error.getStatus() >= 500) return null;
   const exception = { status: error.getStatus(), response: error.getResponse() };
@@ -53,6 +52,8 @@ export function settled(bytes: Uint8Array): unknown {
   const outcome = unpacked(bytes) as Outcome;
   if ('value' in outcome) return outcome.value;
   if ('exception' in outcome) throw new HttpException(outcome.exception.response, outcome.exception.status);
-  const { kind, code, message, errors, version } = outcome.refusal;
-  throw new AppError(kind, code, message, { errors, ...(version !== null && { version }) });
+  const { code, message, errors, version } = outcome.refusal;
+  const problem = problemOf(code);
+  if (problem === undefined) throw new MisuseError(`A run was refused with ${code}, which is not defined any more.`);
+  throw problem(message, { errors, ...(version !== undefined && { version }) });
 }

@@ -11,6 +11,9 @@ interface Phase {
 
 /** Stores each phase of a run with its boundary, and gives the result of one that is stored instead of running it again. */
 export class PhaseRecorder implements TransactionParticipant {
+  // A phase is stored with the place that it has in its run: in a boundary of its own.
+  readonly group = null;
+  readonly name: string;
   private readonly stored: Phase[];
   private next = 0;
   private latest: Phase | null = null;
@@ -21,7 +24,12 @@ export class PhaseRecorder implements TransactionParticipant {
     private readonly runs: PhasedRunsRepository,
     private readonly leaseMs: number,
   ) {
+    this.name = `phased run ${run.id}`;
     this.stored = run.phases.map((bytes) => unpacked(bytes) as Phase);
+  }
+
+  inUse(): PhasedRunBusyError {
+    return new PhasedRunBusyError(this.run.method);
   }
 
   // Async, as a participant's is.

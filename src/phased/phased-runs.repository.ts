@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Sql } from '../database/tables.ts';
 import { Expiring } from '../retention/expiring.ts';
+import { InjectDatabase, type Sql } from '../transactions/tables.ts';
 
 /** A run as it was taken on: nobody else works on it until its lease is over. */
 export interface LeasedRun {

@@ -9,6 +9,7 @@ import {
 import { DiscoveryService } from '@nestjs/core';
 import { type Config, PhasedConfig } from '../config/config.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
+import { PeriodicJob } from '../operations/periodic-job.ts';
 import { allowSeparateWrites } from '../transactions/unit-of-work.ts';
 import { PhasedRunBusyError } from './errors.ts';
 import { type PhasedMethod, phasedMethodsOf } from './phased.ts';
@@ -30,9 +31,9 @@ interface Placed {
 export class PhasedWorker implements OnModuleInit, OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(PhasedWorker.name);
   private readonly methods = new Map<string, Placed>();
-  private timer: NodeJS.Timeout | null = null;
-  private round: Promise<void> = Promise.resolve();
-  private isStopped = false;
+  private readonly job = new PeriodicJob(PhasedWorker.name, () =>
+    allowSeparateWrites('each run is taken on by itself', () => this.work()),
+  );
 
   constructor(
     private readonly discovery: DiscoveryService,
@@ -47,20 +48,18 @@ export class PhasedWorker implements OnModuleInit, OnApplicationBootstrap, Befor
   }
 
   onApplicationBootstrap(): void {
-    if (this.config.workerIntervalMs > 0 && this.methods.size > 0) this.waitForTurn();
+    if (this.config.workerIntervalMs > 0 && this.methods.size > 0) this.job.start(this.config.workerIntervalMs);
   }
 
   /** Waits for the runs in hand; what they do not come to is gone on with elsewhere, or after the next start. */
   async beforeApplicationShutdown(): Promise<void> {
-    this.isStopped = true;
-    if (this.timer !== null) clearTimeout(this.timer);
-    await this.round;
+    await this.job.stop();
   }
 
   /** Goes on with all runs that nobody works on by now. Never rejects. */
   async work(): Promise<void> {
     try {
-      for (let taken = atOnce; taken === atOnce && !this.isStopped;) {
+      for (let taken = atOnce; taken === atOnce && !this.job.isStopped;) {
         const runs = await this.runs.takeNext(atOnce, mostAttempts);
         await Promise.all(runs.map((run) => this.goOn(run)));
         taken = runs.length;
@@ -92,13 +91,5 @@ export class PhasedWorker implements OnModuleInit, OnApplicationBootstrap, Befor
         'a phased run has failed',
       );
     }
-  }
-
-  private waitForTurn(): void {
-    this.timer = setTimeout(() => {
-      this.round = allowSeparateWrites('each run is taken on by itself', () => this.work()).finally(() => {
-        if (!this.isStopped) this.waitForTurn();
-      });
-    }, this.config.workerIntervalMs).unref();
   }
 }

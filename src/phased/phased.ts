@@ -30,7 +30,7 @@ export const currentRun = new AsyncLocalStorage<{ readonly id: string }>();
  * once: a call outside sends {@link phasedKey} along, so that the other side does it once.
  *
  * Arguments and results are kept until the method is done, as structured clones: plain data, ids rather than things, no secrets.
- * The method must come to the same boundaries in the same order when it is called again. A refusal (AppError, HttpException below 500)
+ * The method must come to the same boundaries in the same order when it is called again. A refusal (ProblemError, HttpException below 500)
  * is an end as well. Inside a boundary it is refused: its phases could not be stored one by one.
  */
 export function Phased(options: { readonly name?: string } = {}) {

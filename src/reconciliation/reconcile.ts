@@ -1,5 +1,4 @@
-import type { Check } from './check.ts';
-import { checks } from './checks.ts';
+import { allChecks, type Check } from './check.ts';
 import { inSnapshot, type Query } from './snapshot.ts';
 
 /** What came of one check. */
@@ -27,7 +26,7 @@ export interface Reconciliation {
 // Of each check: enough to see what it is about, and no more memory for a ledger that is wrong throughout.
 const named = 20;
 
-/** Checks all the books on the server behind this URL, in one read-only snapshot. Throws what the server or the way to it says. */
+/** Asks the checks of all modules that were loaded about the books on the server behind this URL, in one read-only snapshot. Throws what the server or the way to it says. */
 export const reconcile = (url: string): Promise<Reconciliation> => inSnapshot(url, 'reconcile', reconcileIn);
 
 /** The same where the caller has a snapshot, or a transaction, already. One statement after the other, on one connection. */
@@ -35,7 +34,8 @@ export async function reconcileIn(query: Query): Promise<Reconciliation> {
   const [now] = await query<{ as_of: Date; is_replica: boolean }>(
     'SELECT statement_timestamp() AS as_of, pg_is_in_recovery() AS is_replica',
   );
-  const counts = await countRows(query);
+  const checks = allChecks();
+  const counts = await countRows(query, checks);
   const results: CheckResult[] = [];
   for (const check of checks) results.push(await run(query, check, counts.get(check.table) ?? 0));
   return {
@@ -46,7 +46,7 @@ export async function reconcileIn(query: Query): Promise<Reconciliation> {
   };
 }
 
-async function countRows(query: Query): Promise<Map<string, number>> {
+async function countRows(query: Query, checks: readonly Check[]): Promise<Map<string, number>> {
   const tables = [...new Set(checks.map(({ table }) => table))];
   const counts = tables.map((table) => `SELECT '${table}' AS name, count(*)::text AS n FROM "${table}"`);
   const rows = await query<{ name: string; n: string }>(counts.join(' UNION ALL '));

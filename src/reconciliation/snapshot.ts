@@ -1,6 +1,7 @@
-import pg from 'pg';
-import { ConnectError } from '../database/errors.ts';
+import type pg from 'pg';
 import { refuseForeignSchema } from '../database/schema-version.ts';
+import { ConnectError } from '../transactions/wire/errors.ts';
+import { PlainClient } from '../transactions/wire/plain-client.ts';
 
 /** Runs one statement and gives its rows. */
 export type Query = <Row extends pg.QueryResultRow>(sql: string) => Promise<Row[]>;
@@ -11,12 +12,8 @@ export type Query = <Row extends pg.QueryResultRow>(sql: string) => Promise<Row[
  * what the server says.
  */
 export async function inSnapshot<T>(url: string, name: string, work: (query: Query) => Promise<T>): Promise<T> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: `holdfast ${name}`,
-    connectionTimeoutMillis: 10_000,
-    keepAlive: true,
-  });
+  const application_name = `holdfast ${name}`;
+  const client = new PlainClient(url, { application_name, connectionTimeoutMillis: 10_000, keepAlive: true });
   // A server that goes away says it here as well; the statement in hand tells.
   client.on('error', () => undefined);
   await client.connect().catch((error: unknown) => {

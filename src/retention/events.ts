@@ -8,13 +8,14 @@ export interface ExpiredRemoved {
   readonly durationMs: number;
 }
 
-/** What is over in a table and still there, after a round. */
+/** What is over in a table and still there, after a round: with each round of each instance, also when it is nothing. */
 export interface ExpiredLeft {
   readonly table: string;
-  /** Counted up to a bound. */
   readonly count: number;
-  /** How long the oldest row has been over, milliseconds; 0 when there is none. */
-  readonly oldestMs: number;
+  /** More than are counted were there, or counting them took too long: `count` is the planner's estimate. */
+  readonly isEstimate: boolean;
+  /** How long the oldest row has been over, milliseconds; 0 when there is none, null where it could not be found in time. */
+  readonly oldestMs: number | null;
 }
 
 interface Told<Message> extends Channel<unknown, Message> {

@@ -1,8 +1,11 @@
 import 'reflect-metadata';
-import type { ExpiringTable } from '../database/expired-rows.ts';
+import type { ExpiringTable, Removal, RemovalBatch } from './expired-rows.ts';
 
-/** Removes at most so many rows that are over, oldest first, in a boundary of its own. Gives how many: fewer than asked when none are left. */
-export type Remove = (most: number) => Promise<number>;
+/**
+ * Removes at most so many rows that are over, oldest first, in a boundary of its own. Gives how many, fewer than asked when none are left, and
+ * how far it came: the next call begins there.
+ */
+export type Remove = (batch: RemovalBatch) => Promise<Removal>;
 
 /** A table with an end, and how its rows are removed where deleting them is not enough. */
 export interface Declared extends ExpiringTable {

@@ -1,5 +1,6 @@
 import { ClsServiceManager } from 'nestjs-cls';
-import type { RunningBoundary, Terms } from './running-boundary.ts';
+import type { RunningBoundary } from './boundary/running-boundary.ts';
+import type { Terms } from './boundary/running-transaction.ts';
 
 /** Under this key the context holds its boundary; null where one is set aside. */
 export const RUNNING = Symbol('running boundary');

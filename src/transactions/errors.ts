@@ -1,9 +1,23 @@
-import type { StatementFailure } from '../database/wire-state.ts';
 import { LoggableError } from '../kernel/loggable-error.ts';
+import { NamedAnswerError } from './wire/errors.ts';
+import { databaseFailure } from './wire/postgres-errors.ts';
+import type { StatementFailure } from './wire/wire-state.ts';
 
 /** The boundary cannot give what was asked of it: a write where it only reads, a stricter level, more time than is left. */
 export class TransactionJoinError extends LoggableError {
   override readonly name = 'TransactionJoinError';
+}
+
+/** Options that there are not, or that contradict each other: what stops the start, at the call. Nothing was begun. */
+export class TransactionOptionsError extends LoggableError {
+  override readonly name = 'TransactionOptionsError';
+  constructor(
+    subject: string,
+    /** Each says what is wrong and what to do. */
+    readonly mistakes: readonly string[],
+  ) {
+    super(mistakes.map((mistake) => `${subject} ${mistake}`).join('\n'));
+  }
 }
 
 /** `mandatory` or `lockRows` without a boundary, or `never` inside one. */
@@ -11,11 +25,28 @@ export class TransactionRequiredError extends LoggableError {
   override readonly name = 'TransactionRequiredError';
 }
 
-/** A statement failed, its error was caught, and the work went on as if nothing had happened. Nothing is stored. */
+/** What came after a statement had failed in a boundary. */
+export interface LaterCall {
+  /** `order.create` */
+  readonly what: string;
+  /** What it was refused with. */
+  readonly error: unknown;
+  /** It was under way when the statement failed, and not called afterwards. */
+  readonly wasUnderWay: boolean;
+}
+
+/**
+ * A statement failed, its error was caught, and the work went on as if nothing had happened. Nothing is stored. `cause` is what was refused
+ * afterwards, which tells no more than that something had failed; where nothing was, it is the failure itself.
+ */
 export class UnexpectedRollbackError extends LoggableError {
   override readonly name = 'UnexpectedRollbackError';
   /** Verb and table of the statement that failed. */
   readonly statement: string;
+  /** What the statement failed with. */
+  readonly firstError: unknown;
+  /** What was refused had been called before the statement failed: nobody could have known. */
+  readonly wasUnderWay: boolean;
 
   constructor(
     failure: StatementFailure,
@@ -23,14 +54,29 @@ export class UnexpectedRollbackError extends LoggableError {
     readonly swallowedIn: string,
     /** Where the statement was called. */
     readonly calledAt: string | null,
+    /** What was called although the statement had failed; null where the boundary has returned. */
+    later: LaterCall | null = null,
   ) {
     super(
-      `${failure.statement} failed, and ${swallowedIn} returned as if it had not. The transaction is broken since then: ` +
+      `${failure.statement} failed${sqlStateOf(later, failure)}, and ${swallowedIn} ${goingOn(later)}. The transaction is broken since then: ` +
         `let the error pass, or put the attempt into a nested boundary.${calledAt === null ? '' : `\n${calledAt}`}`,
-      { cause: failure.error },
+      { cause: later === null ? failure.error : later.error },
     );
     this.statement = failure.statement;
+    this.firstError = failure.error;
+    this.wasUnderWay = later?.wasUnderWay === true;
   }
+}
+
+// Where the failure is the cause, it says so itself.
+function sqlStateOf(later: LaterCall | null, { error }: StatementFailure): string {
+  const { sqlState } = (later === null ? null : databaseFailure(error)) ?? {};
+  return sqlState === undefined ? '' : ` with ${sqlState}`;
+}
+
+function goingOn(later: LaterCall | null): string {
+  if (later === null) return 'returned as if it had not';
+  return later.wasUnderWay ? `had ${later.what} under way beside it` : `went on with ${later.what} as if it had not`;
 }
 
 /** Two nested boundaries at the same moment, or a statement beside a nested one: which of them a rollback would take is left to chance. */
@@ -64,15 +110,17 @@ export class CommitOutcomeUnknownError extends LoggableError {
   }
 }
 
-/** Somebody else keeps a row that lockRows asked for: at once with `wait: false`, else after `lockTimeout`. */
-export class LockUnavailableError extends LoggableError {
+/** Somebody else keeps what a statement has to lock, a row or a table: at once with `wait: false` or NOWAIT, else after `lockTimeout`. */
+export class LockUnavailableError extends NamedAnswerError {
   override readonly name: string = 'LockUnavailableError';
   constructor(
-    /** The table, by its name in the database. */
-    readonly table: string,
+    /** The table, by its name in the database; null where the statement names none. */
+    readonly table: string | null,
     cause: unknown,
   ) {
-    super(`Rows of ${table} are locked by somebody else.`, { cause });
+    super(`${table === null ? 'What the statement needs is' : `Rows of ${table} are`} locked by somebody else.`, {
+      cause,
+    });
   }
 }
 
@@ -99,8 +147,11 @@ export class BoundaryTableError extends LoggableError {
   }
 }
 
-/** The boundary met a conflict at every attempt, or had no time for another. Nothing is stored; the same call may succeed later. */
-export class TransactionConflictError extends LoggableError {
+/**
+ * The boundary met a conflict at every attempt, had no time for another, or was to have one only. Nothing is stored; the same call may
+ * succeed later. Of a boundary inside another one, whose outermost runs all of it again unless it is caught.
+ */
+export class TransactionConflictError extends NamedAnswerError {
   override readonly name = 'TransactionConflictError';
   constructor(
     boundary: string,
@@ -108,7 +159,7 @@ export class TransactionConflictError extends LoggableError {
     readonly attempts: number,
     cause: unknown,
   ) {
-    super(`${boundary} met a conflict at each of ${attempts} attempts.`, { cause });
+    super(`${boundary} met a conflict${attempts === 1 ? '' : ` at each of ${attempts} attempts`}.`, { cause });
   }
 }
 

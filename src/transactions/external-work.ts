@@ -2,16 +2,17 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { type Config, TransactionsConfig } from '../config/config.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
+import { framesOf } from './boundary/call-site.ts';
+import { externalWorkFound } from './boundary/channels.ts';
+import { type ExternalWork, stops, watches } from './boundary/external-work-channels.ts';
+import type { RunningBoundary } from './boundary/running-boundary.ts';
+import type { RunningTransaction } from './boundary/running-transaction.ts';
 import { openBoundary } from './current.ts';
 import { ExternalWorkInTransactionError } from './errors.ts';
-import { externalWorkFound } from './events.ts';
-import { type ExternalWork, stops, watches } from './external-work-channels.ts';
-import { framesOf } from './call-site.ts';
-import type { RunningBoundary, RunningTransaction } from './running-boundary.ts';
 import { Transactions } from './transactions.ts';
-import { MisuseError } from '../kernel/loggable-error.ts';
 
-type Heard = (message: unknown) => void;
+type Listener = (message: unknown) => void;
 
 const reasons = new AsyncLocalStorage<string>();
 
@@ -20,7 +21,8 @@ const reasons = new AsyncLocalStorage<string>();
  * and cannot take them back. `reason` says to whoever reads the code why. Throws TypeError when it is empty.
  */
 export function allowExternalWork<T>(reason: string, work: () => T): T {
-  if (reason.trim() === '') throw new MisuseError('allowExternalWork needs a reason.');
+  if (typeof reason !== 'string' || reason.trim() === '') throw new MisuseError('allowExternalWork needs a reason.');
+  if (typeof work !== 'function') throw new MisuseError('allowExternalWork needs work, a function, behind its reason.');
   return reasons.run(reason, work);
 }
 
@@ -31,7 +33,7 @@ export function allowExternalWork<T>(reason: string, work: () => T): T {
 @Injectable()
 export class ExternalWorkGuard implements OnModuleInit, OnApplicationShutdown {
   private readonly logger = new Logger('Transactions');
-  private readonly subscriptions: [channel: string, heard: Heard][] = [];
+  private readonly subscriptions: [channel: string, heard: Listener][] = [];
   private readonly told = new WeakSet<RunningTransaction>();
 
   constructor(
@@ -51,7 +53,7 @@ export class ExternalWorkGuard implements OnModuleInit, OnApplicationShutdown {
     for (const [channel, heard] of this.subscriptions.splice(0)) unsubscribe(channel, heard);
   }
 
-  private listen(channel: string, heard: Heard): void {
+  private listen(channel: string, heard: Listener): void {
     this.subscriptions.push([channel, heard]);
     subscribe(channel, heard);
   }
@@ -68,7 +70,7 @@ export class ExternalWorkGuard implements OnModuleInit, OnApplicationShutdown {
     if (work === null) return;
     const error = new ExternalWorkInTransactionError(boundary.name, work.kind, work.host, startOf(trace));
     if (raises) {
-      boundary.transaction.externalWork ??= error;
+      boundary.foundExternalWork(error);
       work.stop(error);
     }
     this.tell(boundary, error);

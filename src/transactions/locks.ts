@@ -1,20 +1,14 @@
-import { databaseFailure } from '../database/failures.ts';
 import { Prisma } from '../database/generated/client.ts';
-import type { Sql } from '../database/tables.ts';
-import { placesOf } from './crowding.ts';
+import { MisuseError } from '../kernel/loggable-error.ts';
+import { placesOf } from './boundary/crowding.ts';
+import { callerFrames, lockOrder } from './boundary/lock-order.ts';
+import { isLockRefusal } from './boundary/named-errors.ts';
+import { shown } from './boundary/option-spellings.ts';
+import type { RunningBoundary } from './boundary/running-boundary.ts';
 import { runningBoundary } from './current.ts';
 import { LockUnavailableError, TransactionJoinError, TransactionRequiredError } from './errors.ts';
-import { callerFrames, lockOrder } from './lock-order.ts';
-import type { RunningBoundary } from './running-boundary.ts';
-import { MisuseError } from '../kernel/loggable-error.ts';
-
-/**
- * The tables whose rows may be locked, by their name in the database, with their keys. They are locked in this order, which is the one in
- * which the modules reach them: the person before the sessions, the order before its goods, the goods before the money.
- */
-const keys = { user: 'id', session: 'id', order: 'id', stock: 'sku_id', account: 'id' } as const;
-export type Lockable = keyof typeof keys;
-const inOrder = Object.keys(keys) as readonly Lockable[];
+import { type Lockable, lockableTable, lockableTables } from './lockable-tables.ts';
+import type { Sql } from './tables.ts';
 
 /** What happens when somebody else holds a row: without options its release is waited for, as long as `lockTimeout` allows. */
 export type LockOptions =
@@ -44,11 +38,11 @@ export async function lockRows<T extends Lockable>(
   rows: Readonly<Record<T, readonly string[]>>,
   options: LockOptions = {},
 ): Promise<LockedRows<T>> {
+  refuseUnknown(options);
   const running = demandBoundary();
-  for (const table of Object.keys(rows))
-    if (!Object.hasOwn(keys, table)) throw new MisuseError(`${table} has no locks.`);
+  for (const table of Object.keys(rows)) lockableTable(table);
   const found: Partial<Record<Lockable, ReadonlySet<string>>> = {};
-  for (const table of inOrder.filter((one) => one in rows)) {
+  for (const { table } of lockableTables().filter((one) => one.table in rows)) {
     const request = { table, ids: (rows as Record<Lockable, readonly string[]>)[table], columns: {}, options };
     const locked = await lockTable(db, running, request);
     found[table] = new Set(locked.map(({ lockedKey }) => lockedKey));
@@ -58,16 +52,23 @@ export async function lockRows<T extends Lockable>(
 
 /**
  * Locks the rows of one table as {@link lockRows} does, and gives them as they are once they are locked, in the order of their keys: one
- * statement instead of two. `columns` names the members that a row is to have, each with its column. Throws as lockRows does.
+ * statement instead of two. `columns` names the members that a row is to have, each with its column. `at` is the database's time when all of
+ * them were locked, in whole milliseconds, null where there are none: what is decided over the rows is decided at that moment. Throws as
+ * lockRows does.
  */
 export async function lockAndLoad<Row extends object>(
   db: Sql,
   table: Lockable,
   ids: readonly string[],
   columns: Readonly<Record<keyof Row & string, string>>,
-): Promise<Row[]> {
-  const locked = await lockTable(db, demandBoundary(), { table, ids, columns, options: {} });
-  return locked.map(({ lockedKey: _, ...row }) => row as Row);
+  options: LockOptions = {},
+): Promise<{ rows: Row[]; at: Date | null }> {
+  refuseUnknown(options);
+  const locked = await lockTable(db, demandBoundary(), { table, ids, columns, options });
+  return {
+    rows: locked.map(({ lockedKey: _, lockedAt: __, ...row }) => row as Row),
+    at: locked.at(-1)?.lockedAt ?? null,
+  };
 }
 
 interface LockRequest {
@@ -77,7 +78,7 @@ interface LockRequest {
   readonly columns: Readonly<Record<string, string>>;
   readonly options: LockOptions;
 }
-type Locked = Record<string, unknown> & { readonly lockedKey: string };
+type Locked = Record<string, unknown> & { readonly lockedKey: string; readonly lockedAt: Date };
 
 function demandBoundary(): RunningBoundary {
   const running = runningBoundary();
@@ -113,6 +114,22 @@ async function lockInOrder(db: Sql, running: RunningBoundary, request: LockReque
   return locked;
 }
 
+// An option that is not one of these would be a lock that waits where none was to be waited for.
+function refuseUnknown(options: unknown): void {
+  if (typeof options !== 'object' || options === null) throw new MisuseError('The options of lockRows are an object.');
+  for (const [option, value] of Object.entries(options)) {
+    if (option !== 'wait' && option !== 'skipLocked')
+      throw new MisuseError(
+        `lockRows has no option ${option}. Say wait: false for NOWAIT, skipLocked: true for SKIP LOCKED.`,
+      );
+    if (value !== undefined && typeof value !== 'boolean')
+      throw new MisuseError(`lockRows has no ${option}: ${shown(value)}. It is true or false.`);
+  }
+  const { wait, skipLocked } = options as { wait?: boolean; skipLocked?: boolean };
+  if (skipLocked === true && wait !== undefined)
+    throw new MisuseError('lockRows is told to wait or not for what skipLocked leaves out. Say one of them.');
+}
+
 const identifier = /^[a-zA-Z_]+$/;
 
 async function select(db: Sql, { table, ids, columns, options }: LockRequest): Promise<Locked[]> {
@@ -120,19 +137,21 @@ async function select(db: Sql, { table, ids, columns, options }: LockRequest): P
   if (!named.flat().every((name) => identifier.test(name))) throw new MisuseError('A column has another name.');
   const loaded = named.map(([name, column]) => `, "${column}" AS "${name}"`).join('');
   // Prisma has no row locks (prisma/orm #8580); the names come from the code, never from a caller.
-  const [key, from, rest, otherwise] = [`"${keys[table]}"`, `"${table}"`, loaded, whenHeld(options)].map((text) =>
-    Prisma.raw(text),
+  const [key, from, rest, otherwise] = [`"${lockableTable(table).key}"`, `"${table}"`, loaded, whenHeld(options)].map(
+    (text) => Prisma.raw(text),
   );
   try {
+    // The clock is read outside the CTE, when a row of it comes: once it is locked. Beside the lock it would be read before its wait.
     return await db.$queryRaw<Locked[]>`
-      SELECT ${key}::text AS "lockedKey"${rest} FROM ${from} WHERE ${key} = ANY(${ids}::uuid[]) ORDER BY ${key} FOR NO KEY UPDATE ${otherwise}`;
+      WITH locked AS MATERIALIZED (
+        SELECT ${key}::text AS "lockedKey"${rest} FROM ${from} WHERE ${key} = ANY(${ids}::uuid[]) ORDER BY ${key} FOR NO KEY UPDATE ${otherwise})
+      SELECT *, date_trunc('milliseconds', clock_timestamp()) AS "lockedAt" FROM locked`;
   } catch (error) {
-    throw databaseFailure(error)?.sqlState === lockNotAvailable ? new LockUnavailableError(table, error) : error;
+    // A statement does not always say which table it is that it waits for.
+    const reason = error instanceof LockUnavailableError ? error.cause : error;
+    throw isLockRefusal(reason) ? new LockUnavailableError(table, reason) : error;
   }
 }
-
-// PostgreSQL 18, appendix A: what NOWAIT and lock_timeout end with.
-const lockNotAvailable = '55P03';
 
 function whenHeld({ wait, skipLocked }: LockOptions): string {
   if (skipLocked === true) return 'SKIP LOCKED';

@@ -1,30 +1,51 @@
 import { ClsServiceManager } from 'nestjs-cls';
 import { boundaryOfContext, openBoundary } from './current.ts';
 
-/** What stands in for the work of a boundary whose work was done before. */
+/** Replaces the work of a boundary whose work was done before, for example in an earlier request with the same key. */
 export class Substitute {
-  /** Called once the boundary is stored: gives its value, or throws in the place of one. */
+  /** Called after the commit: returns the value of the boundary, or throws the stored refusal. */
   constructor(readonly settle: () => unknown) {}
 }
 
-/** What a boundary returns that is a place to go on from, and no answer to anybody. A participant that keeps results gives the value back. */
+/** The result of a boundary that a later run resumes from, and that is no response to a client. A participant that stores results unwraps the value. */
 export class RecoveryPoint {
   constructor(readonly value: unknown) {}
 }
 
 /**
- * Takes part in the boundaries of a request without changing them: what it writes is stored in one commit with the work of each, which
- * keeps its own name, level, time and retries. An Idempotency-Key claims itself and keeps its answer this way.
+ * Takes part in the boundaries of a request without changing them: its writes commit together with the work of each boundary, which
+ * keeps its own name, level, timeout and retries. An Idempotency-Key is claimed, and its response stored, this way.
  */
 export interface TransactionParticipant {
-  /** First in each attempt, before the work. Null lets the work run. */
+  /** With others of its group it takes part in the boundary of a lane; null where it needs one of its own. */
+  readonly group: ParticipantGroup | null;
+  /** By what it is told from the others of its group: two with one name are never in one batch. */
+  readonly name: string;
+  /** What is thrown where a command with the same name is under way already. */
+  inUse(): Error;
+  /** Called first in each attempt, before the work. Null lets the work run. */
   begin(): Promise<Substitute | null>;
-  /** Last in each attempt, when the work has returned this value. */
+  /** Called last in each attempt, after the work has returned this value. */
   beforeCommit(value: unknown): Promise<void>;
-  /** The attempt is stored. */
+  /** Called after the attempt was committed. */
   committed(): void;
-  /** Runs a boundary when those that began before it have ended: the parts of a request have one order. */
+  /** Runs a boundary after those that began before it have ended, so that the parts of a request have one order. */
   inTurn<T>(boundary: () => Promise<T>): Promise<T>;
+}
+
+/** A participant whose command a batch has done, and what came of it. */
+export interface Ending {
+  readonly participant: TransactionParticipant;
+  readonly value: unknown;
+}
+
+/** Participants that take part in the boundary of a lane together: what each would do with a statement of its own, they do with one for all. */
+export interface ParticipantGroup {
+  /**
+   * Called last in each attempt: does what `begin` and `beforeCommit` of each would have done. Gives those whose work was done before, or is
+   * being done by somebody else: the batch is rolled back, and done without them.
+   */
+  beforeCommit(endings: readonly Ending[]): Promise<ReadonlySet<TransactionParticipant>>;
 }
 
 interface Enlisted {
@@ -33,10 +54,10 @@ interface Enlisted {
   readonly participant: TransactionParticipant;
 }
 
-// Under this key the context holds who takes part.
+// The key of the participant in the context.
 const ENLISTED = Symbol('participant');
 
-/** Runs the work; the participant takes part in each outermost boundary of it that may write. Null for nobody. */
+/** Runs the work; the participant takes part in each of its outermost boundaries that may write. Null: no participant. */
 export function enlisted<T>(owner: object, participant: TransactionParticipant | null, work: () => T): T {
   const cls = ClsServiceManager.getClsService();
   return cls.run({ ifNested: 'inherit' }, () => {
@@ -45,14 +66,14 @@ export function enlisted<T>(owner: object, participant: TransactionParticipant |
   });
 }
 
-/** Who takes part in a boundary that would begin here; nobody in one beside a boundary that is set aside. */
+/** The participant of a boundary that would begin here; null while another boundary is suspended. */
 export function participantOf(owner: object): TransactionParticipant | null {
   const cls = ClsServiceManager.getClsService();
   const one = cls.isActive() ? cls.get<Enlisted | null | undefined>(ENLISTED) : null;
   return one?.owner === owner && openBoundary() === null ? one.participant : null;
 }
 
-// What it writes is no write of the work, which may have none.
+// Writes of the participant do not count as separate writes of the work.
 async function uncounted<T>(write: () => Promise<T>): Promise<T> {
   const separate = boundaryOfContext()?.transaction.separate ?? null;
   if (separate === null) return write();

@@ -1,7 +1,8 @@
 import { Inject } from '@nestjs/common';
-import type { AnyOptions, TransactionOptions } from './boundary.ts';
-import { Transactions } from './transactions.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
+import { defaultName } from './boundary/option-checks.ts';
+import type { AnyOptions, TransactionOptions } from './boundary/options.ts';
+import { Transactions } from './transactions.ts';
 
 const TRANSACTIONS = Symbol('transactions');
 const BOUNDARIES = Symbol('boundaries');
@@ -25,7 +26,7 @@ export function Transactional(options: TransactionOptions = {}) {
   return <M extends Method>(target: object, key: string | symbol, descriptor: TypedPropertyDescriptor<M>): void => {
     const method = methodOf(target, key, descriptor);
     const where = `${target.constructor.name}.${String(key)}`;
-    const settled = { ...options, name: options.name ?? where };
+    const settled = Object.freeze({ ...options, name: options.name ?? defaultName(where) });
     record(target, { key, method: where, options: settled });
     injectTransactions(target);
     const bounded = async function (this: { [TRANSACTIONS]: Transactions | undefined }, ...args: never[]) {

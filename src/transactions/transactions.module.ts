@@ -1,17 +1,18 @@
+import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { Global, Module } from '@nestjs/common';
 import { DiscoveryModule } from '@nestjs/core';
-import { ClsPluginTransactional } from '@nestjs-cls/transactional';
 import { ClsModule } from 'nestjs-cls';
 import { DatabaseModule } from '../database/database.module.ts';
-import { DATABASE, READS } from '../database/tables.ts';
-import { type Adapter, BoundaryAdapter } from './adapter.ts';
-import { Consistency } from './consistency.ts';
-import { Crowding } from './crowding.ts';
-import { BoundaryTable } from './boundary-table.ts';
+import { type Adapter, BoundaryAdapter } from './boundary/adapter.ts';
+import { Crowding } from './boundary/crowding.ts';
+import { SeparateWrites } from './boundary/separate-writes.ts';
+import { BoundaryTable } from './boundary/table.ts';
+import { readingClient } from './client/reading-client.ts';
 import { ExternalWorkGuard } from './external-work.ts';
-import { ReadRouter } from './read-router.ts';
-import { readingClient } from './reading-client.ts';
-import { SeparateWrites } from './separate-writes.ts';
+import { Lanes } from './lane.ts';
+import { Consistency } from './reads/consistency.ts';
+import { ReadRouter } from './reads/router.ts';
+import { DATABASE, READS } from './tables.ts';
 import { Transactions } from './transactions.ts';
 
 @Module({
@@ -38,10 +39,11 @@ class RoutingModule {}
     Transactions,
     SeparateWrites,
     ExternalWorkGuard,
+    Lanes,
     { provide: DATABASE, inject: [Transactions], useFactory: ({ client }: Transactions) => client },
     { provide: READS, inject: [Transactions], useFactory: ({ client }: Transactions) => readingClient(client) },
     BoundaryTable,
   ],
-  exports: [Transactions, DATABASE, READS, RoutingModule],
+  exports: [Transactions, Lanes, DATABASE, READS, RoutingModule],
 })
 export class TransactionsModule {}

@@ -1,41 +1,43 @@
-import { Inject, Injectable } from '@nestjs/common';
 import { Propagation as HostPropagation, TransactionHost } from '@nestjs-cls/transactional';
+import { Inject, Injectable } from '@nestjs/common';
 import { ClsService } from 'nestjs-cls';
 import { type Config, DatabaseConfig } from '../config/config.ts';
-import type { Beginning } from '../database/beginning.ts';
-import { Databases } from '../database/databases.ts';
-import { TransactionExpiredError } from '../database/errors.ts';
-import type { Fault, Moment } from '../database/faults.ts';
-import type { Adapter, BeginOptions } from './adapter.ts';
-import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions } from './boundary.ts';
-import { type Call, changesRows, routingClient } from './client.ts';
-import { type Beginner, hasOwnTime, patienceOf, termsOf } from './beginner.ts';
+import { DatabaseClients } from '../database/database-clients.ts';
+import type { Fault, Moment } from './wire/planned-fault.ts';
+import type { Adapter, BeginOptions } from './boundary/adapter.ts';
+import { type BoundaryCall, hasOwnTime, patienceOf, termsOf } from './boundary/boundary-call.ts';
+import { boundaryEnded, type Outcome } from './boundary/channels.ts';
+import { Crowding } from './boundary/crowding.ts';
+import { noteOrigin } from './boundary/error-origins.ts';
+import { expired } from './boundary/expiry.ts';
+import { runToEnd } from './boundary/finishing.ts';
+import { OptionChecks } from './boundary/option-checks.ts';
+import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions } from './boundary/options.ts';
+import { nameOf, planBoundary, termsIn } from './boundary/propagation.ts';
+import { type RetryPolicy, retrying } from './boundary/retry.ts';
+import { RunningBoundary } from './boundary/running-boundary.ts';
+import type { Terms } from './boundary/running-transaction.ts';
+import { SeparateWrites } from './boundary/separate-writes.ts';
+import { openingOf } from './boundary/settings.ts';
+import { type Call, changesRows, routingClient } from './client/routing-client.ts';
 import { boundaryOfContext, openBoundary, RUNNING, SET_ASIDE } from './current.ts';
-import { Crowding } from './crowding.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
-import { noteOrigin } from './error-origins.ts';
-import { boundaryEnded, type Outcome } from './events.ts';
-import { expired } from './expiry.ts';
-import { finishing } from './finishing.ts';
 import { fire } from './hooks.ts';
 import { enlisted, inTurn, participantOf, participating, type TransactionParticipant } from './participant.ts';
-import { nameOf, planBoundary, termsIn } from './propagation.ts';
-import { ReadRouter } from './read-router.ts';
-import { type RetryPolicy, retrying } from './retry.ts';
-import { RunningBoundary, type Terms } from './running-boundary.ts';
-import { SeparateWrites } from './separate-writes.ts';
-import { openingOf } from './settings.ts';
+import { ReadRouter } from './reads/router.ts';
 import { undoing } from './unit-of-work.ts';
+import { TransactionExpiredError } from './wire/errors.ts';
+import type { TransactionHandle } from './wire/transaction-handle.ts';
 
 export const defaultRetries = 5;
 
 /** For tests: which fault a boundary meets in its n-th attempt. */
 export type FaultPlan = (boundary: string, attempt: number, moment: Moment, statement: string) => Fault | null;
 
-/** Draws boundaries where the decorator does not fit, and knows the one that is running. */
+/** Runs functions in boundaries where the decorator does not fit, and returns the boundary that is running. */
 @Injectable()
 export class Transactions {
-  /** What repositories and `run` are given: inside a boundary its transaction, outside reads are routed and all else goes to the primary. */
+  /** The client of repositories and of `run`: inside a boundary its transaction; outside, reads are routed and everything else goes to the primary. */
   readonly client = routingClient({
     running: () => this.running(),
     transaction: () => this.host.tx,
@@ -48,23 +50,27 @@ export class Transactions {
   private readonly crowding!: Crowding;
   /** Set by the test kit only. */
   faults: FaultPlan | null = null;
+  private readonly optionChecks: OptionChecks;
 
   constructor(
     private readonly host: TransactionHost<Adapter>,
     private readonly cls: ClsService,
-    private readonly databases: Databases,
+    private readonly databases: DatabaseClients,
     private readonly reads: ReadRouter,
     @Inject(DatabaseConfig.KEY) private readonly config: Config['database'],
-  ) {}
+  ) {
+    this.optionChecks = new OptionChecks(config);
+  }
 
   /**
-   * Runs the work in a boundary: all of it is stored, or, when it throws, nothing. The work is given the client of the boundary.
+   * Runs the work in a boundary: everything it writes is committed, or nothing if it throws. The work receives the client of the boundary.
    * Throws whatever the work throws, and the errors of docs/transactions.md.
    */
   async run<T, ReadOnly extends boolean = false>(
-    options: TransactionOptions & { readonly readOnly?: ReadOnly },
+    given: TransactionOptions & { readonly readOnly?: ReadOnly },
     work: (db: ClientOf<ReadOnly>) => Promise<T>,
   ): Promise<T> {
+    const options = this.optionChecks.of(given, work);
     const running = this.running();
     const begun = async (): Promise<T> => work(this.client);
     switch (planBoundary(running, options)) {
@@ -80,7 +86,7 @@ export class Transactions {
   }
 
   /**
-   * The running boundary; null outside. That of another application in this process is not ours to join.
+   * The running boundary; null outside. A boundary of another application in this process does not count.
    * Throws DetachedTransactionError in work that has outlived its boundary: it would write outside it.
    */
   running(): RunningBoundary | null {
@@ -95,7 +101,7 @@ export class Transactions {
     return enlisted(this, participant, work);
   }
 
-  // A write that stands alone is a boundary of its own where somebody takes part: what is recorded is stored with it or not at all.
+  // With a participant, a single write becomes a boundary: the record of the participant then commits with the write.
   private async plain(call: Call, again: () => Promise<unknown>): Promise<unknown> {
     const writes = changesRows(call);
     if (writes && participantOf(this) !== null) return this.run({ name: call.name }, again);
@@ -106,7 +112,8 @@ export class Transactions {
 
   private async join<T>(running: RunningBoundary, options: AnyOptions, work: () => Promise<T>): Promise<T> {
     const asksLess = options.timeout !== undefined || options.lockTimeout !== undefined || options.readOnly === true;
-    const value = asksLess ? await this.inside(running.as(termsIn(running, options)), options, work) : await work();
+    const joined = () => (asksLess ? this.inside(running.as(termsIn(running, options)), options, work) : work());
+    const value = await running.named(nameOf(options), joined);
     running.joinedReturned(nameOf(options));
     return value;
   }
@@ -116,8 +123,10 @@ export class Transactions {
     const { beginning } = running.transaction;
     beginning.underWay++;
     try {
-      const value = await this.host.withTransaction(HostPropagation.Nested, () =>
-        this.inside(nested, options, () => finishing(nested, work)),
+      const value = await nested.named(nested.name, () =>
+        this.host.withTransaction(HostPropagation.Nested, () =>
+          this.inside(nested, options, () => runToEnd(nested, work)),
+        ),
       );
       running.keep(nested);
       return value;
@@ -164,8 +173,9 @@ export class Transactions {
     const participant = running === null && !terms.readOnly ? participantOf(this) : null;
     const whole = participating(participant, work);
     const separate = running === null ? this.separateWrites.open() : null;
-    // Inside another boundary a conflict is that one's to answer: it holds what this one would wait for.
-    const policy = { ...terms, retries: running === null ? (options.retry ?? defaultRetries) : 0 };
+    // Inside another boundary only the outer one may retry a conflict, because it holds locks that a retry here would wait for.
+    const retries = running === null ? (options.retry ?? defaultRetries) : 0;
+    const policy = { ...terms, retries, isInside: running !== null };
     const places = this.crowding.places(running?.transaction.beginning ?? null, patienceOf(policy, options));
     const fresh = { work: whole, separate, places, latest: null, attempts: 0 };
     const beginner = { terms, options, hasOwnTime: hasOwnTime(running, options), ...fresh };
@@ -173,7 +183,7 @@ export class Transactions {
     return (await (participant === null ? all() : inTurn(participant, all))) as T;
   }
 
-  private async allAttempts(beginner: Beginner, policy: RetryPolicy, begunAt: number): Promise<unknown> {
+  private async allAttempts(beginner: BoundaryCall, policy: RetryPolicy, begunAt: number): Promise<unknown> {
     try {
       const once = (attempt: number) => beginner.places.run(() => this.attempt(beginner, attempt));
       const value = await retrying(policy, once);
@@ -186,28 +196,28 @@ export class Transactions {
     }
   }
 
-  private attempt(beginner: Beginner, attempt: number): Promise<unknown> {
+  private attempt(beginner: BoundaryCall, attempt: number): Promise<unknown> {
     const { terms, separate, work } = beginner;
     const beginning = this.beginningOf(beginner, attempt);
     beginner.attempts = attempt;
     beginner.places.belongTo(beginning);
-    // The host would join for `Required`; whether to join is decided by now.
+    // The host would join for `Required`; planBoundary has already decided not to join.
     const begun = () => {
       const running = RunningBoundary.begin(terms, { owner: this, beginning, attempt, separate });
       beginner.latest = running;
       this.cls.set(RUNNING, running);
-      return finishing(running, work);
+      return runToEnd(running, work);
     };
     const options = this.beginOptions(terms, beginning);
     return undoing(separate, () => this.host.withTransaction(HostPropagation.RequiresNew, options, begun));
   }
 
   // A standby has no SERIALIZABLE.
-  private beginOptions({ name, readOnly, isolation }: Terms, beginning: Beginning): BeginOptions {
+  private beginOptions({ name, readOnly, isolation }: Terms, beginning: TransactionHandle): BeginOptions {
     return { name, beginning, mayUseReplica: readOnly && isolation !== 'serializable' };
   }
 
-  private beginningOf({ terms, options, hasOwnTime }: Beginner, attempt: number): Beginning {
+  private beginningOf({ terms, options, hasOwnTime }: BoundaryCall, attempt: number): TransactionHandle {
     return {
       readOnly: terms.readOnly,
       opening: () => openingOf({ ...terms, hasOwnTime }, this.databases.serverVersion),
@@ -225,17 +235,16 @@ export class Transactions {
     };
   }
 
-  private async ended({ terms, latest, attempts }: Beginner, begunAt: number, outcome: Outcome, error: unknown) {
+  private async ended({ terms, latest, attempts }: BoundaryCall, begunAt: number, outcome: Outcome, error: unknown) {
+    const { name, readOnly } = terms;
     if (boundaryEnded.hasSubscribers) {
-      const { name, readOnly } = terms;
       const idleMs = latest?.transaction.beginning.wire?.idleMs ?? 0;
       const durationMs = performance.now() - begunAt;
       boundaryEnded.publish({ name, readOnly, outcome, attempts, durationMs, idleMs, error });
     }
     if (latest === null || outcome === 'unknown') return;
     const hooks = outcome === 'committed' ? latest.hooks.ofCommit() : latest.hooks.ofRollback(error);
-    // What a hook writes is no part of the request whose boundary has ended.
-    if (hooks.length > 0)
-      await this.outside(() => this.with(null, () => fire(hooks, terms.name, outcome === 'committed')));
+    // The writes of a hook do not belong to the request whose boundary has ended.
+    if (hooks.length > 0) await this.outside(() => this.with(null, () => fire(hooks, name, outcome === 'committed')));
   }
 }

@@ -1,9 +1,9 @@
 import { ClsServiceManager } from 'nestjs-cls';
 import { MisuseError } from '../kernel/loggable-error.ts';
-import type { CallSite } from './call-site.ts';
+import type { CallSite } from './boundary/call-site.ts';
 import { CommitOutcomeUnknownError, type SeparateWritesError } from './errors.ts';
 
-/** A write that is stored by itself: a statement outside any boundary, or an outermost boundary. */
+/** A write that commits separately: a statement outside a boundary, or an outermost boundary. */
 export interface StoredWrite {
   /** `order.delete`, or `OrdersService.place (order.create)`. */
   readonly what: string;
@@ -11,15 +11,15 @@ export interface StoredWrite {
   readonly by: object;
 }
 
-/** What is stored together unless it says otherwise: all that one request, hook, job or command writes. */
+/** The writes that should share one commit: those of one request, hook, job or command. */
 export interface UnitOfWork {
   readonly name: string;
-  /** The write that is stored, or under way. */
+  /** The write that was committed, or is running. */
   stored: StoredWrite | null;
   isTold: boolean;
 }
 
-// Under this key the context holds its unit; null where separate writes are meant.
+// The key of the unit in the context; its value is null where separate writes are allowed.
 const UNIT = Symbol('unit of work');
 
 function within<T>(unit: UnitOfWork | null, work: () => T): T {
@@ -30,32 +30,32 @@ function within<T>(unit: UnitOfWork | null, work: () => T): T {
   });
 }
 
-/** The unit of this context; null where there is none, or nobody minds. */
+/** The unit of this context; null if there is none, or if separate writes are allowed. */
 export function unitOfContext(): UnitOfWork | null {
   const cls = ClsServiceManager.getClsService();
   return cls.isActive() ? (cls.get<UnitOfWork | null | undefined>(UNIT) ?? null) : null;
 }
 
 /**
- * Runs one turn of a job, or whatever else begins by itself: what it writes is to be stored by one boundary, or one statement, see
- * SEPARATE_WRITES. Requests, hooks and the commands of `tools/` are such units already. `name` is what errors and logs call it.
+ * Runs one turn of a job, or other work that starts by itself, as a unit: it should write with one boundary or one statement, see
+ * SEPARATE_WRITES. Requests, hooks and the commands of `tools/` are units already. `name` identifies it in errors and logs.
  */
 export const unitOfWork = <T>(name: string, work: () => T): T => within({ name, stored: null, isTold: false }, work);
 
 /**
- * Runs work that stores several writes one by one, where it is right that some of them stay when a later one fails. `reason` says to
- * whoever reads the code why. Throws TypeError when it is empty.
+ * Runs work that commits several writes separately, where earlier ones should stay if a later one fails. `reason` explains that to
+ * readers of the code. Throws TypeError when it is empty.
  */
 export function allowSeparateWrites<T>(reason: string, work: () => T): T {
   if (reason.trim() === '') throw new MisuseError('allowSeparateWrites needs a reason.');
   return within(null, work);
 }
 
-/** A write that would be stored by itself, from its first statement on. */
+/** A write that would commit separately, from its first statement on. */
 export class SeparateWrite {
-  /** Why it must not be stored, whatever its work makes of that. */
+  /** Why it must not commit, even if its work swallows this error. */
   refusal: SeparateWritesError | null = null;
-  /** Nothing counts meanwhile. */
+  /** While true, no write is counted. */
   isPaused = false;
   private isCounted = false;
 
@@ -64,7 +64,7 @@ export class SeparateWrite {
     private readonly found: (unit: UnitOfWork, first: StoredWrite, second: StoredWrite) => SeparateWritesError | null,
   ) {}
 
-  /** Its first writing statement is about to be sent. Throws SeparateWritesError when the unit has stored something else. */
+  /** Called before its first writing statement is sent. Throws SeparateWritesError if the unit has committed another write. */
   begin(what: string, site: CallSite): void {
     if (this.isCounted || this.isPaused) return;
     this.isCounted = true;
@@ -74,14 +74,14 @@ export class SeparateWrite {
     if (this.refusal !== null) throw this.refusal;
   }
 
-  /** Nothing of it is stored. */
+  /** Called when nothing of it was committed. */
   undone(): void {
     this.isCounted = false;
     if (this.unit.stored?.by === this) this.unit.stored = null;
   }
 }
 
-/** Runs what may be stored by itself, and notes when nothing of it is. */
+/** Runs a write that may commit separately, and uncounts it if it fails. */
 export async function undoing<T>(separate: SeparateWrite | null, work: () => Promise<T>): Promise<T> {
   try {
     return await work();

@@ -1,8 +1,8 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Tables } from '../../src/database/tables.ts';
 import { newId } from '../../src/kernel/ids.ts';
+import { rollBackEachTest } from '../../src/testing/testing.ts';
 import { afterCommit } from '../../src/transactions/hooks.ts';
-import { rollBackEachTest } from '../../src/transactions/testing.ts';
+import { InjectDatabase, type Tables } from '../../src/transactions/tables.ts';
 import { Transactional } from '../../src/transactions/transactional.ts';
 import { type Core, startCore } from '../support/core.ts';
 import { createDatabase, type TestDatabase } from '../support/database.ts';

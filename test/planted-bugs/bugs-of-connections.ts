@@ -7,7 +7,7 @@ export const bugsOfConnections: readonly PlantedBug[] = [
     harm: 'A payment that only the crashed primary has is acknowledged, and lost with it.',
     changes: [
       {
-        file: 'src/transactions/outcome.ts',
+        file: 'src/transactions/boundary/outcome.ts',
         text: `return (await within(deadline, replicated(pool, deadline))) === 'replicated' ? 'stored' : 'unknown';`,
         replacement: `return 'stored';`,
       },
@@ -23,7 +23,7 @@ export const bugsOfConnections: readonly PlantedBug[] = [
     harm: 'Whoever reads on an instance that has a replica does not find what was just acknowledged.',
     changes: [
       {
-        file: 'src/transactions/consistency.ts',
+        file: 'src/transactions/reads/consistency.ts',
         text: 'if (!this.databases.hasPositions) return;',
         replacement: 'if (!this.databases.hasReplica) return;',
       },
@@ -39,7 +39,7 @@ export const bugsOfConnections: readonly PlantedBug[] = [
     harm: 'After a column has changed its type every write fails until the service is started anew.',
     changes: [
       {
-        file: 'src/database/connection.ts',
+        file: 'src/transactions/wire/connection.ts',
         text: 'return isStale(error, wasPrepared) ? this.distrust(error) : error;',
         replacement: 'return isStale(error, wasPrepared) && !wasPrepared ? this.distrust(error) : error;',
       },
@@ -55,7 +55,7 @@ export const bugsOfConnections: readonly PlantedBug[] = [
     harm: 'Connections to a standby fill the pool of the primary, and stay there when the address is right again.',
     changes: [
       {
-        file: 'src/database/session.ts',
+        file: 'src/transactions/wire/session.ts',
         text: "if (isStandby && role === 'primary')",
         replacement: "if (isStandby && role === 'primary' && rows.length > 1)",
       },

@@ -52,7 +52,7 @@ export const bugsOfDiagnostics: readonly PlantedBug[] = [
     harm: 'Two services that belong together are two commits, and the first stays when the second fails.',
     changes: [
       {
-        file: 'src/transactions/client.ts',
+        file: 'src/transactions/client/routing-client.ts',
         text: 'if (changesRows(call)) running.transaction.separate?.begin(',
         replacement: 'if (changesRows(call)) void (',
       },
@@ -62,5 +62,34 @@ export const bugsOfDiagnostics: readonly PlantedBug[] = [
       tests: ['is refused by name, with both places, and not stored: %s'],
     },
     saying: /expected an error, was given/,
+  },
+  {
+    name: 'a write is no second one where the first is in doubt',
+    harm: 'Work whose COMMIT was cut off is done again beside what it has stored.',
+    changes: [
+      {
+        file: 'src/transactions/unit-of-work.ts',
+        text: 'if (!(error instanceof CommitOutcomeUnknownError)) separate?.undone();',
+        replacement: 'separate?.undone();',
+      },
+    ],
+    caughtBy: {
+      file: 'test/separate-writes.test.ts',
+      tests: ['is refused when nobody knows whether the first one is stored'],
+    },
+    saying: /promise resolved instead of rejected/,
+  },
+  {
+    name: 'a security event is told before its COMMIT',
+    harm: 'Who looks into an incident reads of a closing that never was.',
+    changes: [
+      {
+        file: 'src/modules/accounts/accounts.service.ts',
+        text: "afterCommit(() => noteSecurityEvent('account-closed', { accountId: id }));",
+        replacement: "noteSecurityEvent('account-closed', { accountId: id });",
+      },
+    ],
+    caughtBy: { file: 'test/security-events.test.ts', tests: ['but not of %s when its COMMIT fails'] },
+    saying: /\+\s+"event": "account-closed"/,
   },
 ];

@@ -1,7 +1,11 @@
 import { bugsOfConnections } from './bugs-of-connections.ts';
 import { bugsOfDiagnostics } from './bugs-of-diagnostics.ts';
-import { bugsOfOperations } from './bugs-of-operations.ts';
+import { bugsOfHttp } from './bugs-of-http.ts';
 import { bugsOfIdentity } from './bugs-of-identity.ts';
+import { bugsOfKeys } from './bugs-of-keys.ts';
+import { bugsOfLanes } from './bugs-of-lanes.ts';
+import { bugsOfOperations } from './bugs-of-operations.ts';
+import { bugsOfOwnership } from './bugs-of-ownership.ts';
 
 /** A text of a file, and what stands in its place. */
 export interface Change {
@@ -23,11 +27,11 @@ export interface PlantedBug {
   readonly saying: RegExp;
 }
 
-const [accounts, core, database] = ['src/modules/accounts', 'src/transactions', 'src/database'];
+const [modules, core] = ['src/modules', 'src/transactions'];
 const migrations = 'prisma/migrations';
 
 const noLock: Change = {
-  file: 'src/http/idempotency.repository.ts',
+  file: 'src/http/idempotency/idempotency.repository.ts',
   text: 'WHERE pg_try_advisory_xact_lock(hashtextextended(${name}, 0))',
   replacement: 'WHERE hashtextextended(${name}, 0) IS NOT NULL',
 };
@@ -40,7 +44,7 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       {
         file: `${core}/locks.ts`,
-        text: 'ORDER BY ${key} FOR NO KEY UPDATE ${otherwise}`',
+        text: 'ORDER BY ${key} FOR NO KEY UPDATE ${otherwise})',
         replacement: 'ORDER BY ${key}`',
       },
     ],
@@ -72,7 +76,7 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       {
         file: `${core}/locks.ts`,
-        text: 'for (const table of inOrder.filter((one) => one in rows)) {',
+        text: 'for (const { table } of lockableTables().filter((one) => one.table in rows)) {',
         replacement: 'for (const table of Object.keys(rows) as Lockable[]) {',
       },
     ],
@@ -87,9 +91,9 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'An account goes below zero, as often as somebody sends what it does not hold.',
     changes: [
       {
-        file: `${accounts}/ledger.ts`,
-        text: 'refuseFunds(both.from, movement.amount.amount) ??',
-        replacement: 'null ??',
+        file: `${modules}/ledger/ledger.ts`,
+        text: 'refuseFunds(both.from, movement.amount.amount);',
+        replacement: '',
       },
       {
         file: `${migrations}/20261121000300_ledger/migration.sql`,
@@ -108,9 +112,9 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'One transfer that cannot be made takes all others of its partial batch with it.',
     changes: [
       {
-        file: `${accounts}/ledger.ts`,
-        text: 'refuseFunds(both.from, movement.amount.amount) ??',
-        replacement: 'null ??',
+        file: `${modules}/ledger/ledger.ts`,
+        text: 'refuseFunds(both.from, movement.amount.amount);',
+        replacement: '',
       },
     ],
     caughtBy: {
@@ -124,7 +128,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Of two that resolve a pending transfer at once the second is told to try again for ever, not that it is resolved.',
     changes: [
       {
-        file: `${accounts}/settlements.service.ts`,
+        file: `${modules}/settlements/settlements.service.ts`,
         text: 'await this.stored.findSettlements(transfers.map(({ id }) => id))',
         replacement: 'new Map(transfers.map(({ id, settlement }) => [id, settlement]))',
       },
@@ -137,7 +141,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Whoever reverses too much is told that the service has failed; but for a rule of the database the money would go back twice.',
     changes: [
       {
-        file: `${accounts}/reversal.ts`,
+        file: `${modules}/transfers/transfer.ts`,
         text: 'if (amount > remaining || amount === 0n)',
         replacement: 'if (amount === 0n)',
       },
@@ -153,7 +157,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Money that was reserved until noon is taken in the evening.',
     changes: [
       {
-        file: `${accounts}/settlement.ts`,
+        file: `${modules}/settlements/settlement.ts`,
         text: "(expiresAt <= now ? 'expired' : 'pending')",
         replacement: "'pending'",
       },
@@ -169,10 +173,10 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Somebody who asks often enough knows what is on the account.',
     changes: [
       {
-        file: `${accounts}/transfers.service.ts`,
+        file: `${modules}/transfers/transfers.service.ts`,
         text: 'return this.ledger.foresee(await this.ledger.read(movement), movement);',
         replacement: `const decided = await this.ledger.decide(await this.ledger.read(movement), movement);
-      return decided instanceof AppError || by.role === 'operator' ? decided : { ...decided, to: null };`,
+      return by.role === 'operator' ? decided : { ...decided, to: null };`,
       },
     ],
     caughtBy: {
@@ -186,7 +190,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Whoever sends a cent learns that somebody’s account is frozen.',
     changes: [
       {
-        file: `${accounts}/ledger.ts`,
+        file: `${modules}/ledger/ledger.ts`,
         text: "const seen = movement.by.role === 'operator' || isSeen(books, movement);",
         replacement: "const seen = movement.kind === 'transfer' || isSeen(books, movement);",
       },
@@ -202,8 +206,8 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A batch of a stranger that names the house holds up everybody’s orders.',
     changes: [
       {
-        file: `${accounts}/parties.ts`,
-        text: 'return refuseReceiver(parties, movement) ? [fromAccountId] : [fromAccountId, toAccountId];',
+        file: `${modules}/ledger/ledger.ts`,
+        text: 'return mayReceive(parties, movement) ? [fromAccountId, toAccountId] : [fromAccountId];',
         replacement: 'return [fromAccountId, toAccountId];',
       },
     ],
@@ -217,7 +221,7 @@ export const bugs: readonly PlantedBug[] = [
     name: 'what has expired counts for good',
     harm: 'An account cannot pay what it shows as available.',
     changes: [
-      { file: `${accounts}/ledger.service.ts`, text: 'return expired.length > 0;', replacement: 'return false;' },
+      { file: `${modules}/ledger/ledger.service.ts`, text: 'return expired.length > 0;', replacement: 'return false;' },
     ],
     caughtBy: {
       file: 'test/reservations.test.ts',
@@ -230,7 +234,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Somebody with several accounts has as many pending as they like.',
     changes: [
       {
-        file: `${accounts}/ledger.service.ts`,
+        file: `${modules}/ledger/ledger.service.ts`,
         text: 'if (sender !== undefined) await this.reservations.lockSender(sender);',
         replacement: '',
       },
@@ -259,7 +263,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'After a first deposit that was refused nobody can be paid in that currency until the service starts again.',
     changes: [
       {
-        file: `${accounts}/house-accounts.ts`,
+        file: `${modules}/accounts/house-accounts.ts`,
         text: 'afterCommit(() => {',
         replacement: 'afterCommit(() => undefined); [() => undefined].forEach(() => {',
       },
@@ -291,12 +295,12 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A transfer can be taken out of the books, or put in, and the rest of the chain still fits.',
     changes: [
       {
-        file: `${accounts}/chain.ts`,
+        file: 'src/modules/audit/chain.ts',
         text: 'hash: sha256(head.hash, canonicalBytes(item)),',
         replacement: 'hash: sha256(canonicalBytes(item)),',
       },
     ],
-    caughtBy: { file: 'src/modules/accounts/chain.test.ts', tests: ['continues the one before'] },
+    caughtBy: { file: 'src/modules/audit/chain.test.ts', tests: ['continues the one before'] },
     saying: /not\.toEqual/,
   },
   {
@@ -304,7 +308,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A transfer that was slow to commit is never sealed, and can be changed unseen.',
     changes: [
       {
-        file: `${accounts}/chain.repository.ts`,
+        file: 'src/modules/audit/chain.repository.ts',
         text: "SELECT txid, 'transfer' AS item, id FROM transfer\n        WHERE txid >= ${txid} AND txid < pg_snapshot_xmin(pg_current_snapshot())::text::bigint",
         replacement: "SELECT txid, 'transfer' AS item, id FROM transfer\n        WHERE txid >= ${txid}",
       },
@@ -336,9 +340,14 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'The last unit is sold fifty times.',
     changes: [
       {
-        file: 'src/modules/catalog/stock.repository.ts',
-        text: 'AND on_hand::bigint + change.quantity BETWEEN 0 AND ${mostUnits}',
-        replacement: 'AND on_hand::bigint + change.quantity <= ${mostUnits}',
+        file: 'src/modules/catalog/stock.ts',
+        text: 'if (short.length === 0)',
+        replacement: 'if (short.length >= 0)',
+      },
+      {
+        file: 'src/modules/catalog/stock.ts',
+        text: 'if (onHand < 0)',
+        replacement: 'if (onHand < -1000)',
       },
       {
         file: `${migrations}/20261121000200_rules/migration.sql`,
@@ -373,7 +382,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Whoever has stolen a refresh token stays logged in.',
     changes: [
       {
-        file: 'src/modules/users/sessions.service.ts',
+        file: 'src/modules/sessions/sessions.service.ts',
         text: "if (isUsed && (await this.sessions.end(sessionId, userId, 'token_reused')))",
         replacement: 'if (isUsed)',
       },
@@ -400,7 +409,7 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       noLock,
       {
-        file: 'src/http/idempotency.repository.ts',
+        file: 'src/http/idempotency/idempotency.repository.ts',
         text: `
       ON CONFLICT (principal_id, route, key) DO UPDATE
       SET fingerprint = excluded.fingerprint, status = NULL, headers = NULL, body = NULL, result = NULL,
@@ -425,7 +434,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Somebody who sends 500 with the key of a transfer of 5 is told that it is done.',
     changes: [
       {
-        file: 'src/http/idempotent-request.ts',
+        file: 'src/http/idempotency/idempotent-request.ts',
         text: 'if (!this.request.fingerprint.equals(known.fingerprint))',
         replacement: 'if (this.request.fingerprint.length !== known.fingerprint.length)',
       },
@@ -455,7 +464,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A method that is serializable, or has a time of its own, is answered 500 where a key is sent.',
     changes: [
       {
-        file: 'src/http/idempotency.service.ts',
+        file: 'src/http/idempotency/idempotency.service.ts',
         text: 'await this.transactions.with(idempotent, handle);',
         replacement: "await this.transactions.run({ name: 'key' }, () => this.transactions.with(idempotent, handle));",
       },
@@ -487,7 +496,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Serializable boundaries under different keys are in conflict with each other.',
     changes: [
       {
-        file: 'src/http/idempotent-request.ts',
+        file: 'src/http/idempotency/idempotent-request.ts',
         text: 'private claimed(): Promise<boolean> {\n    return',
         replacement:
           'private async claimed(): Promise<boolean> {\n    if ((await this.context.records.find(this.request)) !== null) return false;\n    return',
@@ -504,17 +513,17 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A caller is told that it is done, and then it is not.',
     changes: [
       {
-        file: `${core}/adapter.ts`,
+        file: 'src/transactions/boundary/adapter.ts',
         text: 'const slot = await slots.take(wire);',
         replacement: 'const slot = await slots.take(wire); let stored = Promise.resolve();',
       },
       {
-        file: `${core}/adapter.ts`,
+        file: 'src/transactions/boundary/adapter.ts',
         text: 'await wire.commit();',
         replacement: 'stored = wire.commit().catch(() => undefined);',
       },
       {
-        file: `${core}/adapter.ts`,
+        file: 'src/transactions/boundary/adapter.ts',
         text: `wire.release();
       slots.giveBack(slot, wire.hasEndedCleanly && beginning.underWay === 0 && !beginning.hasFailed);`,
         replacement: `void stored.then(() => {
@@ -531,7 +540,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A mail tells of an order that nobody can find, and that may never have been stored.',
     changes: [
       {
-        file: `${core}/finishing.ts`,
+        file: 'src/transactions/boundary/finishing.ts',
         text: 'boundary.finish();\n    return value;',
         replacement:
           'boundary.finish();\n    if (!boundary.isNested) await (await import("./hooks.ts")).fire(boundary.hooks.ofCommit(), boundary.name, true);\n    return value;',
@@ -553,8 +562,8 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A statement whose BEGIN was cancelled is stored by itself, and its caller is told that nothing is.',
     changes: [
       {
-        file: `${database}/connection.ts`,
-        text: 'this.query(new FlightQuery(flight, landed) as unknown as pg.Submittable);',
+        file: 'src/transactions/wire/connection.ts',
+        text: 'this.query(new FlightQuery(flight, landed, this.namesStatements) as unknown as pg.Submittable);',
         replacement: `const { ahead, query, question } = flight;
         const inFront = ahead.length > 0 ? this.query(ahead.join('; ')) : null;
         const sent = this.query({ ...query, queryMode: 'extended' } as pg.QueryConfig);
@@ -577,7 +586,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'The second of two statements that are sent at once is stored although BEGIN has failed.',
     changes: [
       {
-        file: `${database}/flight-plan.ts`,
+        file: 'src/transactions/wire/flight-plan.ts',
         text: "['SAVEPOINT begun', 'RELEASE SAVEPOINT begun']",
         replacement: '[]',
       },
@@ -593,7 +602,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Work that swallows that error goes on without a transaction, and what it writes is stored by itself.',
     changes: [
       {
-        file: `${database}/wire-transaction.ts`,
+        file: 'src/transactions/wire/transaction.ts',
         text: "if (isFirst && flight.done === 0 && this.state === 'open') this.state = 'rolled-back';",
         replacement: '',
       },
@@ -605,11 +614,27 @@ export const bugs: readonly PlantedBug[] = [
     saying: /in statement 0: told .*, stored \[cell-/,
   },
   {
+    name: 'the options of run are not checked',
+    harm: "A level in another library's spelling is taken for none, and the work runs at read committed.",
+    changes: [
+      {
+        file: 'src/transactions/boundary/option-checks.ts',
+        text: 'if (mistakes.length > 0) throw new TransactionOptionsError(subjectOf(given), mistakes);',
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/options.test.ts',
+      tests: ['tell all mistakes at once, with the name of the boundary'],
+    },
+    saying: /expected an error/,
+  },
+  {
     name: 'a transaction has begun when its connection is there',
     harm: 'A statement that comes while another one begins the transaction is told that it has ended.',
     changes: [
       {
-        file: `${database}/wire-transaction.ts`,
+        file: 'src/transactions/wire/transaction.ts',
         text: "(this.state === 'unsent' ? null : this.connection.client)",
         replacement: 'this.connection.client',
       },
@@ -625,12 +650,12 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'The caller is told that it is done, and nothing is stored.',
     changes: [
       {
-        file: `${core}/running-boundary.ts`,
+        file: 'src/transactions/boundary/running-boundary.ts',
         text: 'if (this.failure !== null) throw new UnexpectedRollbackError(this.failure, swallowedIn ?? this.name, calledAt);',
         replacement: '',
       },
       {
-        file: `${database}/commit.ts`,
+        file: 'src/transactions/wire/commit.ts',
         text: "if (flight.command !== 'COMMIT') throw new TransactionRolledBackError();",
         replacement: '',
       },
@@ -646,7 +671,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'The work is done again although it was stored: it is paid twice.',
     changes: [
       {
-        file: `${core}/adapter.ts`,
+        file: 'src/transactions/boundary/adapter.ts',
         text: "if (outcome === 'unknown') throw new CommitOutcomeUnknownError(name, error);",
         replacement: "if (outcome === 'unknown') throw this.cutOff(error);",
       },
@@ -663,7 +688,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'An order that was lost is confirmed.',
     changes: [
       {
-        file: `${core}/adapter.ts`,
+        file: 'src/transactions/boundary/adapter.ts',
         text: "if (outcome === 'unknown') throw new CommitOutcomeUnknownError(name, error);",
         replacement: '',
       },
@@ -679,7 +704,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'What was stored is done again, because the network swallowed the answer.',
     changes: [
       {
-        file: `${core}/adapter.ts`,
+        file: 'src/transactions/boundary/adapter.ts',
         text: "const outcome = id === null ? 'stored' : await askOutcome(this.databases.write.pool, id, beginning.endsAt);",
         replacement: "const outcome: CommitOutcome = id === null ? 'stored' : 'not stored';",
       },
@@ -692,10 +717,10 @@ export const bugs: readonly PlantedBug[] = [
   },
   {
     name: 'a serialization failure is not tried again',
-    harm: 'Callers are refused for meeting each other.',
+    harm: 'Authentication are refused for meeting each other.',
     changes: [
       {
-        file: `${database}/failure-table.ts`,
+        file: 'src/transactions/wire/failure-table.ts',
         text: "['40', 'conflict', 'transaction rollback'],",
         replacement: "['40', 'conflict', 'transaction rollback'],\n  ['40001', 'statement', 'serialization failure'],",
       },
@@ -714,7 +739,7 @@ export const bugs: readonly PlantedBug[] = [
       },
       {
         file: `${core}/transactions.ts`,
-        text: 'return finishing(running, work);\n    };',
+        text: 'return runToEnd(running, work);\n    };',
         replacement:
           'return finishing(running, () => retrying({ ...terms, retries: beginner.options.retry ?? defaultRetries }, work));\n    };',
       },
@@ -730,7 +755,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A statement that nobody waits for any more keeps its locks.',
     changes: [
       {
-        file: `${database}/time-limits.ts`,
+        file: 'src/transactions/wire/limits.ts',
         text: "ahead.tell('statement_timeout', statementMs, isAsked ? staleMs : Math.max(staleMs, staleShare * statementMs));",
         replacement: '',
       },
@@ -743,7 +768,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'What was started and not awaited writes into whatever transaction has the connection by then, or by itself.',
     changes: [
       {
-        file: `${core}/running-boundary.ts`,
+        file: 'src/transactions/boundary/running-boundary.ts',
         text: `if (this.isOver)
       throw new DetachedTransactionError(
         \`\${this.name} is over, and work that it did not wait for asks for the database. Await it inside, or start it after.\`,
@@ -762,7 +787,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'It decides over rows that it has not locked, as they were some time ago.',
     changes: [
       {
-        file: `${core}/client.ts`,
+        file: 'src/transactions/client/routing-client.ts',
         text: 'if (running === null) return route.plain(call, () => send(call));',
         replacement: "if (running === null || call.kind === 'read') return route.plain(call);",
       },
@@ -778,7 +803,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Somebody who has just paid is shown the old balance by another instance, and pays again.',
     changes: [
       {
-        file: `${core}/consistency.ts`,
+        file: 'src/transactions/reads/consistency.ts',
         text: 'return new Follower(key, shown === null ? lowest : { lsn: shown, untold: null });',
         replacement: 'return new Follower(key, lowest);',
       },
@@ -794,7 +819,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'Somebody who reads what he has just written finds it gone.',
     changes: [
       {
-        file: `${core}/consistency.ts`,
+        file: 'src/transactions/reads/consistency.ts',
         text: 'if (isLowest(watermark)) return;',
         replacement: 'if (!isLowest(watermark)) return;',
       },
@@ -807,7 +832,7 @@ export const bugs: readonly PlantedBug[] = [
   },
   {
     name: 'orders are looked up without their owner',
-    harm: 'Anybody who has the id of an order sees it, and cancels it.',
+    harm: 'Anybody who has the id of an order sees it.',
     changes: [
       {
         file: 'src/modules/orders/orders.repository.ts',
@@ -815,15 +840,76 @@ export const bugs: readonly PlantedBug[] = [
         replacement: 'this.db.order.findFirst({ where: { id }, include: whole })',
       },
     ],
+    caughtBy: {
+      file: 'test/orders.test.ts',
+      tests: ['shows nobody else’s orders, except to an operator, who sees all'],
+    },
+    saying: /expected 404 .*, got 200/,
+  },
+  {
+    name: 'orders are locked without their owner',
+    harm: 'Anybody who has the id of an order cancels it.',
+    changes: [
+      {
+        file: 'src/modules/orders/orders.repository.ts',
+        text: 'ON o.id = a.id AND o.user_id = coalesce(a.user_id, o.user_id)',
+        replacement: 'ON o.id = a.id',
+      },
+    ],
     caughtBy: { file: 'test/orders.test.ts', tests: ['of somebody else is refused as not found and changes nothing'] },
     saying: /expected 404 .*, got 200/,
+  },
+  {
+    name: 'a row is written by all columns that its table has',
+    harm: 'No order can be placed while a release that adds a column is rolled out.',
+    changes: [
+      {
+        file: 'src/modules/orders/orders.repository.ts',
+        text: 'SELECT ${payments.columns} FROM json_populate_recordset(NULL::payment, ',
+        replacement:
+          "SELECT p.* FROM json_populate_recordset(json_populate_record(NULL::payment, json_build_object('created_at', statement_timestamp())), ",
+      },
+      {
+        file: 'src/modules/orders/orders.repository.ts',
+        text: 'INSERT INTO payment (${payments.columns})',
+        replacement: 'INSERT INTO payment',
+      },
+      {
+        file: 'src/modules/orders/orders.repository.ts',
+        text: '${payments.json}::json))',
+        replacement: '${payments.json}::json) AS p)',
+      },
+    ],
+    caughtBy: {
+      file: 'test/later-columns.test.ts',
+      tests: [
+        'every route works while each table has a column that only a later version knows, and each row has its default',
+      ],
+    },
+    saying: /expected 201 "Created", got 500|: 500/,
+  },
+  {
+    name: 'a cancellation finds an order that another one of its batch may see',
+    harm: 'Anybody cancels an order that its buyer cancels at the same moment.',
+    changes: [
+      {
+        file: 'src/modules/orders/orders.repository.ts',
+        text: '(seen.has(n) ? ',
+        replacement: '(owned.some((one) => one.id === id) ? ',
+      },
+    ],
+    caughtBy: {
+      file: 'test/order-lanes.test.ts',
+      tests: ['tells nobody of an order that somebody else cancels at the same moment'],
+    },
+    saying: /404 order-not-found/,
   },
   {
     name: 'accounts are looked up without their owner',
     harm: 'Anybody who has the id of an account sees its balance and its entries.',
     changes: [
       {
-        file: `${accounts}/accounts.repository.ts`,
+        file: `${modules}/accounts/accounts.repository.ts`,
         text: 'return this.db.account.findFirst({ where: { id, ...scope } });',
         replacement: 'return this.db.account.findFirst({ where: { id } });',
       },
@@ -839,9 +925,9 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'An edit overwrites the one that came just before it, and nobody is told.',
     changes: [
       {
-        file: 'src/http/if-match.ts',
-        text: "(expected === 'any' ? {} : { version: { in: [...expected] } })",
-        replacement: "(expected === 'any' ? {} : {})",
+        file: 'src/http/conditional/if-match.ts',
+        text: '{ version: { in: [...expected] } }',
+        replacement: '{}',
       },
     ],
     caughtBy: { file: 'test/catalog.test.ts', tests: ['needs the version that was seen'] },
@@ -852,7 +938,7 @@ export const bugs: readonly PlantedBug[] = [
     harm: 'A cursor that somebody has written himself is believed.',
     changes: [
       {
-        file: 'src/http/cursors.ts',
+        file: 'src/http/pages/cursors.ts',
         text: 'if (!timingSafeEqual(seal, this.sealOf(place))) throw malformedCursor();',
         replacement: '',
       },
@@ -863,8 +949,49 @@ export const bugs: readonly PlantedBug[] = [
     },
     saying: /Expected: 400\s+Received: 200/,
   },
+  {
+    name: 'what comes in while an account is being closed is left pending',
+    harm: 'The account cannot be closed as long as anybody sends to it, or is closed with money on its way to it.',
+    changes: [
+      {
+        file: 'src/modules/settlements/arrivals.service.ts',
+        text: 'if (mayRepeat && arrivals.length < current.length) throw new Outdated();',
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/reservations.test.ts',
+      tests: ['that come in while the account is being closed go back with the others'],
+    },
+    saying: /Expected: 200\s+Received: 409|\+\s+"pending"|Expected: "voided"/,
+  },
+  {
+    name: 'what is foreseen of a batch counts for it',
+    harm: 'A batch is refused with half as many pending transfers as there may be.',
+    changes: [
+      {
+        file: 'src/modules/ledger/ledger.service.ts',
+        text: `    counts: {
+      ofSender: books.pending.counts.ofSender,
+      ofPair: new Map(books.pending.counts.ofPair),
+      onReceiver: new Map(books.pending.counts.onReceiver),
+    },
+`,
+        replacement: '',
+      },
+    ],
+    caughtBy: {
+      file: 'test/reservations.test.ts',
+      tests: ['of an atomic batch are counted once, though it is foreseen before it is decided'],
+    },
+    saying: /expected 201 "Created", got 409|-\s+"\/transfers\/5"/,
+  },
   ...bugsOfConnections,
   ...bugsOfDiagnostics,
   ...bugsOfOperations,
+  ...bugsOfHttp,
   ...bugsOfIdentity,
+  ...bugsOfKeys,
+  ...bugsOfLanes,
+  ...bugsOfOwnership,
 ];

@@ -35,8 +35,9 @@ export async function runChanged(changes: readonly Change[], tests: Tests): Prom
   }
 }
 
-function makeCopy(): string {
-  const copy = mkdtempSync(join(tmpdir(), 'holdfast-planted-'));
+/** A copy of the project without what is made, in a folder that its caller removes. */
+export function makeCopy(name = 'planted'): string {
+  const copy = mkdtempSync(join(tmpdir(), `holdfast-${name}-`));
   chmodSync(copy, 0o755); // PostgreSQL's own user may have to enter it
   const filter = (source: string): boolean => !left.has(relative('.', source).split(sep)[0] ?? '');
   cpSync('.', copy, { recursive: true, filter });

@@ -37,7 +37,10 @@ export type Variables = Record<string, string>;
 /** `modules` are served beside those of the product. */
 export async function startApp(variables: Variables = {}, modules: readonly Type[] = []): Promise<TestApp> {
   const database = await createDatabase();
-  const { app, url } = await serve(database, variables, modules);
+  const { app, url } = await serve(database, variables, modules).catch(async (error: unknown) => {
+    await database.drop();
+    throw error;
+  });
   return {
     app,
     url,
@@ -77,7 +80,10 @@ export async function serve(
   const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]), modules);
   app.useLogger(keepingErrors(app.get(Logger)));
   // As main does: a job that begins with the service is watched like all else.
-  await unitOfWork('the start of the service', () => app.init());
+  await unitOfWork('the start of the service', () => app.init()).catch(async (error: unknown) => {
+    await app.close();
+    throw error;
+  });
   await app.listen({ host: '127.0.0.1', port: 0 });
   return { app, url: await app.getUrl() };
 }

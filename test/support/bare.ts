@@ -1,13 +1,15 @@
-import { Databases } from '../../src/database/databases.ts';
-import { DATABASE, type Sql, type Tables } from '../../src/database/tables.ts';
+// The tables of the modules may be locked in the tests of the core too.
+import '../../src/app.module.ts';
+import { DatabaseClients } from '../../src/database/database-clients.ts';
 import { newId } from '../../src/kernel/ids.ts';
-import { startCore, type Core } from './core.ts';
+import { DATABASE, type Sql, type Tables } from '../../src/transactions/tables.ts';
 import type { Variables } from './app.ts';
+import { startCore, type Core } from './core.ts';
 import type { TestDatabase } from './database.ts';
 
 /** The core with nothing on it but the client that a repository is given. */
 export interface Bare extends Core {
-  readonly databases: Databases;
+  readonly databases: DatabaseClients;
   readonly db: Tables<'product' | 'sku'> & Sql;
   /** Writes a mark: a product whose slug says who wrote it. */
   write(slug: string): Promise<void>;
@@ -24,7 +26,7 @@ export async function startBare(urls: { app: string; reader?: string }, variable
   const db = core.app.get<Bare['db']>(DATABASE);
   return {
     ...core,
-    databases: core.app.get(Databases),
+    databases: core.app.get(DatabaseClients),
     db,
     write: async (slug) => void (await db.product.create({ data: { id: newId(), slug, name: slug } })),
     show: async (name) => {

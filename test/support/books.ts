@@ -1,3 +1,5 @@
+// The modules bring the checks.
+import '../../src/app.module.ts';
 import { reconcile, reconcileIn } from '../../src/reconciliation/reconcile.ts';
 import type { TestDatabase } from './database.ts';
 

@@ -78,7 +78,7 @@ export function declaredCodes(method: string, path: string, status: number): rea
 
 // Of the connection, of any content, of caches, and of browsers: they are no part of what an operation is about.
 const ofAnyAnswer =
-  /^(connection|keep-alive|date|transfer-encoding|content-(length|type|security-policy)|cache-control|vary|x-.*|cross-origin-.*|origin-agent-cluster|referrer-policy|strict-transport-security)$/;
+  /^(connection|keep-alive|date|transfer-encoding|content-(encoding|length|type|security-policy)|access-control-.*|cache-control|vary|x-.*|cross-origin-.*|origin-agent-cluster|referrer-policy|strict-transport-security)$/;
 
 /** Throws when an answer has a status, a code (`@Refuses`) or a header of which the OpenAPI document does not tell for its route. */
 export function demandDeclared(response: Response): void {

@@ -1,7 +1,10 @@
+// The tables of the modules may be locked in the tests of the core too.
+import '../../src/app.module.ts';
 import { type INestApplicationContext, type LoggerService, Module, type Type } from '@nestjs/common';
-import { NestFactory } from '@nestjs/core';
+import { ModuleRef, NestFactory } from '@nestjs/core';
 import { configModule, makeConfig } from '../../src/config/config.ts';
 import { readEnvironment } from '../../src/config/environment.ts';
+import { ExternalWorkGuard } from '../../src/transactions/external-work.ts';
 import { Transactions } from '../../src/transactions/transactions.ts';
 import { TransactionsModule } from '../../src/transactions/transactions.module.ts';
 import type { Variables } from './app.ts';
@@ -40,11 +43,20 @@ export async function startCore(
     ...variables,
   });
   const config = makeConfig(environment as Parameters<typeof makeConfig>[0]);
+  let modules: ModuleRef | undefined;
   @Module({ imports: [configModule(config), TransactionsModule], providers })
-  class TestModule {}
+  class TestModule {
+    constructor(ref: ModuleRef) {
+      modules = ref;
+    }
+  }
   const app = await NestFactory.createApplicationContext(TestModule, {
     logger: logger ?? keepingErrors(),
     abortOnError: false,
+  }).catch((error: unknown) => {
+    // Nest closes nothing where a start fails.
+    modules?.get(ExternalWorkGuard, { strict: false }).onApplicationShutdown();
+    throw error;
   });
   const transactions = app.get(Transactions);
   return {

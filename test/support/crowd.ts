@@ -1,14 +1,16 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hash } from '@node-rs/argon2';
-import { AccessTokens } from '../../src/http/access-tokens.ts';
+import pg from 'pg';
+import type { Response } from 'supertest';
+import { AccessTokens } from '../../src/http/access/access-tokens.ts';
 import { newId, readId, showId } from '../../src/kernel/ids.ts';
 import type { PasswordHash } from '../../src/modules/users/passwords.ts';
-import { SessionsRepository } from '../../src/modules/users/sessions.repository.ts';
+import { SessionsRepository } from '../../src/modules/sessions/sessions.repository.ts';
 import { UsersRepository } from '../../src/modules/users/users.repository.ts';
-import type { Response } from 'supertest';
 import type { TestApp } from './app.ts';
 import { fullCount } from './counts.ts';
+import type { TestDatabase } from './database.ts';
 import { makers, type Person } from './make.ts';
 
 const password = 'correct horse battery';
@@ -69,6 +71,35 @@ export async function inFlight<T>(width: number, times: number, work: (n: number
 /** All at the same moment. */
 export const atOnce = <T>(times: number, work: (n: number) => Promise<T>): Promise<T[]> => inFlight(times, times, work);
 
+/**
+ * Begins the work while somebody else holds the row, and lets go once at least two wait for it: whoever has read the row without a lock has read
+ * what is old by then. Without this, requests that are sent at once may still come one after the other.
+ */
+export async function meetAt<T>(
+  { urls, query }: TestDatabase,
+  table: string,
+  id: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const holder = new pg.Client({ connectionString: urls.owner });
+  await holder.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query(`SELECT FROM "${table}" WHERE id = $1 FOR NO KEY UPDATE`, [id]);
+    const working = work();
+    const waiting =
+      'SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND pg_blocking_pids(pid) <> $1';
+    await eventually(
+      () => query<{ n: number }>(waiting, [[]]),
+      ([row]) => (row?.n ?? 0) > 1,
+    );
+    await holder.query('COMMIT');
+    return await working;
+  } finally {
+    await holder.end();
+  }
+}
+
 /** How often each answer came: `{ '201': 1, '409 out-of-stock': 49 }`. */
 export function tally(responses: readonly Response[]): Record<string, number> {
   const counts: Record<string, number> = {};
@@ -83,7 +114,7 @@ export function tally(responses: readonly Response[]): Record<string, number> {
 export async function eventually<T>(
   ask: () => Promise<T>,
   isIt: (answer: T) => boolean,
-  withinMs = fullCount(10_000, 120_000),
+  withinMs = fullCount(60_000, 120_000),
 ): Promise<T> {
   for (const deadline = performance.now() + withinMs; ; await sleep(20)) {
     const answer = await ask();

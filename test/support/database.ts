@@ -15,7 +15,7 @@ export interface ClusterUrls {
 /** A database of its own, cloned from the migrated template. */
 export interface TestDatabase {
   readonly urls: Omit<ClusterUrls, 'version'>;
-  /** Runs a statement as the owner of the tables. */
+  /** Runs a statement as the owner of the tables. What it writes is on the replica when it returns: no reader's token tells of it. */
   query<Row extends pg.QueryResultRow>(sql: string, values?: unknown[]): Promise<Row[]>;
   drop(): Promise<void>;
 }
@@ -23,6 +23,8 @@ export interface TestDatabase {
 export const clusterUrls = (): ClusterUrls => JSON.parse(process.env['HOLDFAST_TEST_CLUSTER'] ?? '{}') as ClusterUrls;
 
 let made = 0;
+// A replica may stand still.
+const asked = { connectionTimeoutMillis: 3000, query_timeout: 3000 } as const;
 
 export async function createDatabase(): Promise<TestDatabase> {
   const cluster = clusterUrls();
@@ -31,9 +33,12 @@ export async function createDatabase(): Promise<TestDatabase> {
   // From elsewhere: of two who clone the template at once, each would find the other one in it.
   const elsewhere = at(cluster.superuser, 'postgres');
   await once(elsewhere, `CREATE DATABASE ${name} TEMPLATE holdfast OWNER holdfast_owner`);
-  // A clone does not take over who may use the database it was cloned from.
-  await once(elsewhere, `REVOKE ALL ON DATABASE ${name} FROM PUBLIC`);
-  await once(elsewhere, `GRANT CONNECT ON DATABASE ${name} TO holdfast_app, holdfast_reader`);
+  // A clone does not take over who may use the database it was cloned from. In one transaction: between the two nobody could connect, and a
+  // replica that is behind would tell a test so later.
+  await once(
+    elsewhere,
+    `REVOKE ALL ON DATABASE ${name} FROM PUBLIC; GRANT CONNECT ON DATABASE ${name} TO holdfast_app, holdfast_reader`,
+  );
   const urls = {
     superuser: at(cluster.superuser, name),
     owner: at(cluster.owner, name),
@@ -43,14 +48,20 @@ export async function createDatabase(): Promise<TestDatabase> {
   await untilReplicated(urls.reader);
   const outside = AsyncLocalStorage.snapshot();
   const pool = new pg.Pool({ connectionString: urls.owner, max: 2 });
-  // DROP DATABASE may meet a connection that is still saying goodbye.
-  pool.on('error', () => undefined);
+  // DROP DATABASE may meet a connection that is still saying goodbye, and a replica may go away.
+  const replica = new pg.Pool({ connectionString: urls.reader, max: 2, ...asked });
+  for (const one of [pool, replica]) one.on('error', () => undefined);
   return {
     urls,
     // Also when it is asked from inside a boundary, whose work this is not.
-    query: (sql, values) => outside(async () => (await pool.query(sql, values)).rows as never),
+    query: (sql, values) =>
+      outside(async () => {
+        const { rows, command } = await pool.query(sql, values);
+        if (command !== 'SELECT') await untilCaughtUp(pool, replica);
+        return rows as never;
+      }),
     drop: async () => {
-      await pool.end();
+      await Promise.all([pool.end(), replica.end()]);
       await once(elsewhere, `DROP DATABASE ${name} WITH (FORCE)`);
     },
   };
@@ -71,5 +82,38 @@ async function untilReplicated(url: string): Promise<void> {
     } catch (error) {
       if (Date.now() > deadline) throw error;
     }
+  }
+}
+
+/** Runs a script past the rules, as the superuser; what it writes is on the replica as well when it returns. */
+export async function pastRules({ urls }: Pick<TestDatabase, 'urls'>, script: string): Promise<void> {
+  await once(urls.superuser, `BEGIN; SET LOCAL session_replication_role = replica; ${script}; COMMIT`);
+  const primary = new pg.Client({ connectionString: urls.owner });
+  const replica = new pg.Client({ connectionString: urls.reader, ...asked });
+  try {
+    await primary.connect();
+    const isThere = await replica.connect().then(
+      () => true,
+      () => false,
+    );
+    if (isThere) await untilCaughtUp(primary, replica);
+  } finally {
+    await Promise.allSettled([primary.end(), replica.end()]);
+  }
+}
+
+/** Not for one that a test has stopped, or keeps behind: what it has by then it has. */
+async function untilCaughtUp(primary: pg.Pool | pg.Client, replica: pg.Pool | pg.Client): Promise<void> {
+  const { rows } = await primary.query<{ lsn: string }>('SELECT pg_current_wal_insert_lsn() AS lsn');
+  try {
+    for (const deadline = Date.now() + 2000; Date.now() < deadline; await sleep(5)) {
+      const { rows: states } = await replica.query<{ isThere: boolean }>(
+        `SELECT NOT pg_is_in_recovery() OR pg_get_wal_replay_pause_state() <> 'not paused' OR pg_last_wal_replay_lsn() >= $1::pg_lsn AS "isThere"`,
+        [rows[0]?.lsn],
+      );
+      if (states[0]?.isThere !== false) return;
+    }
+  } catch {
+    // It is away.
   }
 }

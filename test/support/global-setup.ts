@@ -1,6 +1,6 @@
 import { shutOut } from '../../src/config/platform-variables.ts';
-import { type Cluster, startCluster } from '../../src/database/embedded/cluster.ts';
-import { runPrisma } from '../../src/database/embedded/prisma-cli.ts';
+import { type Cluster, startCluster } from '../../src/embedded/cluster.ts';
+import { runPrisma } from '../../src/embedded/prisma-cli.ts';
 import type { ClusterUrls } from './database.ts';
 import { clearLeftovers, makeHome } from './home.ts';
 import { openLockOrders } from './lock-order.ts';

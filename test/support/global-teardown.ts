@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import type { Cluster } from '../../src/database/embedded/cluster.ts';
+import type { Cluster } from '../../src/embedded/cluster.ts';
 import { closeLockOrders } from './lock-order.ts';
 
 export default async function tearDown(): Promise<void> {

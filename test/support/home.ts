@@ -1,10 +1,10 @@
 import { chmodSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { stopLeftover } from '../../src/database/embedded/server.ts';
+import { stopLeftover } from '../../src/embedded/server.ts';
 
 const prefix = 'holdfast-test-';
-// Where a cluster lies whose home PostgreSQL's user may not enter (src/database/embedded/ground.ts).
+// Where a cluster lies whose home PostgreSQL's user may not enter (src/embedded/ground.ts).
 const places = [tmpdir(), '/var/lib/holdfast'];
 
 /** A folder for a cluster of this process, which PostgreSQL's own user may enter. The next run removes it when this one is killed. */

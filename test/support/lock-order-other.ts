@@ -1,7 +1,7 @@
 // Not a test of ours: test/lock-order.test.ts gives it to a Jest of its own.
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Sql } from '../../src/database/tables.ts';
 import { lockRows } from '../../src/transactions/locks.ts';
+import { InjectDatabase, type Sql } from '../../src/transactions/tables.ts';
 import { Transactional } from '../../src/transactions/transactional.ts';
 import { startCore } from './core.ts';
 import { createDatabase } from './database.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { LockOrder, recordLockOrder } from '../../src/transactions/lock-order.ts';
+import { LockOrder, recordLockOrder } from '../../src/transactions/boundary/lock-order.ts';
 import { writeLockOrder } from './lock-order.ts';
 
 // Runs in each test file, before it. A file that takes locks in a wrong order on purpose calls recordLockOrder itself.

@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describeCycle, lockCycles, type LockEdge } from '../../src/transactions/lock-order.ts';
+import { describeCycle, lockCycles, type LockEdge } from '../../src/transactions/boundary/lock-order.ts';
 import { makeHome } from './home.ts';
 
 const variable = 'HOLDFAST_TEST_LOCK_ORDER';

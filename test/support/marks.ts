@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Sql, type Tables } from '../../src/database/tables.ts';
 import { newId } from '../../src/kernel/ids.ts';
+import { InjectDatabase, type Sql, type Tables } from '../../src/transactions/tables.ts';
 import type { TestDatabase } from './database.ts';
 
 /** A repository for tests of the core. It leaves marks: products whose slug says who wrote them. */

@@ -1,7 +1,7 @@
 import { rmSync } from 'node:fs';
 import pg from 'pg';
-import { type Cluster, startCluster } from '../../src/database/embedded/cluster.ts';
-import { runPrisma } from '../../src/database/embedded/prisma-cli.ts';
+import { type Cluster, startCluster } from '../../src/embedded/cluster.ts';
+import { runPrisma } from '../../src/embedded/prisma-cli.ts';
 import { eventually } from './crowd.ts';
 import type { TestDatabase } from './database.ts';
 import { makeHome } from './home.ts';
@@ -10,7 +10,7 @@ import { makeHome } from './home.ts';
 export interface OwnCluster {
   readonly cluster: Cluster;
   /** The migrated database in it. `query` connects anew each time: the primary may have been away. */
-  readonly database: Omit<TestDatabase, 'drop'>;
+  readonly database: Pick<TestDatabase, 'urls' | 'query'>;
   close(): Promise<void>;
 }
 

@@ -7,11 +7,11 @@ const load = (path) => require(join(built, path));
 const { createApp } = load('app.js');
 const { makeConfig } = load('config/config.js');
 const { readEnvironment } = load('config/environment.js');
-const { Idempotent } = load('http/idempotency.js');
-const { Public } = load('http/principal.js');
+const { Idempotent } = load('http/idempotency/idempotent.js');
+const { Public } = load('http/access/principal.js');
 const { Phased, phasedKey } = load('phased/phased.js');
 const { Transactional } = load('transactions/transactional.js');
-const { DATABASE } = load('database/tables.js');
+const { DATABASE } = load('transactions/tables.js');
 const { PhasedProbe, PhasedProbeModule } = require('./phased-probe.cjs')({
   Phased,
   phasedKey,

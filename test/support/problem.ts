@@ -1,5 +1,5 @@
 import type { Response } from 'supertest';
-import { problemOf } from '../../src/http/problems.ts';
+import { problemOf } from '../../src/kernel/problem.ts';
 
 const members = ['type', 'title', 'status', 'detail', 'instance', 'code', 'retryable', 'requestId'];
 /** What must never leave the house: SQL, stacks, names of tables, columns and libraries. */
@@ -21,9 +21,9 @@ export function expectProblem({ status, headers, body, text, request }: Response
   expect({ status, title: body.title, retryable: body.retryable }).toEqual({
     status: known?.status,
     title: known?.title,
-    retryable: known?.retryable === true || (known?.retryableWithKey === true && isKeyed(request)),
+    retryable: known?.retry === 'later' || (known?.retry === 'with-key' && isKeyed(request)),
   });
-  if (known?.retryAfter !== undefined) expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
+  if (known?.retry === 'later') expect(headers['retry-after']).toMatch(/^[1-9]\d*$/);
   if (errors !== undefined)
     for (const error of errors as Record<string, unknown>[]) {
       expect(error['code']).toEqual(expect.stringMatching(/^[a-z]+(-[a-z]+)*$/));

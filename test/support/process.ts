@@ -17,6 +17,8 @@ export interface ServiceProcess {
   readonly exit: Promise<Exit>;
   /** What it has written for people so far. */
   said(): string;
+  /** The lines of its log so far. */
+  logged(): readonly string[];
   kill(signal: NodeJS.Signals): void;
 }
 
@@ -69,7 +71,11 @@ export function startProgram(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
-  createInterface({ input: child.stdout }).on('line', keepLine);
+  const lines: string[] = [];
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    lines.push(line);
+    keepLine(line);
+  });
   let said = '';
   const exit = new Promise<Exit>((resolve) => {
     child.once('close', (code, signal) => {
@@ -86,7 +92,8 @@ export function startProgram(
     void exit.then((end) => reject(new Error(`the service ended with ${end.code ?? end.signal}:\n${end.said}`)));
   });
   url.catch(() => undefined);
-  return { pid: child.pid ?? 0, url, exit, said: () => said, kill: (signal) => void child.kill(signal) };
+  const kill = (signal: NodeJS.Signals): void => void child.kill(signal);
+  return { pid: child.pid ?? 0, url, exit, said: () => said, logged: () => lines, kill };
 }
 
 /** For afterAll: nothing that a failed test has started goes on. */
@@ -105,10 +112,16 @@ export interface Reply {
 /** A client that keeps its connections, as a balancer does. Rejects when a connection breaks. */
 export function keepAliveClient(connections = 8) {
   const agent = new Agent({ keepAlive: true, maxSockets: connections });
-  const send = (method: string, url: string, token?: string, body?: object): Promise<Reply> =>
+  const send = (
+    method: string,
+    url: string,
+    token?: string,
+    body?: object,
+    key: string = randomUUID(),
+  ): Promise<Reply> =>
     new Promise((resolve, reject) => {
       const headers = {
-        ...(method === 'POST' && { 'idempotency-key': randomUUID() }),
+        ...(method === 'POST' && { 'idempotency-key': key }),
         ...(token !== undefined && { authorization: `Bearer ${token}` }),
         ...(body !== undefined && { 'content-type': 'application/json' }),
       };

@@ -1,5 +1,5 @@
-import type { Propagation } from '../../src/transactions/boundary.ts';
-import { databaseFailure } from '../../src/database/failures.ts';
+import type { Propagation } from '../../src/transactions/boundary/options.ts';
+import { databaseFailure } from '../../src/transactions/wire/postgres-errors.ts';
 import type { TestDatabase } from './database.ts';
 import { marksLike } from './marks.ts';
 

@@ -1,4 +1,4 @@
-import type { TransactionKit } from '../../src/transactions/testing.ts';
+import type { TransactionKit } from '../../src/testing/testing.ts';
 import { findMistakes } from './books.ts';
 
 /** Rolls back every test of the group in which it is called, and looks before whether the books add up. */

@@ -1,10 +1,10 @@
 import { chownSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { findBinaries } from '../../src/database/embedded/binaries.ts';
-import { copyTree } from '../../src/database/embedded/files.ts';
-import { chooseGround } from '../../src/database/embedded/ground.ts';
-import { PostgresServer } from '../../src/database/embedded/server.ts';
+import { findBinaries } from '../../src/embedded/binaries.ts';
+import { copyTree } from '../../src/embedded/files.ts';
+import { chooseGround } from '../../src/embedded/ground.ts';
+import { PostgresServer } from '../../src/embedded/server.ts';
 import type { OwnCluster } from './own-cluster.ts';
 
 /** One more standby of a test's own cluster. */

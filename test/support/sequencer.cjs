@@ -5,8 +5,10 @@ const { default: Sequencer } = require('@jest/test-sequencer');
 // Those that take longest, the longest first. Where Jest has no times of an earlier run, as in a fresh clone, it begins with the largest
 // files, and size says little of them: a short one that takes long would begin late and go on alone while the other workers are idle.
 const longest = [
+  'recipes',
   'consistency',
   'write-pairs',
+  'backup',
   'start',
   'reload',
   'published-credentials',

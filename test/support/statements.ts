@@ -1,6 +1,6 @@
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import { type Flight, FlightQuery } from '../../src/database/flight.ts';
+import { type Flight, FlightQuery } from '../../src/transactions/wire/flight.ts';
 
 export interface Statement {
   readonly text: string;

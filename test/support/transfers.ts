@@ -1,4 +1,5 @@
-import type { Api } from './app.ts';
+import type { Api, TestApp } from './app.ts';
+import { pastRules } from './database.ts';
 import type { Person } from './make.ts';
 
 export const eur = (amount: number) => ({ amount, currency: 'EUR' });
@@ -25,3 +26,9 @@ export const accountsBy = (operator: () => Api) => ({
   edit: (person: Person, patch: object) =>
     operator().patch(`/v1/accounts/${person.accountId}`, patch).set('if-match', '*'),
 });
+
+/** Lets so many seconds pass for what is pending, past the rules: whether it has expired is told by the clock of the database. */
+export async function letPass({ database }: TestApp, seconds: number): Promise<void> {
+  const earlier = `SET expires_at = expires_at - interval '${seconds} seconds'`;
+  await pastRules(database, `UPDATE transfer ${earlier} WHERE expires_at IS NOT NULL; UPDATE reservation ${earlier}`);
+}

@@ -4,13 +4,13 @@ import { typesOf } from './types.mjs';
 
 // Type and file of what reaches the database beside the transaction.
 const raw = [
-  [/^Databases$/, /\/database\/databases\.ts$/],
-  [/^Client$/, /\/database\/client\.ts$/],
+  [/^DatabaseClients$/, /\/database\/database-clients\.ts$/],
+  [/^DatabaseClient$/, /\/database\/database-client\.ts$/],
   [/^PrismaClient$/, /\/(generated|@prisma\/client)\//],
   [/^(Pool|PoolClient|Client|ClientBase)$/, /\/node_modules\/(@types\/)?pg(-pool)?\//],
 ];
 const constructors = new Set(['PrismaClient', 'Pool', 'Client']);
-const packages = /^(pg|@prisma\/client)$|\/generated\/|\/database\/client\.ts$/;
+const packages = /^(pg|@prisma\/client)$|\/generated\/|\/database\/database-client\.ts$/;
 
 export default {
   meta: {

@@ -1,53 +1,42 @@
-import { type AppError, conflict, type ErrorPlace, forbidden, invalid } from '../../kernel/errors.ts';
-import { largestAmount, type Money, money } from '../../kernel/money.ts';
+import { z } from 'zod';
+import { expandable } from '../../http/expansion/expandable.ts';
+import { CurrencyCode, idOut, instant, MoneyOut } from '../../http/schemas.ts';
+import { generalProblems } from '../../kernel/general.problems.ts';
+import { largestAmount, money, type Money } from '../../kernel/money.ts';
 import type { Principal } from '../../kernel/principal.ts';
+import { ledgerProblems } from '../ledger/ledger.problems.ts';
+import { type AccountState, availableOf, mismatch, ownAccount } from '../ledger/movement.ts';
+import { accountProblems } from './accounts.problems.ts';
 
-/** An account as it is while its row is locked. Amounts are minor units of its currency. */
-export interface AccountState {
-  readonly id: string;
-  readonly userId: string | null;
-  readonly house: 'cash' | 'sales' | null;
-  readonly name: string;
-  readonly currency: string;
-  /** What is posted. */
-  readonly balance: bigint;
-  /** What unresolved pending transfers may still take. */
-  readonly pendingOut: bigint;
-  /** What unresolved pending transfers may still bring. */
-  readonly pendingIn: bigint;
-  /** Reservations that end by then count in neither. */
-  readonly expiredThrough: Date;
-  readonly entryCount: number;
-  readonly overdraftLimit: bigint;
-  /** Null: as much as can be counted. */
-  readonly maxBalance: bigint | null;
-  readonly frozenAt: Date | null;
-  readonly closedAt: Date | null;
-  /** Of the settings. */
-  readonly version: number;
-  /** Counts every change of what is posted or pending. */
-  readonly balanceVersion: number;
-  readonly createdAt: Date;
-}
-
-/** What of an account never changes, as a trigger keeps it: it may be read without a lock, and remembered. */
-export type Party = Pick<AccountState, 'id' | 'userId' | 'house' | 'currency'>;
-
-/** Whether somebody may see the account: their own, and an operator any. */
-export const sees = ({ userId, role }: Pick<Principal, 'userId' | 'role'>, account: Party): boolean =>
-  role === 'operator' || account.userId === userId;
-
-/** What a transfer may take from the account. */
-export const availableOf = ({ balance, overdraftLimit, pendingOut }: AccountState): bigint =>
-  balance + overdraftLimit - pendingOut;
-
-/** Whether so much more can be counted on it, with all that is pending. */
-export const canCount = ({ balance, pendingIn }: AccountState, more: bigint): boolean =>
-  balance + pendingIn + more <= largestAmount;
-
-/** Whether it may hold so much more. What is pending takes no room: anybody may put that on anybody's account. */
-export const canHold = (account: AccountState, more: bigint): boolean =>
-  account.balance + more <= (account.maxBalance ?? largestAmount) && canCount(account, more);
+export const AccountView = z
+  .object({
+    object: z.literal('account').default('account'),
+    id: idOut('acct'),
+    userId: idOut('usr').nullable().meta({ description: 'The owner; null for an account of the house' }),
+    name: z.string().meta({ description: 'What its owner calls it', examples: ['Savings'] }),
+    currency: z.string().pipe(CurrencyCode),
+    balance: MoneyOut.meta({ description: 'What is posted' }),
+    pending: MoneyOut.nullable().meta({
+      description: 'What it will be when all that is pending is posted; null with asOf',
+    }),
+    available: MoneyOut.nullable().meta({
+      description: 'What a transfer may take now, overdraft included; null with asOf',
+    }),
+    overdraftLimit: MoneyOut.meta({ description: 'How far below zero it may go' }),
+    maxBalance: MoneyOut.nullable().meta({
+      description: 'What it may hold at most, but for refunds, which go beyond; null without a limit',
+    }),
+    status: z
+      .enum(['active', 'frozen', 'closed'])
+      .meta({ description: 'Nothing is posted from or to one that is not active' }),
+    version: z
+      .int()
+      .meta({ description: 'Of the settings (name, limits, freezing, closing): the ETag', examples: [1] }),
+    balanceVersion: z.int().meta({ description: 'Counts every change of what is posted or pending', examples: [7] }),
+    createdAt: instant,
+  })
+  .meta({ id: 'Account', description: 'Money of one owner in one currency' });
+expandable(AccountView, { user: 'usr' });
 
 /** An account as it is shown: `expired` is what transfers that have expired still count as pending. */
 export function showAccount(account: AccountState, expired: { out: bigint; in: bigint } = { out: 0n, in: 0n }) {
@@ -82,12 +71,11 @@ export type Settings = Pick<AccountState, 'name' | 'overdraftLimit' | 'maxBalanc
 type By = Pick<Principal, 'userId' | 'role'>;
 
 /**
- * The settings after a change, or why it may not be: account-closed, not-allowed (limits and freezing are an operator's), own-account (and of
+ * The settings after a change. Throws account-closed, not-allowed (limits and freezing are an operator's), own-account (and of
  * another one than its owner), currency-mismatch, and insufficient-funds or balance-too-large where a limit does not leave room for what is there.
  */
-export function changeSettings(account: AccountState, patch: SettingsPatch, by: By, now: Date): Settings | AppError {
-  const refusal = refuseChange(account, patch, by);
-  if (refusal) return refusal;
+export function changeSettings(account: AccountState, patch: SettingsPatch, by: By, now: Date): Settings {
+  refuseChange(account, patch, by);
   const { name = account.name, overdraftLimit, maxBalance, frozen } = patch;
   const changed = {
     ...account,
@@ -96,59 +84,42 @@ export function changeSettings(account: AccountState, patch: SettingsPatch, by: 
     maxBalance: maxBalance === undefined ? account.maxBalance : (maxBalance?.amount ?? null),
     frozenAt: frozen === undefined ? account.frozenAt : frozenSince(account, frozen, now),
   };
-  return refuseLimits(changed, account) ?? changed;
+  refuseLimits(changed, account);
+  return changed;
 }
 
 const frozenSince = ({ frozenAt }: AccountState, frozen: boolean, now: Date): Date | null =>
   frozen ? (frozenAt ?? now) : null;
 
-function refuseChange({ closedAt, currency, ...account }: AccountState, patch: SettingsPatch, by: By): AppError | null {
-  if (closedAt !== null) return conflict('account-closed', 'The account is closed.');
+function refuseChange({ closedAt, currency, ...account }: AccountState, patch: SettingsPatch, by: By): void {
+  if (closedAt !== null) throw ledgerProblems.accountClosed('The account is closed.');
   const { overdraftLimit, maxBalance, frozen } = patch;
   const isForOperators = [overdraftLimit, maxBalance, frozen].some((member) => member !== undefined);
   if (isForOperators && by.role !== 'operator')
-    return forbidden('not-allowed', 'Limits and freezing are decided by an operator.');
-  if (isForOperators && account.userId === by.userId) return ownAccount();
+    throw generalProblems.notAllowed('Limits and freezing are decided by an operator.');
+  if (isForOperators && account.userId === by.userId) throw ownAccount();
   const other = Object.entries({ overdraftLimit, maxBalance }).find(
     ([, limit]) => limit && limit.currency !== currency,
   );
-  return other === undefined ? null : mismatch(currency, `/${other[0]}/currency`);
+  if (other !== undefined) throw mismatch(currency, `/${other[0]}/currency`);
 }
 
-function refuseLimits(account: AccountState, before: AccountState): AppError | null {
+function refuseLimits(account: AccountState, before: AccountState): void {
   if (availableOf(account) < 0n)
-    return invalid('insufficient-funds', 'The account is further below zero than that, with what is pending.', {
-      errors: [{ pointer: '/overdraftLimit', code: 'insufficient-funds' }],
+    throw ledgerProblems.insufficientFunds('The account is further below zero than that, with what is pending.', {
+      pointer: '/overdraftLimit',
     });
   // A refund may have gone beyond the limit that was there.
   if (account.maxBalance !== before.maxBalance && account.balance > (account.maxBalance ?? largestAmount))
-    return invalid('balance-too-large', 'The account holds more than that.', {
-      errors: [{ pointer: '/maxBalance', code: 'balance-too-large' }],
-    });
-  return null;
+    throw ledgerProblems.balanceTooLarge('The account holds more than that.', { pointer: '/maxBalance' });
 }
 
-/** Why the account cannot be closed; null when it can. `account-closed`, `pending-transfers`, `balance-not-zero`, `account-frozen`. */
-export function refuseClosing(account: AccountState): AppError | null {
-  if (account.closedAt !== null) return conflict('account-closed', 'The account is closed already.');
-  if (account.frozenAt !== null) return conflict('account-frozen', 'The account is frozen.');
+/** Throws account-closed, account-frozen, pending-transfers, balance-not-zero. */
+export function refuseClosing(account: AccountState): void {
+  if (account.closedAt !== null) throw ledgerProblems.accountClosed('The account is closed already.');
+  if (account.frozenAt !== null) throw ledgerProblems.accountFrozen('The account is frozen.');
   if (account.pendingOut > 0n || account.pendingIn > 0n)
-    return conflict('pending-transfers', 'Transfers from or to the account are pending.');
-  if (account.balance !== 0n) return conflict('balance-not-zero', 'There is money on the account, or missing from it.');
-  return null;
+    throw accountProblems.pendingTransfers('Transfers from or to the account are pending.');
+  if (account.balance !== 0n)
+    throw accountProblems.balanceNotZero('There is money on the account, or missing from it.');
 }
-
-/** An operator decides about an account of somebody else. */
-export const ownAccount = (): AppError =>
-  forbidden(
-    'own-account',
-    'What an operator does to an account is done to one of somebody else. Ask another operator.',
-  );
-
-/** The amount is in another currency than it must be. */
-export const mismatch = (currency: string, pointer?: string): AppError =>
-  invalid('currency-mismatch', `The amount must be in ${currency}.`, placed('currency-mismatch', pointer));
-
-/** Where in the body a refusal has its reason. */
-export const placed = (code: string, pointer?: string): { errors?: readonly ErrorPlace[] } =>
-  pointer ? { errors: [{ pointer, code }] } : {};

@@ -1,18 +1,31 @@
 import { Controller, Get, Patch, Post } from '@nestjs/common';
-import { Idempotent } from '../../http/idempotency.ts';
-import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
-import { Body, Param, Query } from '../../http/input.ts';
-import { Caller, OperatorsOnly, SignedIn } from '../../http/principal.ts';
-import { Refuses } from '../../http/refuses.ts';
-import { Returns, ReturnsCreated } from '../../http/returns.ts';
+import { currencyProblems } from '../../config/currency.problems.ts';
+import {
+  Body,
+  Caller,
+  type ExpectedVersion,
+  Idempotent,
+  IfMatch,
+  NeedsIfMatch,
+  OperatorsOnly,
+  Param,
+  Query,
+  Refuses,
+  Returns,
+  ReturnsCreated,
+  SignedIn,
+} from '../../http/route.ts';
+import { generalProblems } from '../../kernel/general.problems.ts';
 import type { Principal } from '../../kernel/principal.ts';
+import { ledgerProblems } from '../ledger/ledger.problems.ts';
+import { AccountView } from './account.ts';
+import { accountProblems } from './accounts.problems.ts';
 import {
   AccountChangePage,
   AccountId,
   AccountPage,
   AccountPatch,
   AccountQuery,
-  AccountView,
   AsOf,
   ChangeQuery,
   Closing,
@@ -30,7 +43,7 @@ export class AccountsController {
   @SignedIn()
   @Idempotent('optional')
   @ReturnsCreated(AccountView, '/v1/accounts')
-  @Refuses('currency-not-accepted')
+  @Refuses(currencyProblems.notAccepted)
   openAccount(@Caller() caller: Principal, @Body(NewAccount) account: NewAccount) {
     return this.accounts.open(caller, account);
   }
@@ -45,7 +58,7 @@ export class AccountsController {
   @Get('accounts/:id')
   @SignedIn()
   @Returns(200, AccountView)
-  @Refuses('account-not-found')
+  @Refuses(ledgerProblems.accountNotFound)
   getAccount(@Caller() caller: Principal, @Param('id', AccountId) id: string, @Query(AsOf) query: AsOf) {
     return this.accounts.get(caller, id, query);
   }
@@ -53,7 +66,7 @@ export class AccountsController {
   @Get('accounts/:id/entries')
   @SignedIn()
   @Returns(200, EntryPage)
-  @Refuses('account-not-found')
+  @Refuses(ledgerProblems.accountNotFound)
   listEntries(@Caller() caller: Principal, @Param('id', AccountId) id: string, @Query(EntryQuery) query: EntryQuery) {
     return this.accounts.listEntries(caller, id, query);
   }
@@ -61,7 +74,7 @@ export class AccountsController {
   @Get('accounts/:id/changes')
   @OperatorsOnly()
   @Returns(200, AccountChangePage)
-  @Refuses('account-not-found')
+  @Refuses(ledgerProblems.accountNotFound)
   listAccountChanges(
     @Caller() caller: Principal,
     @Param('id', AccountId) id: string,
@@ -75,13 +88,13 @@ export class AccountsController {
   @NeedsIfMatch()
   @Returns(200, AccountView)
   @Refuses(
-    'account-not-found',
-    'not-allowed',
-    'own-account',
-    'account-closed',
-    'currency-mismatch',
-    'insufficient-funds',
-    'balance-too-large',
+    ledgerProblems.accountNotFound,
+    generalProblems.notAllowed,
+    ledgerProblems.ownAccount,
+    ledgerProblems.accountClosed,
+    ledgerProblems.currencyMismatch,
+    ledgerProblems.insufficientFunds,
+    ledgerProblems.balanceTooLarge,
   )
   editAccount(
     @Caller() caller: Principal,
@@ -96,7 +109,13 @@ export class AccountsController {
   @SignedIn()
   @NeedsIfMatch()
   @Returns(200, AccountView)
-  @Refuses('account-not-found', 'account-closed', 'account-frozen', 'pending-transfers', 'balance-not-zero')
+  @Refuses(
+    ledgerProblems.accountNotFound,
+    ledgerProblems.accountClosed,
+    ledgerProblems.accountFrozen,
+    accountProblems.pendingTransfers,
+    accountProblems.balanceNotZero,
+  )
   closeAccount(
     @Caller() caller: Principal,
     @Param('id', AccountId) id: string,

@@ -1,15 +1,16 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
-import type { Slice } from '../../http/page.ts';
+import type { Slice } from '../../http/pages/page.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Scope } from '../../kernel/principal.ts';
-import type { AccountState, Settings } from './account.ts';
+import { InjectDatabase, type Reads, type Sql, type Tables } from '../../transactions/tables.ts';
+import type { AccountState } from '../ledger/movement.ts';
+import type { Settings } from './account.ts';
 import type { NewAccount } from './accounts.schema.ts';
 
 @Injectable()
 export class AccountsRepository {
   // Sql: Prisma has no statement that writes two tables and none that searches by halves.
-  constructor(@InjectDatabase() private readonly db: Tables<'account' | 'entry' | 'accountChange'> & Sql) {}
+  constructor(@InjectDatabase() private readonly db: Tables<'account' | 'accountChange'> & Reads<'entry'> & Sql) {}
 
   create(userId: string, account: NewAccount) {
     return this.db.account.create({ data: { id: newId(), userId, ...account } });
@@ -21,14 +22,6 @@ export class AccountsRepository {
 
   findAll(scope: Scope, ids: readonly string[]) {
     return this.db.account.findMany({ where: { id: { in: [...ids] }, ...scope } });
-  }
-
-  /** What never changes of those of the accounts that there are. */
-  listParties(ids: readonly string[]) {
-    return this.db.account.findMany({
-      where: { id: { in: [...ids] } },
-      select: { id: true, userId: true, house: true, currency: true },
-    });
   }
 
   list(userId: string, { after, take }: Slice<string>) {

@@ -1,28 +1,17 @@
 import { z } from 'zod';
-import { expandable } from '../../http/expandable.ts';
-import { pageOf, pageQuery } from '../../http/page.ts';
-import { CurrencyCode, idIn, idOut, instant, MoneyOut, name } from '../../http/wire.ts';
-import { largestAmount } from '../../kernel/money.ts';
+import { expandable } from '../../http/expansion/expandable.ts';
+import { pageOf, pageQuery } from '../../http/pages/page.ts';
+import { CurrencyCode, idIn, idOut, instant, momentIn, MoneyFromZero, MoneyOut, name } from '../../http/schemas.ts';
+import { defineIdKinds } from '../../kernel/ids.ts';
+import { AccountView } from './account.ts';
+
+export const accountIds = defineIdKinds({ acct: 'account' });
+declare module '../../kernel/ids.ts' {
+  interface IdKinds extends Readonly<typeof accountIds> {}
+}
 
 export const AccountId = idIn('acct');
 const accountName = name(100);
-
-/** Money that comes in and may be nothing: a limit. */
-export const MoneyFromZero = z
-  .strictObject({
-    amount: z
-      .int()
-      .min(0)
-      .max(Number(largestAmount))
-      .meta({ description: 'Minor units of the currency', examples: [50_000] })
-      .transform(BigInt),
-    currency: CurrencyCode,
-  })
-  .meta({
-    id: 'MoneyFromZero',
-    description: 'Nothing or more of one currency',
-    examples: [{ amount: 50_000, currency: 'EUR' }],
-  });
 
 export const NewAccount = z
   .strictObject({
@@ -31,36 +20,6 @@ export const NewAccount = z
   })
   .meta({ id: 'NewAccount' });
 export type NewAccount = z.infer<typeof NewAccount>;
-
-export const AccountView = z
-  .object({
-    object: z.literal('account').default('account'),
-    id: idOut('acct'),
-    userId: idOut('usr').nullable().meta({ description: 'The owner; null for an account of the house' }),
-    name: z.string().meta({ description: 'What its owner calls it', examples: ['Savings'] }),
-    currency: z.string().pipe(CurrencyCode),
-    balance: MoneyOut.meta({ description: 'What is posted' }),
-    pending: MoneyOut.nullable().meta({
-      description: 'What it will be when all that is pending is posted; null with asOf',
-    }),
-    available: MoneyOut.nullable().meta({
-      description: 'What a transfer may take now, overdraft included; null with asOf',
-    }),
-    overdraftLimit: MoneyOut.meta({ description: 'How far below zero it may go' }),
-    maxBalance: MoneyOut.nullable().meta({
-      description: 'What it may hold at most, but for refunds, which go beyond; null without a limit',
-    }),
-    status: z
-      .enum(['active', 'frozen', 'closed'])
-      .meta({ description: 'Nothing is posted from or to one that is not active' }),
-    version: z
-      .int()
-      .meta({ description: 'Of the settings (name, limits, freezing, closing): the ETag', examples: [1] }),
-    balanceVersion: z.int().meta({ description: 'Counts every change of what is posted or pending', examples: [7] }),
-    createdAt: instant,
-  })
-  .meta({ id: 'Account', description: 'Money of one owner in one currency' });
-expandable(AccountView, { user: 'usr' });
 
 export const AccountPatch = z
   .strictObject({
@@ -94,10 +53,7 @@ export const Closing = z
 export type Closing = z.infer<typeof Closing>;
 
 export const AsOf = z.strictObject({
-  asOf: z.iso
-    .datetime({ offset: true })
-    .max(40)
-    .transform((text) => new Date(text))
+  asOf: momentIn
     .optional()
     .meta({ description: 'The posted balance of that moment, RFC 3339', examples: ['2026-11-21T09:30:00.000Z'] }),
 });

@@ -1,31 +1,34 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Currencies } from '../../config/currencies.ts';
-import { Expands } from '../../http/expansions.ts';
-import type { ExpectedVersion } from '../../http/if-match.ts';
-import { page } from '../../http/page.ts';
+import { noteSecurityEvent, type SecurityEvent } from '../../http/access/security-events.ts';
+import { type ExpectedVersion, isExpected } from '../../http/conditional/if-match.ts';
+import { Expands } from '../../http/expansion/expansions.ts';
+import { page } from '../../http/pages/page.ts';
 import { Clock } from '../../kernel/clock.ts';
-import { AppError, found, stale } from '../../kernel/errors.ts';
+import { changedMeanwhile, generalProblems } from '../../kernel/general.problems.ts';
 import { money } from '../../kernel/money.ts';
 import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
-import { noteSecurityEvent, type SecurityEvent } from '../../http/security-events.ts';
+import { attempt, found, ProblemError, type ProblemType } from '../../kernel/problem.ts';
 import { afterCommit } from '../../transactions/hooks.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import { type AccountState, changeSettings, refuseClosing, sees, type Settings, showAccount } from './account.ts';
+import { ledgerProblems } from '../ledger/ledger.problems.ts';
+import { LedgerService, type LockedAccounts } from '../ledger/ledger.service.ts';
+import { accountNotFound } from '../ledger/ledger.ts';
+import { type AccountState, sees } from '../ledger/movement.ts';
+import { ArrivalsService } from '../settlements/arrivals.service.ts';
+import { AccountView, changeSettings, refuseClosing, type Settings, showAccount } from './account.ts';
+import { accountProblems } from './accounts.problems.ts';
 import { AccountsRepository } from './accounts.repository.ts';
-import {
-  type AccountPatch,
-  type AccountQuery,
-  AccountView,
-  type AsOf,
-  type ChangeQuery,
-  type Closing,
-  type EntryQuery,
-  type NewAccount,
+import type {
+  AccountPatch,
+  AccountQuery,
+  AsOf,
+  ChangeQuery,
+  Closing,
+  EntryQuery,
+  NewAccount,
 } from './accounts.schema.ts';
-import { ArrivalsService } from './arrivals.service.ts';
-import { changedMeanwhile, LedgerService, type OpenBooks } from './ledger.service.ts';
-import { missing } from './parties.ts';
 
 type Account = NonNullable<Awaited<ReturnType<AccountsRepository['find']>>>;
 
@@ -64,7 +67,7 @@ export class AccountsService {
   async list({ userId }: Principal, query: AccountQuery) {
     const accounts = await page(
       'accounts',
-      { ...query, userId },
+      { ...query, reader: userId },
       z.uuid(),
       (slice) => this.accounts.list(userId, slice),
       ({ id }) => id,
@@ -77,7 +80,7 @@ export class AccountsService {
     const { currency } = await this.find(principal, id);
     const entries = await page(
       'entries',
-      { ...query, id },
+      { ...query, id, reader: principal.userId },
       z.int32(),
       (slice) => this.accounts.listEntries(id, slice),
       ({ seq }) => seq,
@@ -95,7 +98,7 @@ export class AccountsService {
     const { currency } = await this.find(principal, id);
     const changes = await page(
       'account-changes',
-      { ...query, id },
+      { ...query, id, reader: principal.userId },
       z.int32(),
       (slice) => this.accounts.listChanges(id, slice),
       ({ version }) => version,
@@ -135,40 +138,37 @@ export class AccountsService {
     const { books, arrivals } = await this.arrivals.lock(id);
     const account = accountIn(books, id);
     refuseVersion(account, version);
-    const refusal = refuseClosing({ ...account, pendingIn: 0n });
-    if (refusal && !wantsRoom(refusal)) throw refusal;
+    const refusal = attempt(() => refuseClosing({ ...account, pendingIn: 0n }));
+    if (refusal instanceof ProblemError && !wantsRoom(refusal)) throw refusal;
     await this.arrivals.void(by, books, arrivals);
     const later = arrivals.length === 0 ? books : await this.ledger.lock([id]);
-    return this.change(
-      by,
-      { id, version, reason: reason ?? null },
-      later,
-      (now) => refuseClosing(now) ?? { ...now, closedAt: books.now },
-    );
+    return this.change(by, { id, version, reason: reason ?? null }, later, (now) => {
+      refuseClosing(now);
+      return { ...now, closedAt: books.now };
+    });
   }
 
-  /** Before anything is locked. The accounts of the house are as they are. */
+  /** Called before any row is locked: an account of the house, or one that the caller may not see, is not found. */
   private async demandRight(by: Principal, id: string): Promise<void> {
-    const account = await this.ledger.party(id);
-    if (account?.house !== null || !sees(by, account)) throw missing();
+    const account = (await this.ledger.parties([id])).get(id);
+    if (account?.house !== null || !sees(by, account)) throw accountNotFound();
   }
 
   private async change(
     by: Principal,
     { id, version, reason }: { id: string; version: ExpectedVersion; reason: string | null },
-    books: OpenBooks,
-    decide: (account: AccountState) => Settings | AppError,
+    books: LockedAccounts,
+    decide: (account: AccountState) => Settings,
   ) {
     refuseVersion(accountIn(books, id), version);
     const settings = await this.ledger.withRoom(books, () => decide(accountIn(books, id)), wantsRoom);
-    if (settings instanceof AppError) throw settings;
     const account = accountIn(books, id);
     if (!(await this.accounts.change(account, settings, { userId: by.userId, reason }))) changedMeanwhile();
     return this.get(by, id);
   }
 
   private async find(principal: Principal, id: string): Promise<Account> {
-    return found(await this.accounts.find(scopeOf(principal), id), 'account-not-found', 'There is no such account.');
+    return found(await this.accounts.find(scopeOf(principal), id), ledgerProblems.accountNotFound);
   }
 
   /** As they are seen: what has expired is not pending any more, whether or not that has been written down. */
@@ -181,14 +181,18 @@ export class AccountsService {
 }
 
 function refuseVersion({ version }: AccountState, expected: ExpectedVersion): void {
-  if (expected === 'any' || expected.includes(version)) return;
-  throw stale('version-mismatch', `The account is at version ${version} by now.`, { version });
+  if (isExpected(expected, version)) return;
+  throw generalProblems.versionMismatch(`The account is at version ${version} by now.`, { version });
 }
 
-const accountIn = ({ accounts }: OpenBooks, id: string): AccountState => accounts.get(id) ?? changedMeanwhile();
+const accountIn = ({ accounts }: LockedAccounts, id: string): AccountState => accounts.get(id) ?? changedMeanwhile();
 
-const roomCodes: ReadonlySet<string> = new Set(['insufficient-funds', 'balance-too-large', 'pending-transfers']);
-const wantsRoom = ({ code }: AppError): boolean => roomCodes.has(code);
+const roomProblems: ReadonlySet<ProblemType> = new Set([
+  ledgerProblems.insufficientFunds,
+  ledgerProblems.balanceTooLarge,
+  accountProblems.pendingTransfers,
+]);
+const wantsRoom = ({ type }: ProblemError): boolean => roomProblems.has(type);
 
 // Who decides over money asks afterwards who has set which bounds.
 function eventsOf({ frozen, overdraftLimit, maxBalance }: AccountPatch): SecurityEvent[] {

@@ -1,11 +1,23 @@
 import { Controller, Get, Patch, Post } from '@nestjs/common';
-import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
-import { Idempotent } from '../../http/idempotency.ts';
-import { Body, Param, Query } from '../../http/input.ts';
-import { Caller, OperatorsOnly, Public } from '../../http/principal.ts';
-import { Refuses } from '../../http/refuses.ts';
-import { Returns, ReturnsCreated } from '../../http/returns.ts';
+import { currencyProblems } from '../../config/currency.problems.ts';
+import {
+  Body,
+  Caller,
+  type ExpectedVersion,
+  Idempotent,
+  IfMatch,
+  NeedsIfMatch,
+  OperatorsOnly,
+  Param,
+  Public,
+  Query,
+  Refuses,
+  Returns,
+  ReturnsCreated,
+  TakesLongBody,
+} from '../../http/route.ts';
 import type { Principal } from '../../kernel/principal.ts';
+import { catalogProblems } from './catalog.problems.ts';
 import {
   NewProduct,
   NewSku,
@@ -32,10 +44,11 @@ export class CatalogController {
   ) {}
 
   @Post('products')
+  @TakesLongBody()
   @OperatorsOnly()
   @Idempotent('optional')
   @ReturnsCreated(ProductView, '/v1/products')
-  @Refuses('slug-taken', 'sku-code-taken', 'currency-not-accepted')
+  @Refuses(catalogProblems.slugTaken, catalogProblems.skuCodeTaken, currencyProblems.notAccepted)
   addProduct(@Caller() caller: Principal, @Body(NewProduct) product: NewProduct) {
     return this.catalog.add(caller, product);
   }
@@ -50,16 +63,17 @@ export class CatalogController {
   @Get('products/:id')
   @Public()
   @Returns(200, ProductView)
-  @Refuses('product-not-found')
+  @Refuses(catalogProblems.productNotFound)
   getProduct(@Param('id', ProductId) id: string) {
     return this.catalog.get(id);
   }
 
   @Patch('products/:id')
+  @TakesLongBody()
   @OperatorsOnly()
   @NeedsIfMatch()
   @Returns(200, ProductView)
-  @Refuses('product-not-found', 'slug-taken')
+  @Refuses(catalogProblems.productNotFound, catalogProblems.slugTaken)
   editProduct(
     @Param('id', ProductId) id: string,
     @IfMatch() version: ExpectedVersion,
@@ -72,7 +86,12 @@ export class CatalogController {
   @OperatorsOnly()
   @Idempotent('optional')
   @ReturnsCreated(SkuView, '/v1/skus')
-  @Refuses('product-not-found', 'too-many-skus', 'sku-code-taken', 'currency-not-accepted')
+  @Refuses(
+    catalogProblems.productNotFound,
+    catalogProblems.tooManySkus,
+    catalogProblems.skuCodeTaken,
+    currencyProblems.notAccepted,
+  )
   addSku(@Caller() caller: Principal, @Param('id', ProductId) id: string, @Body(NewSku) sku: NewSku) {
     return this.catalog.addSku(caller, id, sku);
   }
@@ -80,7 +99,7 @@ export class CatalogController {
   @Get('skus/:id')
   @Public()
   @Returns(200, SkuView)
-  @Refuses('sku-not-found')
+  @Refuses(catalogProblems.skuNotFound)
   getSku(@Param('id', SkuId) id: string) {
     return this.catalog.getSku(id);
   }
@@ -89,7 +108,7 @@ export class CatalogController {
   @OperatorsOnly()
   @NeedsIfMatch()
   @Returns(200, SkuView)
-  @Refuses('sku-not-found', 'sku-code-taken', 'currency-not-accepted')
+  @Refuses(catalogProblems.skuNotFound, catalogProblems.skuCodeTaken, currencyProblems.notAccepted)
   editSku(@Param('id', SkuId) id: string, @IfMatch() version: ExpectedVersion, @Body(SkuPatch) patch: SkuPatch) {
     return this.catalog.editSku(id, version, patch);
   }
@@ -97,7 +116,7 @@ export class CatalogController {
   @Get('skus/:id/stock')
   @Public()
   @Returns(200, StockView)
-  @Refuses('sku-not-found')
+  @Refuses(catalogProblems.skuNotFound)
   getStock(@Param('id', SkuId) id: string) {
     return this.stock.get(id);
   }
@@ -106,7 +125,7 @@ export class CatalogController {
   @OperatorsOnly()
   @Idempotent('required')
   @Returns(201, StockMovementView)
-  @Refuses('sku-not-found', 'insufficient-stock', 'too-much-stock')
+  @Refuses(catalogProblems.skuNotFound, catalogProblems.insufficientStock, catalogProblems.tooMuchStock)
   adjustStock(
     @Caller() caller: Principal,
     @Param('id', SkuId) id: string,

@@ -4,6 +4,7 @@ import { CatalogRepository } from './catalog.repository.ts';
 import { CatalogService } from './catalog.service.ts';
 import { StockRepository } from './stock.repository.ts';
 import { StockService } from './stock.service.ts';
+import './stock.checks.ts';
 
 @Module({
   controllers: [CatalogController],

@@ -1,9 +1,9 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Tables } from '../../database/tables.ts';
-import { type ExpectedVersion, versionIn } from '../../http/if-match.ts';
-import type { Slice } from '../../http/page.ts';
-import { defined } from '../../kernel/defined.ts';
+import { type ExpectedVersion, versionIn } from '../../http/conditional/if-match.ts';
+import type { Slice } from '../../http/pages/page.ts';
+import { withoutUndefined } from '../../kernel/defined.ts';
 import { newId } from '../../kernel/ids.ts';
+import { InjectDatabase, type Tables } from '../../transactions/tables.ts';
 import type { NewProduct, NewSku, ProductPatch, SkuPatch } from './catalog.schema.ts';
 
 const withStock = { stock: { select: { onHand: true } } } as const;
@@ -67,7 +67,7 @@ export class CatalogRepository {
   async update(id: string, version: ExpectedVersion, { images, ...patch }: ProductPatch): Promise<boolean> {
     const changed = await this.db.product.updateMany({
       where: { id, ...versionIn(version) },
-      data: { ...defined(patch), version: { increment: 1 } },
+      data: { ...withoutUndefined(patch), version: { increment: 1 } },
     });
     if (changed.count === 0) return false;
     if (images) await this.replaceImages(id, images);
@@ -78,7 +78,7 @@ export class CatalogRepository {
   async updateSku(id: string, version: ExpectedVersion, { price, ...patch }: SkuPatch): Promise<boolean> {
     const changed = await this.db.sku.updateMany({
       where: { id, ...versionIn(version) },
-      data: { ...defined(patch), ...(price && priceColumns(price)), version: { increment: 1 } },
+      data: { ...withoutUndefined(patch), ...(price && priceColumns(price)), version: { increment: 1 } },
     });
     return changed.count === 1;
   }

@@ -1,7 +1,13 @@
 import { z } from 'zod';
-import { expandable } from '../../http/expandable.ts';
-import { pageOf, pageQuery } from '../../http/page.ts';
-import { idIn, idOut, instant, MoneyIn, MoneyOut, name, prose, webAddress } from '../../http/wire.ts';
+import { expandable } from '../../http/expansion/expandable.ts';
+import { pageOf, pageQuery } from '../../http/pages/page.ts';
+import { idIn, idOut, instant, MoneyIn, MoneyOut, name, prose, webAddress } from '../../http/schemas.ts';
+import { defineIdKinds } from '../../kernel/ids.ts';
+
+export const catalogIds = defineIdKinds({ prd: 'product', sku: 'SKU', img: 'image' });
+declare module '../../kernel/ids.ts' {
+  interface IdKinds extends Readonly<typeof catalogIds> {}
+}
 
 export const ProductId = idIn('prd');
 export const SkuId = idIn('sku');

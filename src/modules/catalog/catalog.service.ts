@@ -1,13 +1,15 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Currencies } from '../../config/currencies.ts';
-import { Expands } from '../../http/expansions.ts';
-import type { ExpectedVersion } from '../../http/if-match.ts';
-import { page } from '../../http/page.ts';
-import { conflict, found, stale } from '../../kernel/errors.ts';
+import type { ExpectedVersion } from '../../http/conditional/if-match.ts';
+import { Expands } from '../../http/expansion/expansions.ts';
+import { page } from '../../http/pages/page.ts';
+import { generalProblems } from '../../kernel/general.problems.ts';
 import { money } from '../../kernel/money.ts';
 import type { Principal, Scope } from '../../kernel/principal.ts';
+import { found } from '../../kernel/problem.ts';
 import { Transactional } from '../../transactions/transactional.ts';
+import { catalogProblems } from './catalog.problems.ts';
 import { CatalogRepository } from './catalog.repository.ts';
 import {
   mostSkus,
@@ -42,18 +44,18 @@ export class CatalogService {
     // The update holds the product's row: of two SKUs at once, the second counts the first.
     await this.catalog.update(productId, 'any', {});
     const { skus } = await this.get(productId);
-    if (skus.length >= mostSkus) throw conflict('too-many-skus', `A product has at most ${mostSkus} SKUs.`);
+    if (skus.length >= mostSkus) throw catalogProblems.tooManySkus(`A product has at most ${mostSkus} SKUs.`);
     return showSku(await this.catalog.createSku(productId, sku, userId));
   }
 
   /** Throws product-not-found. */
   async get(id: string) {
-    return showProduct(found(await this.catalog.find(id), 'product-not-found', 'There is no such product.'));
+    return showProduct(found(await this.catalog.find(id), catalogProblems.productNotFound));
   }
 
   /** Throws sku-not-found. */
   async getSku(id: string) {
-    return showSku(found(await this.catalog.findSku(id), 'sku-not-found', 'There is no such SKU.'));
+    return showSku(found(await this.catalog.findSku(id), catalogProblems.skuNotFound));
   }
 
   @Expands('prd', ProductView)
@@ -70,7 +72,7 @@ export class CatalogService {
   async list(query: ProductQuery) {
     const products = await page(
       'products',
-      query,
+      { ...query, reader: 'everybody' },
       z.uuid(),
       (slice) => this.catalog.list(slice),
       ({ id }) => id,
@@ -95,7 +97,7 @@ export class CatalogService {
     const changed = await this.catalog.update(id, version, patch);
     const product = await this.get(id);
     if (!changed)
-      throw stale('version-mismatch', `The product is at version ${product.version} by now.`, {
+      throw generalProblems.versionMismatch(`The product is at version ${product.version} by now.`, {
         version: product.version,
       });
     return product;
@@ -108,7 +110,7 @@ export class CatalogService {
     const changed = await this.catalog.updateSku(id, version, patch);
     const sku = await this.getSku(id);
     if (!changed)
-      throw stale('version-mismatch', `The SKU is at version ${sku.version} by now.`, { version: sku.version });
+      throw generalProblems.versionMismatch(`The SKU is at version ${sku.version} by now.`, { version: sku.version });
     return sku;
   }
 }

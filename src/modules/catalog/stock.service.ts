@@ -1,68 +1,65 @@
 import { Injectable } from '@nestjs/common';
-import { conflict, found, notFound } from '../../kernel/errors.ts';
+import { changedMeanwhile } from '../../kernel/general.problems.ts';
 import type { Principal } from '../../kernel/principal.ts';
+import { found } from '../../kernel/problem.ts';
+import type { Rows } from '../../transactions/lane.ts';
 import { Transactional } from '../../transactions/transactional.ts';
+import { catalogProblems } from './catalog.problems.ts';
 import type { NewStockAdjustment } from './catalog.schema.ts';
-import { type Occasion, type StockChange, StockRepository } from './stock.repository.ts';
+import { StockRepository } from './stock.repository.ts';
+import { adjust, type Occasion, type StockMovement, type StockState } from './stock.ts';
 
-/** Units of a SKU that somebody wants; `pointer` tells where in the request. */
-export interface Wanted {
-  readonly skuId: string;
-  readonly quantity: number;
-  readonly pointer: string;
+/** The locked stocks of one boundary: as they were when locked, and as the decisions since then leave them. */
+export interface LockedStocks {
+  readonly locked: ReadonlyMap<string, StockState>;
+  readonly stocks: Map<string, StockState>;
+  /** What the decisions have moved, in their order. */
+  readonly movements: StockMovement[];
 }
 
+/** Carries out what `stock.ts` decides: locks, and writes. */
 @Injectable()
 export class StockService {
   constructor(private readonly stock: StockRepository) {}
 
   /** Throws sku-not-found. */
   async get(skuId: string) {
-    return found(await this.stock.find(skuId), 'sku-not-found', 'There is no such SKU.');
+    return found(await this.stock.find(skuId), catalogProblems.skuNotFound);
   }
 
   /** Units that came or went outside any order. Throws sku-not-found, insufficient-stock, too-much-stock. */
   @Transactional()
   async adjust({ userId }: Principal, skuId: string, { quantity, reason }: NewStockAdjustment) {
-    const change = { skuId, quantity };
-    const changed = await this.stock.change([change]);
-    if (changed.length === 0) await this.refuseAdjustment(skuId, quantity);
-    const [movement] = await this.stock.record([change], changed, { reason, orderId: null, createdById: userId });
-    return found(movement, 'sku-not-found', 'There is no such SKU.');
+    const books = await this.open([skuId]);
+    this.apply(books, adjust(books.stocks, [{ skuId, quantity }]), { reason, orderId: null, createdById: userId });
+    const [movement] = await this.write(books);
+    return found(movement, catalogProblems.skuNotFound);
   }
 
-  /** Takes all the goods for an order, or none of them. Throws out-of-stock, which lists what is short. */
-  @Transactional({ propagation: 'mandatory' })
-  async take(wanted: readonly Wanted[], order: Omit<Occasion, 'reason'>): Promise<void> {
-    const changes = wanted.map(({ skuId, quantity }) => ({ skuId, quantity: -quantity }));
-    const changed = await this.stock.change(changes);
-    if (changed.length < changes.length) await this.refuseShort(wanted, new Set(changed.map(({ skuId }) => skuId)));
-    await this.stock.record(changes, changed, { reason: 'sold', ...order });
+  /** Locks the stocks in id order until the boundary ends. */
+  async open(skuIds: readonly string[], rows: Rows = 'wait'): Promise<LockedStocks> {
+    const locked = await this.stock.lock(skuIds, rows);
+    return { locked, stocks: new Map(locked), movements: [] };
   }
 
-  /** Puts the goods of a cancelled order back. */
-  @Transactional({ propagation: 'mandatory' })
-  async putBack(goods: readonly StockChange[], order: Omit<Occasion, 'reason'>): Promise<void> {
-    const changed = await this.stock.change(goods);
-    if (changed.length < goods.length) throw notFound('sku-not-found', 'A SKU of the order has no stock any more.');
-    await this.stock.record(goods, changed, { reason: 'restocked', ...order });
+  /** Has the stocks be what was decided, on this occasion. */
+  apply({ stocks, movements }: LockedStocks, decided: readonly StockState[], occasion: Occasion): void {
+    for (const after of decided) {
+      const { skuId, onHand, movementCount: seq } = after;
+      const quantity = onHand - (stocks.get(skuId)?.onHand ?? 0);
+      movements.push({ skuId, seq, quantity, onHandAfter: onHand, ...occasion });
+      stocks.set(skuId, after);
+    }
   }
 
-  private async refuseAdjustment(skuId: string, quantity: number): Promise<never> {
-    const { onHand } = await this.get(skuId);
-    throw conflict(quantity < 0 ? 'insufficient-stock' : 'too-much-stock', `There are ${onHand} units.`);
-  }
-
-  private async refuseShort(wanted: readonly Wanted[], taken: ReadonlySet<string>): Promise<never> {
-    const short = wanted.filter(({ skuId }) => !taken.has(skuId));
-    const onHand = await this.stock.listOnHand(short.map(({ skuId }) => skuId));
-    throw conflict('out-of-stock', `${short.length} of ${wanted.length} items cannot be supplied.`, {
-      errors: short.map(({ skuId, quantity, pointer }) => ({
-        pointer,
-        code: 'out-of-stock',
-        requested: quantity,
-        available: onHand.get(skuId) ?? 0,
-      })),
-    });
+  /** Writes what was decided, in the order of the decisions, with one statement. Gives the movements, each with its time. */
+  async write({ locked, stocks, movements }: LockedStocks) {
+    if (movements.length === 0) return [];
+    const changed = [...locked.values()]
+      .map((before) => ({ before, after: stocks.get(before.skuId) ?? before }))
+      .filter(({ before, after }) => before !== after);
+    const written = await this.stock.write(changed, movements);
+    const times = new Map(written.map(({ skuId, seq, createdAt }) => [`${skuId} ${seq}`, createdAt]));
+    return movements.map((one) => ({ ...one, createdAt: times.get(`${one.skuId} ${one.seq}`) ?? changedMeanwhile() }));
   }
 }

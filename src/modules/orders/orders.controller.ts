@@ -1,36 +1,49 @@
 import { Controller, Get, Post } from '@nestjs/common';
-import { Idempotent } from '../../http/idempotency.ts';
-import { Body, Param, Query } from '../../http/input.ts';
-import { Caller, SignedIn } from '../../http/principal.ts';
-import { Refuses } from '../../http/refuses.ts';
-import { Returns, ReturnsCreated } from '../../http/returns.ts';
+import {
+  Body,
+  Caller,
+  Idempotent,
+  Param,
+  Query,
+  Refuses,
+  Returns,
+  ReturnsCreated,
+  SignedIn,
+} from '../../http/route.ts';
 import type { Principal } from '../../kernel/principal.ts';
+import { catalogProblems } from '../catalog/catalog.problems.ts';
+import { ledgerProblems } from '../ledger/ledger.problems.ts';
+import { OrderLanes } from './order-lanes.ts';
+import { orderProblems } from './orders.problems.ts';
 import { NewCancellation, NewOrder, OrderId, OrderPage, OrderQuery, OrderView } from './orders.schema.ts';
 import { OrdersService } from './orders.service.ts';
 
 @Controller('v1/orders')
 export class OrdersController {
-  constructor(private readonly orders: OrdersService) {}
+  constructor(
+    private readonly orders: OrdersService,
+    private readonly lanes: OrderLanes,
+  ) {}
 
   @Post()
   @SignedIn()
   @Idempotent('required')
   @ReturnsCreated(OrderView, '/v1/orders')
   @Refuses(
-    'sku-not-found',
-    'account-not-found',
-    'currency-mismatch',
-    'price-changed',
-    'out-of-stock',
-    'insufficient-funds',
-    'account-frozen',
-    'account-closed',
-    'balance-too-large',
-    'cannot-receive',
-    'total-too-large',
+    catalogProblems.skuNotFound,
+    ledgerProblems.accountNotFound,
+    ledgerProblems.currencyMismatch,
+    orderProblems.priceChanged,
+    catalogProblems.outOfStock,
+    ledgerProblems.insufficientFunds,
+    ledgerProblems.accountFrozen,
+    ledgerProblems.accountClosed,
+    ledgerProblems.balanceTooLarge,
+    ledgerProblems.cannotReceive,
+    orderProblems.totalTooLarge,
   )
   placeOrder(@Caller() caller: Principal, @Body(NewOrder) order: NewOrder) {
-    return this.orders.place(caller, order);
+    return this.lanes.place(caller, order);
   }
 
   @Get()
@@ -43,7 +56,7 @@ export class OrdersController {
   @Get(':id')
   @SignedIn()
   @Returns(200, OrderView)
-  @Refuses('order-not-found')
+  @Refuses(orderProblems.notFound)
   getOrder(@Caller() caller: Principal, @Param('id', OrderId) id: string) {
     return this.orders.get(caller, id);
   }
@@ -53,21 +66,21 @@ export class OrdersController {
   @Idempotent('required')
   @Returns(200, OrderView)
   @Refuses(
-    'order-not-found',
-    'not-cancellable',
-    'sku-not-found',
-    'too-much-stock',
-    'account-not-found',
-    'insufficient-funds',
-    'account-frozen',
-    'account-closed',
-    'balance-too-large',
+    orderProblems.notFound,
+    orderProblems.notCancellable,
+    catalogProblems.skuNotFound,
+    catalogProblems.tooMuchStock,
+    ledgerProblems.accountNotFound,
+    ledgerProblems.insufficientFunds,
+    ledgerProblems.accountFrozen,
+    ledgerProblems.accountClosed,
+    ledgerProblems.balanceTooLarge,
   )
   cancelOrder(
     @Caller() caller: Principal,
     @Param('id', OrderId) id: string,
     @Body(NewCancellation) cancellation: NewCancellation,
   ) {
-    return this.orders.cancel(caller, id, cancellation);
+    return this.lanes.cancel(caller, id, cancellation);
   }
 }

@@ -1,26 +1,39 @@
 import { Injectable } from '@nestjs/common';
-import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
-import type { Slice } from '../../http/page.ts';
-import { defined } from '../../kernel/defined.ts';
-import { newId } from '../../kernel/ids.ts';
-import type { Money } from '../../kernel/money.ts';
+import type { Slice } from '../../http/pages/page.ts';
 import type { Scope } from '../../kernel/principal.ts';
+import type { Rows } from '../../transactions/lane.ts';
+import { defineLockableTables } from '../../transactions/lockable-tables.ts';
 import { lockRows } from '../../transactions/locks.ts';
-import type { Line } from './order.ts';
-import type { NewOrder, OrderQuery } from './orders.schema.ts';
+import { rowSet } from '../../transactions/row-set.ts';
+import { InjectDatabase, type Sql, type Tables } from '../../transactions/tables.ts';
+import type { OrderQuery } from './orders.schema.ts';
 
+export const orderLocks = defineLockableTables('documents', { order: 'id' });
+declare module '../../transactions/lockable-tables.ts' {
+  interface LockableTables extends Readonly<typeof orderLocks> {}
+}
+
+/** A new order with its lines and its payment. */
 interface OrderRow {
   readonly id: string;
-  readonly userId: string;
-  readonly total: Money;
-  readonly lines: readonly Line[];
-  readonly details: Omit<NewOrder, 'items' | 'payment' | 'expectedTotal'>;
+  readonly lines: readonly object[];
+  readonly payment: object;
 }
-interface Paid {
-  readonly accountId: string;
-  readonly transferId: string;
-  readonly amount: bigint;
+/** A cancellation of an order, and how its money comes back. */
+interface CancellationRow {
+  readonly orderId: string;
+  readonly cancelledById: string;
+  readonly reason: string | null;
+  readonly refund: object;
 }
+/** An order that somebody asks for: `userId` is null for whoever may see everybody's. */
+interface Asked {
+  readonly id: string;
+  readonly userId: string | null;
+}
+
+/** An order with all that belongs to it; `held` where somebody else has locked it, null where there is none for whoever asks. */
+type Sought = NonNullable<Awaited<ReturnType<OrdersRepository['find']>>> | 'held' | null;
 
 const whole = {
   lines: { orderBy: { position: 'asc' } },
@@ -30,41 +43,43 @@ const whole = {
 
 @Injectable()
 export class OrdersRepository {
-  // Sql: Prisma has no row locks.
-  constructor(@InjectDatabase() private readonly db: Tables<'order' | 'payment' | 'refund' | 'cancellation'> & Sql) {}
+  // Sql: Prisma has no row locks, and no statement that writes several tables.
+  constructor(@InjectDatabase() private readonly db: Tables<'order'> & Sql) {}
 
-  async create({ total, lines, details, ...order }: OrderRow): Promise<void> {
-    const rows = lines.map(({ pointer: _, ...line }) => line);
-    await this.db.order.create({
-      data: {
-        ...order,
-        ...defined(details),
-        total: total.amount,
-        currency: total.currency,
-        lines: { createMany: { data: rows } },
-      },
-      select: { id: true },
-    });
-  }
-
-  async createPayment(orderId: string, paid: Paid): Promise<void> {
-    await this.db.payment.create({ data: { id: newId(), orderId, ...paid }, select: { id: true } });
-  }
-
-  async createRefund(paymentId: string, refund: Omit<Paid, 'accountId'>): Promise<void> {
-    await this.db.refund.create({ data: { id: newId(), paymentId, ...refund }, select: { id: true } });
+  /** Orders with their lines and payments, with one statement. Gives when each was written. */
+  createAll(rows: readonly OrderRow[]): Promise<{ id: string; createdAt: Date }[]> {
+    const orders = rowSet(rows.map(({ lines: _, payment: __, ...order }) => order));
+    const lines = rowSet(rows.flatMap(({ id, lines: those }) => those.map((line) => ({ orderId: id, ...line }))));
+    const payments = rowSet(rows.map(({ id, payment }) => ({ orderId: id, ...payment })));
+    return this.db.$queryRaw`
+      WITH made AS (
+        INSERT INTO "order" (${orders.columns})
+        SELECT ${orders.columns} FROM json_populate_recordset(NULL::"order", ${orders.json}::json) RETURNING id, created_at),
+      lined AS (
+        INSERT INTO order_line (${lines.columns})
+        SELECT ${lines.columns} FROM json_populate_recordset(NULL::order_line, ${lines.json}::json)),
+      paid AS (
+        INSERT INTO payment (${payments.columns})
+        SELECT ${payments.columns} FROM json_populate_recordset(NULL::payment, ${payments.json}::json))
+      SELECT id, created_at AS "createdAt" FROM made`;
   }
 
   find(scope: Scope, id: string) {
     return this.db.order.findFirst({ where: { id, ...scope }, include: whole });
   }
 
-  /** The order, locked until the boundary ends; that of somebody else is neither found nor locked. */
-  async lock(scope: Scope, id: string) {
-    const owned = await this.db.order.findFirst({ where: { id, ...scope }, select: { id: true } });
-    if (owned === null) return null;
-    await lockRows(this.db, { order: [id] });
-    return this.find(scope, id);
+  /** Locks those of the orders that whoever asks for them may see, in id order, until the boundary ends. Gives what each asks for, in their order. */
+  async lockAll(asked: readonly Asked[], rows: Rows): Promise<Sought[]> {
+    const [ids, owners] = [asked.map(({ id }) => id), asked.map(({ userId }) => userId)];
+    const owned = await this.db.$queryRaw<{ id: string; n: number }[]>`
+      SELECT o.id, a.n::int FROM unnest(${ids}::uuid[], ${owners}::uuid[]) WITH ORDINALITY AS a (id, user_id, n)
+      JOIN "order" o ON o.id = a.id AND o.user_id = coalesce(a.user_id, o.user_id)`;
+    const options = rows === 'skip' ? ({ skipLocked: true } as const) : {};
+    const { order: locked } = await lockRows(this.db, { order: owned.map(({ id }) => id) }, options);
+    const found = await this.db.order.findMany({ where: { id: { in: [...locked] } }, include: whole });
+    const orders = new Map(found.map((order) => [order.id, order]));
+    const seen = new Set(owned.map(({ n }) => n - 1));
+    return asked.map(({ id }, n) => (seen.has(n) ? (orders.get(id) ?? 'held') : null));
   }
 
   list(scope: Scope, { status }: Pick<OrderQuery, 'status'>, { after, take }: Slice<string>) {
@@ -76,14 +91,25 @@ export class OrdersRepository {
     });
   }
 
-  /** Whether this call is the one that cancelled it. */
-  async cancel(id: string, cancellation: { cancelledById: string; reason: string | null }): Promise<boolean> {
-    const cancelled = await this.db.order.updateMany({
-      where: { id, status: 'placed' },
-      data: { status: 'cancelled', version: { increment: 1 } },
-    });
-    if (cancelled.count === 0) return false;
-    await this.db.cancellation.create({ data: { orderId: id, ...cancellation }, select: { orderId: true } });
-    return true;
+  /** Cancels placed orders, with their refunds, with one statement. Gives what each is then: none unless all of them were placed. */
+  cancelAll(
+    rows: readonly CancellationRow[],
+  ): Promise<{ id: string; version: number; updatedAt: Date; createdAt: Date }[]> {
+    const cancellations = rowSet(rows.map(({ refund: _, ...cancellation }) => cancellation));
+    const refunds = rowSet(rows.map(({ refund }) => refund));
+    return this.db.$queryRaw`
+      WITH cancelled AS (
+        UPDATE "order" SET status = 'cancelled', version = version + 1
+        WHERE id = ANY(${rows.map(({ orderId }) => orderId)}::uuid[]) AND status = 'placed'
+        RETURNING id, version, updated_at),
+      guarded AS (SELECT FROM cancelled HAVING count(*) = ${rows.length}),
+      ended AS (
+        INSERT INTO cancellation (${cancellations.columns})
+        SELECT ${cancellations.columns} FROM json_populate_recordset(NULL::cancellation, ${cancellations.json}::json), guarded
+        RETURNING order_id, created_at),
+      refunded AS (
+        INSERT INTO refund (${refunds.columns})
+        SELECT ${refunds.columns} FROM json_populate_recordset(NULL::refund, ${refunds.json}::json), guarded)
+      SELECT id, version, updated_at AS "updatedAt", ended.created_at AS "createdAt" FROM cancelled JOIN ended ON ended.order_id = id`;
   }
 }

@@ -1,7 +1,13 @@
 import { z } from 'zod';
-import { expandable } from '../../http/expandable.ts';
-import { pageOf, pageQuery } from '../../http/page.ts';
-import { answered, idIn, idOut, instant, MoneyIn, MoneyOut, prose } from '../../http/wire.ts';
+import { expandable } from '../../http/expansion/expandable.ts';
+import { pageOf, pageQuery } from '../../http/pages/page.ts';
+import { alwaysPresent, idIn, idOut, instant, MoneyIn, MoneyOut, prose } from '../../http/schemas.ts';
+import { defineIdKinds } from '../../kernel/ids.ts';
+
+export const orderIds = defineIdKinds({ ord: 'order', pay: 'payment', rfd: 'refund' });
+declare module '../../kernel/ids.ts' {
+  interface IdKinds extends Readonly<typeof orderIds> {}
+}
 
 export const OrderId = idIn('ord');
 
@@ -33,6 +39,11 @@ export const NewOrder = z
   .meta({ id: 'NewOrder' });
 export type NewOrder = z.infer<typeof NewOrder>;
 
+type Details = { readonly [Field in keyof typeof fields]: Exclude<z.output<(typeof fields)[Field]>, undefined> };
+/** What the buyer says with the order; null where they say nothing. */
+export const detailsOf = (order: NewOrder): Details =>
+  Object.fromEntries(Object.keys(fields).map((field) => [field, order[field as keyof Details] ?? null])) as Details;
+
 export const NewCancellation = z
   .strictObject({
     reason: prose(500)
@@ -49,7 +60,7 @@ export const OrderView = z
     userId: idOut('usr'),
     status: Status.meta({ description: 'Whether it still holds' }),
     paymentState: z.enum(['paid', 'refunded']).meta({ description: 'Whether the money has come back' }),
-    ...answered(fields),
+    ...alwaysPresent(fields),
     items: z
       .array(
         z.object({

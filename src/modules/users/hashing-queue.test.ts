@@ -1,3 +1,5 @@
+/** @servers any */
+import { generalProblems } from '../../kernel/general.problems.ts';
 import { HashingQueue } from './hashing-queue.ts';
 
 /** Work that goes on until it is told to end. */
@@ -12,7 +14,7 @@ function held() {
   return { ends, order, work };
 }
 const turn = () => new Promise((resolve) => setImmediate(resolve));
-const refused = { code: 'temporary-reduced-capacity', retryable: true };
+const refused = { code: 'temporary-reduced-capacity', type: generalProblems.reducedCapacity };
 
 it('runs so many at a time, the others in their order', async () => {
   const queue = new HashingQueue({ atOnce: 2, waiting: 2, waitMs: 60_000 });

@@ -1,4 +1,4 @@
-import { unavailable } from '../../kernel/errors.ts';
+import { generalProblems } from '../../kernel/general.problems.ts';
 
 interface Bounds {
   /** Pieces of work that run at a time. */
@@ -57,7 +57,4 @@ export class HashingQueue {
   }
 }
 
-const full = () =>
-  unavailable('temporary-reduced-capacity', 'As many passwords are being hashed as can be. Nothing was done.', {
-    retryable: true,
-  });
+const full = () => generalProblems.reducedCapacity('As many passwords are being hashed as can be. Nothing was done.');

@@ -1,8 +1,24 @@
 import { randomBytes } from 'node:crypto';
 import { availableParallelism } from 'node:os';
 import { hash, verify } from '@node-rs/argon2';
+import { dictionary } from '@zxcvbn-ts/language-common';
+import { text } from '../../http/schemas.ts';
 import { HashingQueue } from './hashing-queue.ts';
-import { type Owner, refuseWeak } from './weak-passwords.ts';
+import { userProblems } from './users.problems.ts';
+
+const fewest = 8;
+
+// A character is a code point, counted after NFKC, in which a password is hashed.
+export const Password = text(200)
+  .normalize('NFKC')
+  .min(fewest)
+  .refine((password) => Array.from(password).length >= fewest, { error: `must have at least ${fewest} characters` })
+  .max(200)
+  .meta({
+    description:
+      'At least 8 characters, counted after NFKC. Those that are used most are refused, and what is made of the name or the address',
+    examples: ['correct horse battery staple'],
+  });
 
 declare const isHash: unique symbol;
 /** A hash of a password that was looked at: {@link hashNewPassword} alone makes one. */
@@ -51,3 +67,44 @@ export function checkPassword(passwordHash: string | null, typed: string): Promi
 }
 
 const nobody = hash(randomBytes(24).toString('base64'), cost);
+
+/** Whose password it is to be: what others know of a person they try first. */
+export interface Owner {
+  readonly email: string;
+  readonly displayName: string;
+}
+
+const product = 'Holdfast';
+// The leaked passwords that are used most, some fifty thousand.
+const common: ReadonlySet<string> = new Set(dictionary['passwords-common']);
+const fewestCharacters = 3;
+const fewestOfOnesOwn = 3;
+
+/** Throws weak-password for what is among the first that anybody would try; `pointer` says where in the body it stood. */
+function refuseWeak(password: string, owner: Owner, pointer: string): void {
+  const folded = password.toLowerCase();
+  const reason = new Map([
+    [common.has(folded) || common.has(folded.trim()), 'is one of those that are used most'],
+    [new Set(folded).size < fewestCharacters, 'repeats a character or two'],
+    [isMadeOf(folded, owner), `is made of the name, the address or ${product}`],
+  ]).get(true);
+  if (reason === undefined) return;
+  const errors = [{ pointer, code: 'weak-password', detail: reason }];
+  throw userProblems.weakPassword('The password is among the first that anybody would try.', { errors });
+}
+
+/** Whether next to nothing is left without what is known of the person, digits and signs. */
+function isMadeOf(folded: string, { email, displayName }: Owner): boolean {
+  const parts = [email, ...email.split(/[@.+_-]/), displayName, ...displayName.split(/\s/), product];
+  const known = parts.map(lettersOf).filter((part) => part.length >= fewestOfOnesOwn);
+  const rest = known
+    .sort((a, b) => b.length - a.length)
+    .reduce((left, part) => left.replaceAll(part, ''), lettersOf(folded));
+  return rest.length < fewestOfOnesOwn && rest !== lettersOf(folded);
+}
+
+const lettersOf = (text: string): string =>
+  text
+    .normalize('NFKC')
+    .toLowerCase()
+    .replaceAll(/[^\p{L}]/gu, '');

@@ -1,15 +1,28 @@
 import { Controller, Get, Patch, Post, UseGuards } from '@nestjs/common';
-import { Idempotent } from '../../http/idempotency.ts';
-import { type ExpectedVersion, IfMatch, NeedsIfMatch } from '../../http/if-match.ts';
-import { Body, Param } from '../../http/input.ts';
-import { Prepared, Prepares } from '../../http/preparation.interceptor.ts';
-import { Caller, Public, SignedIn } from '../../http/principal.ts';
-import { PasswordQuota, SignUpQuota } from '../../http/quotas.guard.ts';
-import { Refuses } from '../../http/refuses.ts';
-import { Returns, ReturnsCreated } from '../../http/returns.ts';
+import { currencyProblems } from '../../config/currency.problems.ts';
+import {
+  Body,
+  Caller,
+  type ExpectedVersion,
+  Idempotent,
+  IfMatch,
+  NeedsIfMatch,
+  Param,
+  PasswordQuota,
+  Prepared,
+  Prepares,
+  Public,
+  Refuses,
+  Returns,
+  ReturnsCreated,
+  SignUpQuotaGuard,
+  SignedIn,
+} from '../../http/route.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { hashNewPassword, type PasswordHash } from './passwords.ts';
-import { NewUser, UserId, UserPatch, UserView } from './users.schema.ts';
+import { UserId, UserView } from './user.ts';
+import { userProblems } from './users.problems.ts';
+import { NewUser, UserPatch } from './users.schema.ts';
 import { UsersService } from './users.service.ts';
 
 @Controller('v1/users')
@@ -18,10 +31,10 @@ export class UsersController {
 
   @Post()
   @Public()
-  @UseGuards(SignUpQuota)
+  @UseGuards(SignUpQuotaGuard)
   @Idempotent('optional')
   @ReturnsCreated(UserView, '/v1/users')
-  @Refuses('email-taken', 'weak-password', 'currency-not-accepted')
+  @Refuses(userProblems.emailTaken, userProblems.weakPassword, currencyProblems.notAccepted)
   @Prepares(NewUser, ({ password, email, profile }) => hashNewPassword(password, { email, ...profile }))
   signUp(@Body(NewUser) user: NewUser, @Prepared() passwordHash: PasswordHash) {
     return this.users.signUp(user, passwordHash);
@@ -30,7 +43,7 @@ export class UsersController {
   @Get('me')
   @SignedIn()
   @Returns(200, UserView)
-  @Refuses('user-not-found')
+  @Refuses(userProblems.notFound)
   getMe(@Caller() caller: Principal) {
     return this.users.get(caller, caller.userId);
   }
@@ -38,7 +51,7 @@ export class UsersController {
   @Get(':id')
   @SignedIn()
   @Returns(200, UserView)
-  @Refuses('user-not-found')
+  @Refuses(userProblems.notFound)
   getUser(@Caller() caller: Principal, @Param('id', UserId) id: string) {
     return this.users.get(caller, id);
   }
@@ -48,7 +61,7 @@ export class UsersController {
   @UseGuards(PasswordQuota)
   @NeedsIfMatch()
   @Returns(200, UserView)
-  @Refuses('user-not-found', 'email-taken', 'password-needed', 'wrong-password')
+  @Refuses(userProblems.notFound, userProblems.emailTaken, userProblems.passwordNeeded, userProblems.wrongPassword)
   editUser(
     @Caller() caller: Principal,
     @Param('id', UserId) id: string,

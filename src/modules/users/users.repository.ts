@@ -1,35 +1,33 @@
 import { Injectable } from '@nestjs/common';
-import { type ExpectedVersion, versionIn } from '../../http/if-match.ts';
-import { InjectDatabase, type Sql, type Tables } from '../../database/tables.ts';
-import type { Principal, Scope } from '../../kernel/principal.ts';
-import { lockAndLoad } from '../../transactions/locks.ts';
-import { defined } from '../../kernel/defined.ts';
+import { DatabaseClients } from '../../database/database-clients.ts';
+import { type ExpectedVersion, versionIn } from '../../http/conditional/if-match.ts';
+import type { Slice } from '../../http/pages/page.ts';
+import { withoutUndefined } from '../../kernel/defined.ts';
 import { newId } from '../../kernel/ids.ts';
+import type { Scope } from '../../kernel/principal.ts';
+import { defineLockableTables } from '../../transactions/lockable-tables.ts';
+import { lockAndLoad } from '../../transactions/locks.ts';
+import { InjectDatabase, type Sql, type Tables } from '../../transactions/tables.ts';
 import type { PasswordHash } from './passwords.ts';
+import type { Access, Credentials, LockedUser, UserChange } from './user.ts';
 import type { NewUser, UserEdit } from './users.schema.ts';
 
+export const userLocks = defineLockableTables('people', { user: 'id' });
+declare module '../../transactions/lockable-tables.ts' {
+  interface LockableTables extends Readonly<typeof userLocks> {}
+}
+
 type UserRow = Omit<NewUser, 'password' | 'currency'> & { passwordHash: PasswordHash; role: 'customer' | 'operator' };
-
-/** A user whose row is locked. */
-export interface LockedUser {
-  readonly id: string;
-  readonly email: string;
-  readonly role: Principal['role'];
-  readonly version: number;
-  readonly disabledAt: Date | null;
-}
-
-interface Access {
-  readonly role?: Principal['role'] | undefined;
-  readonly disabled?: boolean | undefined;
-}
 
 const whole = { profile: true, accounts: { orderBy: { id: 'asc' }, take: 100 } } as const;
 
 @Injectable()
 export class UsersRepository {
   // Sql: row locks, and moments by the clock of the database.
-  constructor(@InjectDatabase() private readonly db: Tables<'user'> & Sql) {}
+  constructor(
+    @InjectDatabase() private readonly db: Tables<'user' | 'userChange'> & Sql,
+    private readonly databases: DatabaseClients,
+  ) {}
 
   /**
    * The user, and in one nested write the profile and, for a customer, the first account; null when the address is taken. That is found without an
@@ -54,14 +52,15 @@ export class UsersRepository {
   }
 
   /** Locks them, in one order, and gives them as they are then. */
-  lock(ids: readonly string[]): Promise<LockedUser[]> {
-    return lockAndLoad<LockedUser>(this.db, 'user', ids, {
+  async lock(ids: readonly string[]): Promise<LockedUser[]> {
+    const { rows } = await lockAndLoad<LockedUser>(this.db, 'user', ids, {
       id: 'id',
       email: 'email',
       role: 'role',
       version: 'version',
       disabledAt: 'disabled_at',
     });
+    return rows;
   }
 
   async setAccess(id: string, { role, disabled }: Access): Promise<void> {
@@ -107,11 +106,44 @@ export class UsersRepository {
   async update(scope: Scope, id: string, version: ExpectedVersion, { profile, ...patch }: UserEdit): Promise<boolean> {
     const changed = await this.db.user.updateMany({
       where: { AND: [{ id }, own(scope), versionIn(version)] },
-      data: { ...defined(patch), version: { increment: 1 } },
+      data: { ...withoutUndefined(patch), version: { increment: 1 } },
     });
     if (changed.count === 0) return false;
-    if (profile) await this.db.user.update({ where: { id }, data: { profile: { update: defined(profile) } } });
+    if (profile) await this.db.user.update({ where: { id }, data: { profile: { update: withoutUndefined(profile) } } });
     return true;
+  }
+
+  findCredentials(userId: string): Promise<Credentials | null> {
+    return this.lookUp('u.id', userId);
+  }
+
+  findCredentialsByEmail(email: string): Promise<Credentials | null> {
+    return this.lookUp('u.email', email);
+  }
+
+  async addChanges(changes: readonly UserChange[]): Promise<void> {
+    await this.db.userChange.createMany({ data: changes.map((change) => ({ id: newId(), ...change })) });
+  }
+
+  /** The newest first. */
+  listChanges(userId: string, { after, take }: Slice<string>) {
+    return this.db.userChange.findMany({
+      where: { userId, ...(after !== null && { id: { lt: after } }) },
+      orderBy: { id: 'desc' },
+      take,
+    });
+  }
+
+  /** From the primary, because a replica may not have the last password yet, and on connections of its own: who is to be let in does not wait for the pool. */
+  private async lookUp(column: 'u.id' | 'u.email', value: string): Promise<Credentials | null> {
+    // eslint-disable-next-line transactions/no-raw-client -- before any boundary, on connections of its own
+    const { rows } = await this.databases.lookUps.query<Credentials>(
+      `SELECT u.id, u.role, u.email, p.display_name AS "displayName", u.password_hash AS "passwordHash",
+         u.disabled_at IS NOT NULL AS "isDisabled"
+       FROM "user" u JOIN profile p ON p.user_id = u.id WHERE ${column} = $1`,
+      [value],
+    );
+    return rows[0] ?? null;
   }
 }
 

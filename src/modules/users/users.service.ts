@@ -1,25 +1,26 @@
 import { Injectable } from '@nestjs/common';
 import { Currencies } from '../../config/currencies.ts';
-import { Expands } from '../../http/expansions.ts';
-import type { ExpectedVersion } from '../../http/if-match.ts';
-import { conflict, found, invalid, stale } from '../../kernel/errors.ts';
+import { noteSecurityEvent } from '../../http/access/security-events.ts';
+import type { ExpectedVersion } from '../../http/conditional/if-match.ts';
+import { Expands } from '../../http/expansion/expansions.ts';
+import { generalProblems } from '../../kernel/general.problems.ts';
 import { type Principal, type Scope, scopeOf } from '../../kernel/principal.ts';
-import { noteSecurityEvent } from '../../http/security-events.ts';
+import { found } from '../../kernel/problem.ts';
 import { afterCommit } from '../../transactions/hooks.ts';
 import { Transactional } from '../../transactions/transactional.ts';
-import { PasswordsService } from './passwords.service.ts';
+import { CredentialsService } from './credentials.service.ts';
 import { checkPassword, hashNewPassword, type PasswordHash } from './passwords.ts';
+import { UserView } from './user.ts';
+import { userProblems } from './users.problems.ts';
 import { UsersRepository } from './users.repository.ts';
-import { UserChangesRepository } from './user-changes.repository.ts';
-import { type NewUser, type UserEdit, type UserPatch, UserView } from './users.schema.ts';
+import type { NewUser, UserEdit, UserPatch } from './users.schema.ts';
 
 @Injectable()
 export class UsersService {
   constructor(
     private readonly users: UsersRepository,
     private readonly currencies: Currencies,
-    private readonly changes: UserChangesRepository,
-    private readonly passwords: PasswordsService,
+    private readonly credentials: CredentialsService,
   ) {}
 
   /**
@@ -29,7 +30,7 @@ export class UsersService {
   @Transactional()
   async signUp({ password: _, currency = this.currencies.first, ...user }: NewUser, passwordHash: PasswordHash) {
     this.currencies.demand(currency, '/currency');
-    return free(await this.users.create({ ...user, role: 'customer', passwordHash }, currency));
+    return demandFree(await this.users.create({ ...user, role: 'customer', passwordHash }, currency));
   }
 
   /** An operator: runs the shop. Begins without an account. Throws email-taken, weak-password. */
@@ -40,7 +41,7 @@ export class UsersService {
 
   @Transactional()
   async createOperator(user: Omit<NewUser, 'currency' | 'password'>, passwordHash: PasswordHash) {
-    return free(await this.users.create({ ...user, role: 'operator', passwordHash }, null));
+    return demandFree(await this.users.create({ ...user, role: 'operator', passwordHash }, null));
   }
 
   /** Whether nobody has ever signed up or was added. */
@@ -64,7 +65,7 @@ export class UsersService {
 
   /** Throws user-not-found. */
   async get(principal: Principal, id: string) {
-    return found(await this.users.find(scopeOf(principal), id), 'user-not-found', 'There is no such user.');
+    return found(await this.users.find(scopeOf(principal), id), userProblems.notFound);
   }
 
   /** Those that one may see. */
@@ -80,7 +81,7 @@ export class UsersService {
   async edit(principal: Principal, id: string, version: ExpectedVersion, patch: UserPatch) {
     const { currentPassword, ...changed } = patch;
     const isProven = currentPassword !== undefined && id === principal.userId;
-    if (isProven) await this.passwords.demandPassword(id, currentPassword);
+    if (isProven) await this.credentials.demandPassword(id, currentPassword);
     return this.change(principal, { id, version, isProven }, changed);
   }
 
@@ -91,7 +92,9 @@ export class UsersService {
     const changed = await this.users.update(scopeOf(principal), id, version, patch);
     const user = await this.get(principal, id);
     if (!changed)
-      throw stale('version-mismatch', `The user is at version ${user.version} by now.`, { version: user.version });
+      throw generalProblems.versionMismatch(`The user is at version ${user.version} by now.`, {
+        version: user.version,
+      });
     return user;
   }
 
@@ -102,17 +105,18 @@ export class UsersService {
     const [user] = await this.users.lock([id]);
     if (user === undefined || user.email === email) return;
     if (isOwn && !isProven)
-      throw invalid('password-needed', 'Another e-mail address needs the present password.', {
+      throw userProblems.passwordNeeded('Another e-mail address needs the present password.', {
         errors: [{ pointer: '/currentPassword', code: 'required' }],
       });
     if (await this.users.isTaken(email)) throw taken();
-    await this.changes.add({
+    const change = {
       userId: id,
       byId: principal.userId,
       kind: 'email',
       oldValue: user.email,
       newValue: email,
-    });
+    } as const;
+    await this.credentials.addChanges(change);
     afterCommit(() => noteSecurityEvent('email-changed', { userId: id }));
   }
 }
@@ -123,9 +127,9 @@ interface Edited {
   readonly isProven: boolean;
 }
 
-const taken = () => conflict('email-taken', 'Somebody has this address.');
+const taken = () => userProblems.emailTaken('Somebody has this address.');
 
-function free<User>(user: User | null): User {
+function demandFree<User>(user: User | null): User {
   if (user === null) throw taken();
   return user;
 }
