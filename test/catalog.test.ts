@@ -5,6 +5,7 @@ import { readAll, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { rolledBack } from './support/rolled-back.ts';
+import { recordStatements } from './support/statements.ts';
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
@@ -166,6 +167,65 @@ describe('reading the catalog', () => {
     for (let i = 0; i < 5; i++) added.unshift((await make.product()).id);
     const shown = await readAll(service.as(), '/v1/products', 2);
     expect(shown.slice(0, 5).map(({ id }) => id)).toEqual(added);
+  });
+
+  it('lists them in short: what they cost in each currency, whether there is any of them, and the first image', async () => {
+    const sku = (name: string, amount: number, currency: string, onHand = 0) => {
+      return { code: `SHORT-${name}`, name, price: { amount, currency }, onHand };
+    };
+    const [dearest, images] = [9_007_199_254_740_991, [2, 1].map((n) => ({ url: `https://example.com/${n}.jpg` }))];
+    const skus = [sku('A', 500, 'EUR'), sku('B', 40, 'JPY', 2), sku('C', dearest, 'EUR'), sku('D', 499, 'EUR')];
+    const { body: whole } = await add(newProduct({ description: 'Long', images, skus })).expect(201);
+
+    const { body } = await service.as().get('/v1/products?limit=1').expect(200);
+    const { description: _, skus: all, images: shown, ...rest } = whole;
+    const [lowest, highest] = [eur(499), eur(dearest)];
+    const yen = { amount: 40, currency: 'JPY' };
+    const short = {
+      ...rest,
+      prices: [
+        { lowest, highest },
+        { lowest: yen, highest: yen },
+      ],
+      inStock: true,
+      image: shown[0],
+    };
+    expect(body.data).toEqual([short]);
+    const { body: more } = await service.as().get('/v1/products?limit=1&expand=skus').expect(200);
+    expect(more.data).toEqual([{ ...short, skus: all }]);
+  });
+
+  it('has the database put together the SKUs of a list only where they are asked for', async () => {
+    await make.product();
+    const textsOf = async (path: string): Promise<string[]> => {
+      const statements = recordStatements();
+      await service.as().get(path).expect(200);
+      statements.stop();
+      return statements.take().flatMap(({ text }) => (text.includes('product_summary') ? [text] : []));
+    };
+    expect(await textsOf('/v1/products')).toEqual([expect.not.stringContaining('skus')]);
+    expect(await textsOf('/v1/products?expand=skus')).toEqual([expect.stringContaining('skus')]);
+  });
+
+  it('lists one without images and without units as that, until there are some', async () => {
+    const { id, version, skus } = await make.product({ onHand: [0, 0] });
+    const shown = async () => (await service.as().get('/v1/products?limit=1').expect(200)).body.data[0];
+    expect(await shown()).toMatchObject({ id, inStock: false, image: null });
+    await operator.api.post(`/v1/skus/${skus[1]?.id}/stock-adjustments`, { quantity: 1 }).expect(201);
+    expect(await shown()).toMatchObject({ id, inStock: true, image: null, version });
+  });
+
+  it('lists their SKUs on each page where that is asked for, by cursors that are as good without', async () => {
+    const whole = [await make.product({ onHand: [1, 2, 3] }), await make.product(), await make.product()].reverse();
+    const skusOf = (products: object[]) => products.map((one) => (one as (typeof whole)[number]).skus);
+    const first = await service.as().get('/v1/products?expand=skus&limit=2').expect(200);
+    expect(skusOf(first.body.data)).toEqual(skusOf(whole.slice(0, 2)));
+    const next = /<([^>]+)>; rel="next"/.exec(first.headers['link'] ?? '')?.[1] ?? '';
+    expect(skusOf((await service.as().get(next).expect(200)).body.data.slice(0, 1))).toEqual(skusOf(whole.slice(2)));
+    const { nextCursor } = first.body;
+    const { body } = await service.as().get(`/v1/products?limit=1&cursor=${nextCursor}`).expect(200);
+    expect(body.data[0].id).toBe(whole[2]?.id);
+    expect(body.data[0]).not.toHaveProperty('skus');
   });
 
   it('does not find what is not there', async () => {

@@ -68,7 +68,7 @@ describe('holdfast_app', () => {
       `SELECT c.relname AS name, coalesce(string_agg(r.name, ', ' ORDER BY r.n), '') AS rights
        FROM pg_class c LEFT JOIN unnest(ARRAY['INSERT', 'UPDATE', 'DELETE', 'TRUNCATE', 'REFERENCES', 'TRIGGER']) WITH ORDINALITY AS r (name, n)
          ON has_table_privilege('holdfast_app', c.oid, r.name)
-       WHERE c.relkind IN ('r', 'p') AND c.relnamespace = 'public'::regnamespace GROUP BY c.relname`,
+       WHERE c.relkind IN ('r', 'p', 'v', 'm') AND c.relnamespace = 'public'::regnamespace GROUP BY c.relname`,
     );
     expect(Object.fromEntries(rows.map(({ name, rights: told }) => [name, told]))).toEqual(rights);
   });

@@ -43,6 +43,7 @@ beforeAll(async () => {
     '/v1/transfers/{id}': `/v1/transfers/${transfer}`,
     '/v1/orders': '/v1/orders',
     '/v1/orders/{id}': `/v1/orders/${order}`,
+    '/v1/products': '/v1/products',
     '/v1/skus/{id}': `/v1/skus/${skus[0]!.id}`,
   };
 });
@@ -231,7 +232,17 @@ describe('expanding', () => {
       ]);
     }
     // Where nothing can be expanded, it is a parameter like any other that is not known.
-    expectProblem(await service.as().get('/v1/products?expand=skus'), 'validation-failed');
+    expectProblem(await ada.api.get('/v1/sessions?expand=user'), 'validation-failed');
+  });
+
+  it('refuses what a list cannot show with its own statement just so', async () => {
+    for (const names of ['', 'images', 'skus.product', 'skus,nothing', 'skus&expand=id']) {
+      const refused = await service.as().get(`/v1/products?expand=${names}`);
+      expectProblem(refused, 'validation-failed');
+      expect(refused.body.errors).toEqual([{ parameter: 'expand', code: 'invalid-value', detail: 'must be of: skus' }]);
+    }
+    for (const names of ['skus', 'skus,skus', 'skus&expand=skus'])
+      expect((await service.as().get(`/v1/products?expand=${names}`).expect(200)).body.data[0].skus).toHaveLength(2);
   });
 
   it('asks for all of a kind at once, however many they are', async () => {

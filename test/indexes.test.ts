@@ -196,6 +196,7 @@ const requests: [string, () => Promise<{ status: number; body: unknown }>][] = [
   ['GET /v1/transfers/:id by an operator', async () => operator.get(`/v1/transfers/${shown('tr', 'transfer')}`)],
   ['GET /v1/products', async () => alice.get('/v1/products')],
   ['GET /v1/products, the next page', async () => alice.get(await next(alice, '/v1/products?limit=20'))],
+  ['GET /v1/products with their SKUs', async () => alice.get('/v1/products?expand=skus')],
   ['GET /v1/products/:id', async () => alice.get(`/v1/products/${shown('prd', 'product')}`)],
   ['GET /v1/skus/:id', async () => alice.get(`/v1/skus/${shown('sku', 'sku')}`)],
   ['GET /v1/skus/:id/stock', async () => alice.get(`/v1/skus/${shown('sku', 'sku')}/stock`)],

@@ -45,7 +45,9 @@ describe('a customer’s journey', () => {
 
     // She looks around without her token, and buys.
     const { body: shelf } = await service.as().get('/v1/products').expect(200);
-    expect(shelf.data[0].skus[0]).toMatchObject({ id: skuId, price: eur(1299), onHand: 3 });
+    expect(shelf.data[0]).toMatchObject({ prices: [{ lowest: eur(1299), highest: eur(1299) }], inStock: true });
+    const { body: detail } = await service.as().get(`/v1/products/${shelf.data[0].id}`).expect(200);
+    expect(detail.skus[0]).toMatchObject({ id: skuId, price: eur(1299), onHand: 3 });
     const placed = await ada.post('/v1/orders', order).expect(201);
     const balance = async () => (await ada.get(`/v1/accounts/${accountId}`).expect(200)).body.balance;
     const onHand = async () => (await service.as().get(`/v1/skus/${skuId}/stock`).expect(200)).body.onHand;

@@ -403,6 +403,7 @@ describe('the OpenAPI document', () => {
       ['EntryPage', `/v1/accounts/${buyer.accountId}/entries?limit=1`],
       ['Transfer', `/v1/transfers/${order.body.payment.transferId}`],
       ['ProductPage', '/v1/products'],
+      ['ProductPage', '/v1/products?expand=skus'],
       ['Product', `/v1/products/${product.id}`],
       ['Sku', `/v1/skus/${product.skus[0]?.id}`],
       ['Stock', `/v1/skus/${product.skus[0]?.id}/stock`],

@@ -63,7 +63,8 @@ function takenInSchema({ singular }: Noun): string | null {
   for (const file of globSync('prisma/*.prisma')) {
     const text = readFileSync(file, 'utf8');
     if (new RegExp(`@@map\\("${snake(singular)}"\\)`).test(text)) return `${snake(singular)} in the database (${file})`;
-    if (new RegExp(`^(model|enum) ${pascal(singular)} \\{`, 'm').test(text)) return `${pascal(singular)} (${file})`;
+    if (new RegExp(`^(model|view|enum) ${pascal(singular)} \\{`, 'm').test(text))
+      return `${pascal(singular)} (${file})`;
   }
   return null;
 }

@@ -29,21 +29,15 @@ interface Product {
   readonly id: string;
   readonly slug: string;
   readonly name: string;
-  readonly description: string;
+  readonly prices: readonly { readonly currency: string; readonly lowest: number; readonly highest: number }[];
+  readonly in_stock: boolean;
+  readonly image: Image | null;
   readonly version: number;
   readonly created_at: Date;
   readonly updated_at: Date;
 }
-interface Sku extends Omit<Product, 'slug' | 'description'> {
-  readonly product_id: string;
-  readonly code: string;
-  readonly price: number;
-  readonly currency: string;
-  readonly on_hand: number;
-}
 interface Image {
   readonly id: string;
-  readonly product_id: string;
   readonly url: string;
   readonly alt: string;
   readonly position: number;
@@ -52,11 +46,12 @@ interface Image {
 const statements = {
   account: `SELECT id, user_id, name, currency, balance, pending_out, pending_in, overdraft_limit, max_balance, frozen_at, closed_at, version,
     balance_version, created_at FROM account WHERE id = $1`,
-  products:
-    'SELECT id, slug, name, description, version, created_at, updated_at FROM product ORDER BY id DESC LIMIT $1 + 1',
-  skus: `SELECT id, product_id, code, name, price, currency, version, created_at, updated_at, on_hand
-    FROM sku JOIN stock ON sku_id = id WHERE product_id = ANY($1) ORDER BY id`,
-  images: 'SELECT id, product_id, url, alt, position FROM image WHERE product_id = ANY($1) ORDER BY position',
+  products: `SELECT p.id, p.slug, p.name, p.version, p.created_at, p.updated_at,
+      (SELECT json_agg(r ORDER BY currency) FROM (
+         SELECT currency, min(price) AS lowest, max(price) AS highest FROM sku WHERE product_id = p.id GROUP BY currency) AS r) AS prices,
+      coalesce((SELECT true FROM sku JOIN stock ON sku_id = id WHERE product_id = p.id AND on_hand > 0 LIMIT 1), false) AS in_stock,
+      (SELECT row_to_json(i) FROM (SELECT id, url, alt, position FROM image WHERE product_id = p.id ORDER BY position LIMIT 1) AS i) AS image
+    FROM product AS p ORDER BY p.id DESC LIMIT $1 + 1`,
 };
 
 const find = async <Row extends pg.QueryResultRow>(name: keyof typeof statements, value: unknown): Promise<Row[]> =>
@@ -74,25 +69,16 @@ const accountView = {
   },
 } as const;
 const times = { version: whole, createdAt: text, updatedAt: text } as const;
-const skuView = {
-  type: 'object',
-  properties: {
-    object: text,
-    id: text,
-    productId: text,
-    code: text,
-    name: text,
-    price: money,
-    onHand: whole,
-    ...times,
-  },
+const rangeView = { type: 'object', properties: { lowest: money, highest: money } } as const;
+const imageView = {
+  type: ['object', 'null'],
+  properties: { id: text, url: text, alt: text, position: whole },
 } as const;
-const imageView = { type: 'object', properties: { id: text, url: text, alt: text, position: whole } } as const;
 const productView = {
   type: 'object',
   properties: {
-    ...{ object: text, id: text, slug: text, name: text, description: text },
-    ...{ skus: { type: 'array', items: skuView }, images: { type: 'array', items: imageView }, ...times },
+    ...{ object: text, id: text, slug: text, name: text, prices: { type: 'array', items: rangeView } },
+    ...{ inStock: { type: 'boolean' }, image: imageView, ...times },
   },
 } as const;
 const pageView = {
@@ -100,7 +86,7 @@ const pageView = {
   properties: { object: text, data: { type: 'array', items: productView }, hasMore: { type: 'boolean' } },
 } as const;
 
-const timesOf = (row: Product | Sku) => ({
+const timesOf = (row: Product) => ({
   version: row.version,
   createdAt: row.created_at.toISOString(),
   updatedAt: row.updated_at.toISOString(),
@@ -126,25 +112,17 @@ function showAccount(row: Account) {
   };
 }
 
-const showSku = (row: Sku) => ({
-  object: 'sku',
-  id: showId('sku', row.id),
-  productId: showId('prd', row.product_id),
-  code: row.code,
-  name: row.name,
-  price: { amount: row.price, currency: row.currency },
-  onHand: row.on_hand,
-  ...timesOf(row),
-});
-
-const showProduct = (row: Product, skus: readonly Sku[], images: readonly Image[]) => ({
+const showProduct = (row: Product) => ({
   object: 'product',
   id: showId('prd', row.id),
   slug: row.slug,
   name: row.name,
-  description: row.description,
-  skus: skus.map(showSku),
-  images: images.map(({ id, url, alt, position }) => ({ id: showId('img', id), url, alt, position })),
+  prices: row.prices.map(({ currency, lowest, highest }) => ({
+    lowest: { amount: lowest, currency },
+    highest: { amount: highest, currency },
+  })),
+  inStock: row.in_stock,
+  image: row.image === null ? null : { ...row.image, id: showId('img', row.image.id) },
   ...timesOf(row),
 });
 
@@ -174,15 +152,7 @@ app.get<{ Querystring: { limit: number } }>(
   { schema: { querystring, response: { 200: pageView } } },
   async ({ query: { limit } }) => {
     const rows = await find<Product>('products', limit);
-    const shown = rows.slice(0, limit);
-    const ids = shown.map(({ id }) => id);
-    const [skus, images] = await Promise.all([find<Sku>('skus', ids), find<Image>('images', ids)]);
-    const [skusOf, imagesOf] = [
-      Map.groupBy(skus, ({ product_id }) => product_id),
-      Map.groupBy(images, ({ product_id }) => product_id),
-    ];
-    const data = shown.map((row) => showProduct(row, skusOf.get(row.id) ?? [], imagesOf.get(row.id) ?? []));
-    return { object: 'list', data, hasMore: rows.length > limit };
+    return { object: 'list', data: rows.slice(0, limit).map(showProduct), hasMore: rows.length > limit };
   },
 );
 await sayReady(await app.listen({ host: '127.0.0.1', port: 0 }));

@@ -13,6 +13,7 @@ export const cases: Cases = {
     stock: 'INSERT, UPDATE',
     stock_movement: 'INSERT',
     image: 'INSERT, UPDATE, DELETE',
+    product_summary: '',
   },
   things: {
     prd: ({ productId }) => Promise.resolve(productId),
@@ -38,6 +39,10 @@ export const cases: Cases = {
       Promise.resolve({ caller: operator, id: skus[0]!.id, body: { quantity: 1, reason: 'adjusted' } }),
   },
   measured: {
+    'GET /v1/products, with their SKUs':
+      async ({ service }) =>
+      () =>
+        service.as().get('/v1/products?expand=skus'),
     'POST /v1/products':
       async ({ operator }) =>
       () =>

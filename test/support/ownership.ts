@@ -28,12 +28,12 @@ interface Model {
   readonly lines: readonly string[];
 }
 
-/** The models of the Prisma files, by name. */
+/** The models and views of the Prisma files, by name. */
 export function readModels(): Map<string, Model> {
   const files = readdirSync('prisma').filter((file) => file.endsWith('.prisma'));
   const models = files.flatMap((file) => {
     const text = readFileSync(join('prisma', file), 'utf8');
-    return [...text.matchAll(/^model (\w+) \{\n(.*?)^\}/gms)].map(([, name = '', body = '']): Model => {
+    return [...text.matchAll(/^(?:model|view) (\w+) \{\n(.*?)^\}/gms)].map(([, name = '', body = '']): Model => {
       const table = /@@map\("(\w+)"\)/.exec(body)?.[1] ?? name;
       return { name, table, owner: basename(file, '.prisma'), lines: body.split('\n') };
     });

@@ -7,6 +7,7 @@ import { Transactions } from '../../transactions/transactions.ts';
 import type { AuthenticatedRequest } from '../access/principal.ts';
 import { Views } from '../responses/views.ts';
 import { factsOf } from '../route-facts.ts';
+import { namesIn } from './expand-query.ts';
 import { relationsOf } from './expandable.ts';
 import { type ExpansionRequest, Expansions, type ExpansionTree } from './expansions.ts';
 
@@ -59,5 +60,5 @@ function takeNames(request: Request, shown: z.ZodType): string[] | null {
   const { expand, ...rest } = request.query as Record<string, string | string[] | undefined>;
   if (expand === undefined || !reads.has(request.method) || relationsOf(shown).length === 0) return null;
   request.query = rest;
-  return [expand].flat().flatMap((names) => names.split(','));
+  return namesIn(expand);
 }

@@ -8,6 +8,7 @@ import type { Scope } from '../../kernel/principal.ts';
 import { AnswerSize, largestExpanded, sizeOf } from '../pages/answer-size.ts';
 import { httpProblems } from '../problems/http.problems.ts';
 import { Views } from '../responses/views.ts';
+import { mustBeOf } from './expand-query.ts';
 import { expandables, type Relation, relationsOf } from './expandable.ts';
 
 type JsonObject = Record<string, unknown>;
@@ -84,7 +85,7 @@ export class Expansions implements OnModuleInit {
     const known = this.namesFor(shown);
     if (names.every((name) => known.includes(name))) return this.wantedOf(shown, names);
     throw generalProblems.validationFailed('The input does not have the required form.', {
-      errors: [{ parameter: 'expand', code: 'invalid-value', detail: `must be of: ${known.join(', ')}` }],
+      errors: [{ parameter: 'expand', code: 'invalid-value', detail: mustBeOf(known) }],
     });
   }
 

@@ -1,7 +1,10 @@
 import { MisuseError } from '../../kernel/loggable-error.ts';
+import { shownWith } from '../expansion/expand-query.ts';
+
 interface Schema {
   readonly $ref?: string;
   readonly type?: string;
+  readonly description?: string;
   readonly const?: unknown;
   readonly enum?: readonly unknown[];
   readonly default?: unknown;
@@ -12,8 +15,8 @@ interface Schema {
 }
 
 /**
- * Gives each schema of an object an example, put together of those of its members, unless it has one of its own. Throws where a
- * member has nothing to show.
+ * Gives each schema of an object an example, put together of those of its members, unless it has one of its own: as it is
+ * answered to whoever asks for no more. Throws where a member has nothing to show.
  */
 export function giveExamples(schemas: ReadonlyMap<string, Schema>): void {
   for (const [name, schema] of schemas)
@@ -39,6 +42,8 @@ function referred({ $ref, anyOf = [] }: Schema, place: string, schemas: Readonly
 
 function membersOf({ properties = {} }: Schema, place: string, schemas: ReadonlyMap<string, Schema>): object {
   return Object.fromEntries(
-    Object.entries(properties).map(([name, member]) => [name, exampleOf(member, `${place}.${name}`, schemas)]),
+    Object.entries(properties)
+      .filter(([name, { description }]) => description?.startsWith(shownWith(name)) !== true)
+      .map(([name, member]) => [name, exampleOf(member, `${place}.${name}`, schemas)]),
   );
 }

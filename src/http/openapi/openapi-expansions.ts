@@ -1,4 +1,5 @@
 import type { z } from 'zod';
+import { shownWith } from '../expansion/expand-query.ts';
 import { expandables, type Relation } from '../expansion/expandable.ts';
 import type { Expansions } from '../expansion/expansions.ts';
 
@@ -7,6 +8,11 @@ interface Schema {
   readonly properties?: Record<string, Schema>;
   readonly anyOf?: readonly Schema[];
   items?: Schema;
+}
+interface Parameter {
+  readonly name?: string;
+  readonly description?: string;
+  readonly schema?: { readonly items?: { readonly enum?: readonly string[] } };
 }
 interface Operation {
   parameters?: readonly object[];
@@ -23,8 +29,11 @@ export function describeExpansions(
   schemas: ReadonlyMap<string, Schema>,
   expansions: Expansions,
 ): void {
-  for (const [method, operation] of operations)
-    if (method === 'get') offerExpand(operation as Operation, schemas, expansions);
+  for (const [method, operation] of operations) {
+    if (method !== 'get') continue;
+    describeOwn(operation as Operation);
+    offerExpand(operation as Operation, schemas, expansions);
+  }
   for (const [view, relations] of expandables)
     for (const relation of relations)
       addMember(schemas.get(idOf(view)), relation, ref(idOf(expansions.viewOf(relation.prefix))));
@@ -34,7 +43,7 @@ function addMember(schema: Schema | undefined, { name, path, member }: Relation,
   const holder = path.reduce((at, part) => objectIn(at?.properties?.[part]), schema);
   const added = {
     anyOf: [shown, { type: 'null' }],
-    description: `With \`expand=${name}\`; null where it is not there, or not yours`,
+    description: `${shownWith(name)}; null where it is not there, or not yours`,
   };
   if (member !== null) Object.assign(holder?.properties ?? {}, { [member]: added });
   else Object.assign(listAt(schema, path), { items: { anyOf: [shown, holder] } });
@@ -47,6 +56,12 @@ const objectIn = (schema: Schema | undefined): Schema | undefined =>
 const listAt = (schema: Schema | undefined, path: readonly string[]): Schema =>
   path.reduce<Schema | undefined>((at, part) => objectIn(at)?.properties?.[part], schema) ?? {};
 
+/** What a list reads with its own statement: Nest says nothing of the commas. */
+function describeOwn({ parameters = [] }: Operation): void {
+  const own = (parameters as readonly Parameter[]).find(({ name }) => name === 'expand');
+  if (own !== undefined) Object.assign(own, expandOf(own.schema?.items?.enum ?? [], own.description));
+}
+
 function offerExpand(operation: Operation, schemas: ReadonlyMap<string, Schema>, expansions: Expansions): void {
   const shown = operation.responses['200']?.content?.['application/json']?.schema;
   const one = nameIn(schemas.get(nameIn(shown))?.properties?.['data']?.items ?? shown);
@@ -54,11 +69,13 @@ function offerExpand(operation: Operation, schemas: ReadonlyMap<string, Schema>,
   if (view !== undefined) operation.parameters = [...(operation.parameters ?? []), expandOf(expansions.namesFor(view))];
 }
 
-const expandOf = (names: readonly string[]): object => ({
+const besideIds = 'What is shown beside its id, all as of one moment; separated by commas';
+
+const expandOf = (names: readonly string[], description = besideIds): object => ({
   name: 'expand',
   in: 'query',
   required: false,
-  description: 'What is shown beside its id, all as of one moment; separated by commas',
+  description,
   style: 'form',
   explode: false,
   schema: {

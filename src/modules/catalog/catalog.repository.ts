@@ -12,9 +12,42 @@ const whole = {
   images: { orderBy: { position: 'asc' } },
 } as const;
 
+const inShort = {
+  ...{ id: true, slug: true, name: true, version: true, createdAt: true, updatedAt: true },
+  ...{ prices: true, inStock: true, image: true },
+} as const;
+
+/** A SKU as JSON of the database. */
+export interface ListedSku {
+  readonly id: string;
+  readonly productId: string;
+  readonly code: string;
+  readonly name: string;
+  readonly price: string;
+  readonly currency: string;
+  readonly onHand: number;
+  readonly version: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** A row of `product_summary`. Prisma has no types for what is JSON there. */
+export interface ProductSummary {
+  readonly id: string;
+  readonly slug: string;
+  readonly name: string;
+  readonly version: number;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly prices: readonly { readonly currency: string; readonly lowest: string; readonly highest: string }[];
+  readonly inStock: boolean;
+  readonly image: object | null;
+  readonly skus?: readonly ListedSku[];
+}
+
 @Injectable()
 export class CatalogRepository {
-  constructor(@InjectDatabase() private readonly db: Tables<'product' | 'sku' | 'image'>) {}
+  constructor(@InjectDatabase() private readonly db: Tables<'product' | 'sku' | 'image' | 'productSummary'>) {}
 
   /** The product with its SKUs, their stocks and its images, in one nested write. Violates `slug-taken`, `sku-code-taken`. */
   create({ skus, images, ...product }: NewProduct, createdById: string) {
@@ -50,13 +83,15 @@ export class CatalogRepository {
     return this.db.sku.findMany({ where: { id: { in: [...ids] } }, include: withStock });
   }
 
-  list({ after, take }: Slice<string>) {
-    return this.db.product.findMany({
+  /** In short, newest first; with all SKUs where they are wanted. One statement either way. */
+  async list({ after, take }: Slice<string>, skus: boolean): Promise<ProductSummary[]> {
+    const rows = await this.db.productSummary.findMany({
       where: after === null ? {} : { id: { lt: after } },
       orderBy: { id: 'desc' },
       take,
-      include: whole,
+      select: { ...inShort, skus },
     });
+    return rows as unknown as ProductSummary[];
   }
 
   listSkus(ids: readonly string[]) {

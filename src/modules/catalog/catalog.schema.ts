@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { expandQuery, shownWith } from '../../http/expansion/expand-query.ts';
 import { expandable } from '../../http/expansion/expandable.ts';
 import { pageOf, pageQuery } from '../../http/pages/page.ts';
 import { idIn, idOut, instant, MoneyIn, MoneyOut, name, prose, webAddress } from '../../http/schemas.ts';
@@ -101,6 +102,13 @@ export const SkuView = z
   .meta({ id: 'Sku', description: 'One variant of a product at one price' });
 expandable(SkuView, { product: 'prd' });
 
+const ImageView = z.object({
+  id: idOut('img'),
+  url: z.string().meta({ description: 'Where the image is', examples: ['https://images.example.com/mug-blue.jpg'] }),
+  alt: z.string().meta({ description: 'Says what is to be seen', examples: ['A blue mug'] }),
+  position: z.int().meta({ description: 'Its place in the order, from 0', examples: [0] }),
+});
+
 export const ProductView = z
   .object({
     object: z.literal('product').default('product'),
@@ -108,27 +116,41 @@ export const ProductView = z
     ...product,
     description,
     skus: z.array(SkuView).meta({ description: 'What is sold of it' }),
-    images: z
-      .array(
-        z.object({
-          id: idOut('img'),
-          url: z
-            .string()
-            .meta({ description: 'Where the image is', examples: ['https://images.example.com/mug-blue.jpg'] }),
-          alt: z.string().meta({ description: 'Says what is to be seen', examples: ['A blue mug'] }),
-          position: z.int().meta({ description: 'Its place in the order, from 0', examples: [0] }),
-        }),
-      )
-      .meta({ description: 'In the order in which they are shown' }),
+    images: z.array(ImageView).meta({ description: 'In the order in which they are shown' }),
     version: z.int().meta({ description: 'Counts the changes: the ETag', examples: [1] }),
     createdAt: instant,
     updatedAt: instant,
   })
   .meta({ id: 'Product', description: 'A product with its SKUs and images' });
 
-export const ProductQuery = z.strictObject(pageQuery);
+const PriceRange = z.object({ lowest: MoneyOut, highest: MoneyOut });
+
+const ProductSummaryView = z
+  .object({
+    object: z.literal('product').default('product'),
+    id: idOut('prd'),
+    ...product,
+    prices: z
+      .array(PriceRange)
+      .meta({ description: 'What its SKUs cost: the lowest and the highest price in each currency' }),
+    inStock: z.boolean().meta({ description: 'Whether there is a unit of any of its SKUs' }),
+    image: ImageView.nullable().meta({ description: 'The first of its images; null without any' }),
+    skus: z
+      .array(SkuView)
+      .optional()
+      .meta({ description: `${shownWith('skus')}; what is sold of it` }),
+    version: z.int().meta({ description: 'Counts the changes: the ETag of the product', examples: [1] }),
+    createdAt: instant,
+    updatedAt: instant,
+  })
+  .meta({ id: 'ProductSummary', description: 'A product in short' });
+
+export const ProductQuery = z.strictObject({ ...pageQuery, expand: expandQuery('skus') });
 export type ProductQuery = z.infer<typeof ProductQuery>;
-export const ProductPage = pageOf(ProductView).meta({ id: 'ProductPage', description: 'Products, newest first' });
+export const ProductPage = pageOf(ProductSummaryView).meta({
+  id: 'ProductPage',
+  description: 'Products in short, newest first',
+});
 
 export const NewStockAdjustment = z
   .strictObject({

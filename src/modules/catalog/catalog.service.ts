@@ -10,7 +10,7 @@ import type { Principal, Scope } from '../../kernel/principal.ts';
 import { found } from '../../kernel/problem.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { catalogProblems } from './catalog.problems.ts';
-import { CatalogRepository } from './catalog.repository.ts';
+import { CatalogRepository, type ListedSku, type ProductSummary } from './catalog.repository.ts';
 import {
   mostSkus,
   type NewProduct,
@@ -68,16 +68,16 @@ export class CatalogService {
     return (await this.catalog.findAllSkus(ids)).map(showSku);
   }
 
-  /** Newest first. */
-  async list(query: ProductQuery) {
+  /** In short, newest first; with their SKUs where that is asked for. */
+  async list({ expand = [], ...query }: ProductQuery) {
     const products = await page(
       'products',
       { ...query, reader: 'everybody' },
       z.uuid(),
-      (slice) => this.catalog.list(slice),
+      (slice) => this.catalog.list(slice, expand.includes('skus')),
       ({ id }) => id,
     );
-    return { ...products, data: products.data.map(showProduct) };
+    return { ...products, data: products.data.map(showSummary) };
   }
 
   /** Name and price of each SKU that exists, by id. */
@@ -121,6 +121,22 @@ const showSku = <T extends Priced>(sku: T) => ({
   ...sku,
   price: money(sku.price, sku.currency),
   onHand: sku.stock?.onHand ?? 0,
+});
+
+const showSummary = ({ prices, skus, ...product }: ProductSummary) => ({
+  ...product,
+  prices: prices.map(({ currency, lowest, highest }) => ({
+    lowest: money(BigInt(lowest), currency),
+    highest: money(BigInt(highest), currency),
+  })),
+  ...(skus !== undefined && { skus: skus.map(showListedSku) }),
+});
+
+const showListedSku = ({ price, currency, createdAt, updatedAt, ...sku }: ListedSku) => ({
+  ...sku,
+  price: money(BigInt(price), currency),
+  createdAt: new Date(createdAt),
+  updatedAt: new Date(updatedAt),
 });
 
 const showProduct = <S extends Priced, T extends { skus: S[] }>(product: T) => ({
