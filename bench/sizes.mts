@@ -2,8 +2,11 @@
 // and the first and the last pages of a list over all of them.
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import pg from 'pg';
 import type { Cluster } from '../src/embedded/cluster.ts';
-import { newId, showId } from '../src/kernel/ids.ts';
+import { showId } from '../src/kernel/ids.ts';
+import { fill } from '../tools/fill/fill.mts';
+import { filledId } from '../tools/fill/rows.mts';
 import type { CaseName } from './cases.mts';
 import { median } from './figures.mts';
 import type { Options } from './options.mts';
@@ -26,45 +29,20 @@ interface Sized {
   readonly token: string;
 }
 
-const kinds = { account: 1, product: 2, sku: 3, order: 4, deposit: 5, sale: 6, payment: 7 } as const;
-const prefixOf = (kind: keyof typeof kinds): string => `0190000${kinds[kind]}-0000-7000-8000-`;
-/** The id of row `n`, in SQL. */
-const idOf = (kind: keyof typeof kinds): string => `('${prefixOf(kind)}' || lpad(to_hex(n), 12, '0'))::uuid`;
-const uuidOf = (kind: keyof typeof kinds, n: number): string => `${prefixOf(kind)}${n.toString(16).padStart(12, '0')}`;
-
-const [given, price, units] = [1_000_000_000, 100, 100_000_000];
-
-/** As many accounts with a deposit, products with a SKU, and orders of one line, paid, as `rows` says: the rows that the service would have written. */
-const fillOf = (rows: number, person: string): string => `
-  SET session_replication_role = replica;
-  CREATE TEMPORARY TABLE r AS SELECT n::int FROM generate_series(1, ${rows}) AS n;
-  CREATE TEMPORARY TABLE house_account AS SELECT house, id FROM account WHERE house IS NOT NULL AND currency = 'EUR';
-  INSERT INTO account (id, user_id, currency, balance, entry_count, balance_version)
-    SELECT ${idOf('account')}, '${person}', 'EUR', ${given - price}, 2, 2 FROM r;
-  INSERT INTO transfer (id, kind, from_account_id, to_account_id, amount, currency, created_by_id)
-    SELECT ${idOf('deposit')}, 'deposit'::transfer_kind, h.id, ${idOf('account')}, ${given}, 'EUR', '${person}'::uuid FROM r, house_account AS h WHERE house = 'cash'
-    UNION ALL
-    SELECT ${idOf('sale')}, 'payment', ${idOf('account')}, h.id, ${price}, 'EUR', '${person}'::uuid FROM r, house_account AS h WHERE house = 'sales';
-  INSERT INTO entry (account_id, seq, transfer_id, amount, balance_after)
-    SELECT ${idOf('account')}, 1, ${idOf('deposit')}, ${given}, ${given} FROM r
-    UNION ALL SELECT ${idOf('account')}, 2, ${idOf('sale')}, ${-price}, ${given - price} FROM r
-    UNION ALL SELECT h.id, n, ${idOf('deposit')}, ${-given}, n * ${-given}::bigint FROM r, house_account AS h WHERE house = 'cash'
-    UNION ALL SELECT h.id, n, ${idOf('sale')}, ${price}, n * ${price}::bigint FROM r, house_account AS h WHERE house = 'sales';
-  UPDATE account AS a SET entry_count = ${rows}, balance_version = ${rows},
-      balance = CASE a.house WHEN 'cash' THEN ${rows} * ${-given}::bigint ELSE ${rows} * ${price}::bigint END
-    FROM house_account AS h WHERE h.id = a.id;
-  INSERT INTO product (id, slug, name) SELECT ${idOf('product')}, 'bench-' || n, 'Bench ' || n FROM r;
-  INSERT INTO sku (id, product_id, code, name, price, currency)
-    SELECT ${idOf('sku')}, ${idOf('product')}, 'BENCH-' || n, 'Bench', ${price}, 'EUR' FROM r;
-  INSERT INTO stock (sku_id, on_hand, movement_count) SELECT ${idOf('sku')}, ${units - 1}, 2 FROM r;
-  INSERT INTO stock_movement (sku_id, seq, quantity, on_hand_after, reason, order_id, created_by_id)
-    SELECT ${idOf('sku')}, 1, ${units}, ${units}, 'received'::movement_reason, NULL::uuid, '${person}'::uuid FROM r
-    UNION ALL SELECT ${idOf('sku')}, 2, -1, ${units - 1}, 'sold', ${idOf('order')}, '${person}'::uuid FROM r;
-  INSERT INTO "order" (id, user_id, currency, total) SELECT ${idOf('order')}, '${person}', 'EUR', ${price} FROM r;
-  INSERT INTO order_line (order_id, position, sku_id, name, quantity, unit_price)
-    SELECT ${idOf('order')}, 1, ${idOf('sku')}, 'Bench', 1, ${price} FROM r;
-  INSERT INTO payment (id, order_id, account_id, transfer_id, amount)
-    SELECT ${idOf('payment')}, ${idOf('order')}, ${idOf('account')}, ${idOf('sale')}, ${price} FROM r;`;
+/** As many accounts with a deposit, products with a SKU, and paid orders as `rows` says, all of one person. */
+async function fillWith(rows: number, url: string): Promise<string> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    // The rows are right by themselves: the rules would only ask each of them.
+    await client.query('SET session_replication_role = replica');
+    const volume = { users: 1, accounts: rows, products: rows, skus: rows, orders: rows, transfers: 0 };
+    await fill(client, { volume, passwordHash: 'none' });
+  } finally {
+    await client.end();
+  }
+  return filledId('user', 1);
+}
 
 export async function measureSizes(
   cluster: Cluster,
@@ -86,19 +64,16 @@ export async function measureSizes(
 }
 
 async function startSized(cluster: Cluster, size: Size, secret: string, home: string): Promise<Sized> {
-  const [database, rows, person] = [`size_${size}`, sizes[size], newId()];
+  const [database, rows] = [`size_${size}`, sizes[size]];
   say(`filling ${rows} accounts, products and orders`);
   await query(cluster.url('superuser', 'postgres'), `CREATE DATABASE ${database} TEMPLATE ${emptyDatabase}`);
   const url = cluster.url('superuser', database);
-  await query(url, `INSERT INTO "user" (id, email, password_hash) VALUES ($1, 'customer@example.com', 'none')`, [
-    person,
-  ]);
+  const person = await fillWith(rows, url);
   await query(
     url,
     `INSERT INTO session (id, user_id, expires_at) VALUES ($1, $1, statement_timestamp() + interval '1 day')`,
     [person],
   );
-  await query(url, fillOf(rows, person));
   await query(url, 'VACUUM ANALYZE');
   // The seal of so many transfers at once would be measured with the rest.
   const process = startHoldfast({
@@ -111,8 +86,8 @@ async function startSized(cluster: Cluster, size: Size, secret: string, home: st
   const numbers = Array.from({ length: rows }, (_, n) => n + 1);
   const world: World = {
     token,
-    accounts: numbers.map((n) => showId('acct', uuidOf('account', n))),
-    skus: numbers.map((n) => showId('sku', uuidOf('sku', n))),
+    accounts: numbers.map((n) => showId('acct', filledId('account', n))),
+    skus: numbers.map((n) => showId('sku', filledId('sku', n))),
   };
   const worldFile = join(home, `${database}.json`);
   writeFileSync(worldFile, JSON.stringify(world));

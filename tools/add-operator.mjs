@@ -1,8 +1,8 @@
 // npm run add-operator -- <e-mail> [name]: adds an operator; the password is the first line of standard input.
-import { createInterface } from 'node:readline/promises';
 import { userProblems } from '../dist/src/modules/users/users.problems.js';
 import { NewUser } from '../dist/src/modules/users/users.schema.js';
 import { UsersService } from '../dist/src/modules/users/users.service.js';
+import { readPassword } from './read-password.mjs';
 import { say, withApp } from './with-app.mjs';
 
 const [email = '', displayName = email] = process.argv.slice(2);
@@ -24,11 +24,4 @@ if (user.success) {
   const wrong = user.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`);
   say(`Usage: npm run add-operator -- <e-mail> [name], then the password. ${wrong.join('; ')}`);
   process.exitCode = 1;
-}
-
-async function readPassword() {
-  if (process.stdin.isTTY) process.stderr.write('Password (it will be seen): ');
-  const lines = createInterface({ input: process.stdin });
-  for await (const line of lines) return line;
-  return '';
 }

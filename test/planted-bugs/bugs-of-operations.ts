@@ -233,4 +233,11 @@ export const bugsOfOperations: readonly PlantedBug[] = [
     },
     saying: /expected (200|409)/,
   },
+  {
+    name: 'two fills at once do not take turns',
+    harm: 'The second ends in the midst of its work, and blames the rows of the first.',
+    changes: [{ file: 'tools/fill/fill.mts', text: 'pg_advisory_xact_lock(${turn})', replacement: '${turn}' }],
+    caughtBy: { file: 'test/fill.test.ts', tests: ['two at once take turns, beside a service at work'] },
+    saying: /Expected: 0\s+Received: 1/,
+  },
 ];
