@@ -14,6 +14,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { findLog } from '../src/embedded/backup/archive.ts';
 import { type Manifest, manifestFile, readManifest } from '../src/embedded/backup/manifest.ts';
 import { runningCluster } from '../src/embedded/cluster.ts';
@@ -253,6 +254,81 @@ describe('a backup', () => {
     const usage = 'Usage: npm run backup -- <new folder> | --check <backup> | --prune-archive <backup>\n';
     for (const args of [[], ['a', 'b'], ['--loud']])
       expect(await of({}, ...args)).toMatchObject({ code: 2, said: usage });
+  });
+
+  /** Begins a backup that stands still in the midst of the copy while the log grows by so many MB, and people pay. */
+  async function whileWritten(target: string, megabytes: number): Promise<Outcome> {
+    const child = begin('backup.mts', [target], {});
+    const outcome = outcomeOf(child);
+    expect(await until(() => existsSync(join(`${target}.partial`, 'data', 'base')), 60_000, 1)).toBe(true);
+    child.kill('SIGSTOP');
+    try {
+      const before = acknowledged.length;
+      const load = pay(2);
+      for (let n = 0; n < megabytes; n += 8)
+        await ask(superuserOf(home), `SELECT pg_logical_emit_message(false, 'test', repeat('x', 8 * 1048576), true)`);
+      await eventually(
+        async () => acknowledged.length - before,
+        (n) => n > 10,
+      );
+      await load.stop();
+      // The slot of the replica is under the same bound.
+      await eventually(
+        () =>
+          ask<{ is: boolean }>(
+            superuserOf(home),
+            "SELECT bool_and(replay_lsn >= pg_current_wal_flush_lsn()) AS is FROM pg_stat_replication WHERE state = 'streaming'",
+          ),
+        ([row]) => row?.is === true,
+      );
+      // It removes what of the log nobody may keep.
+      const checkpoint = ask(superuserOf(home), 'CHECKPOINT');
+      await Promise.race([checkpoint, sleep(2000)]);
+      child.kill('SIGCONT');
+      await checkpoint;
+    } finally {
+      child.kill('SIGCONT');
+    }
+    return outcome;
+  }
+
+  it('is whole although more than a checkpoint removes is written while it is copied', async () => {
+    const target = join(root, 'beside-writers');
+    expect(await whileWritten(target, 96)).toMatchObject({ code: 0 });
+    const { start: first, end } = readManifest(target);
+    expect(positionOf(end) - positionOf(first)).toBeGreaterThan(96n * 1_048_576n);
+    const into = freshHome('beside-writers-home');
+    expect(await runRestore(into, target)).toMatchObject({
+      code: 0,
+      out: expect.stringContaining('The books are right.\n'),
+    });
+    const restored = start(into);
+    await restored.url;
+    const wanted = acknowledged.filter(({ position }) => position <= positionOf(end));
+    expect(missingIn(await transfersIn(into), wanted)).toEqual([]);
+    expect(wanted.at(-1)!.position).toBeGreaterThan(positionOf(first));
+    await stop(restored);
+    rmSync(target, { recursive: true });
+  });
+
+  it('ends with a sentence where more is written than the server keeps for it, and nothing is left of it', async () => {
+    const target = join(root, 'outrun');
+    const bound = (sql: string) =>
+      ask(superuserOf(home), sql).then(() => ask(superuserOf(home), 'SELECT pg_reload_conf()'));
+    await bound(`ALTER SYSTEM SET max_slot_wal_keep_size = '24MB'`);
+    try {
+      expect(await whileWritten(target, 96)).toEqual({
+        code: 1,
+        out: '',
+        said: 'The server ended the backup: it stops, or more was written meanwhile than it keeps of its log (max_slot_wal_keep_size). Make the backup when less is written.\n',
+      });
+    } finally {
+      await bound('ALTER SYSTEM RESET max_slot_wal_keep_size');
+    }
+    expect([existsSync(target), existsSync(`${target}.partial`)]).toEqual([false, false]);
+    const slots = await ask(superuserOf(home), `SELECT FROM pg_replication_slots WHERE slot_name LIKE 'backup%'`);
+    expect(slots).toEqual([]);
+    await api(url, token).get('/v1/users/me').expect(200);
   });
 
   it('says when the log is not archived, although the backup is made', async () => {

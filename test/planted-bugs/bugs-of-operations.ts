@@ -234,6 +234,24 @@ export const bugsOfOperations: readonly PlantedBug[] = [
     saying: /expected (200|409)/,
   },
   {
+    name: 'a log that is not archived counts as one that is',
+    harm: 'The disk of the database fills, and the backup of last month is all that there is.',
+    changes: [
+      {
+        file: 'src/database/wal-archive.ts',
+        text: 'last_failed_time > coalesce(',
+        replacement: 'last_failed_time < coalesce(',
+      },
+    ],
+    caughtBy: {
+      file: 'test/archive.test.ts',
+      tests: [
+        'a log that is not archived is told once, in the log and by the readiness, which stays 200; and that it is again',
+      ],
+    },
+    saying: /-\s+"status": "degraded"/,
+  },
+  {
     name: 'two fills at once do not take turns',
     harm: 'The second ends in the midst of its work, and blames the rows of the first.',
     changes: [{ file: 'tools/fill/fill.mts', text: 'pg_advisory_xact_lock(${turn})', replacement: '${turn}' }],

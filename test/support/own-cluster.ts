@@ -14,10 +14,12 @@ export interface OwnCluster {
   close(): Promise<void>;
 }
 
-export async function startOwnCluster(): Promise<OwnCluster> {
+/** `archive`: where its write-ahead log is archived. */
+export async function startOwnCluster({ archive = null }: { archive?: string | null } = {}): Promise<OwnCluster> {
   const cluster = await startCluster({
     home: makeHome('own'),
     durable: false,
+    archive,
     maxConnections: 60,
     // The test starts again what it has ended; a server that came back by itself would be one too many.
     restartPausesMs: [],

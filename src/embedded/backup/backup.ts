@@ -1,5 +1,6 @@
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { askArchive } from '../../database/wal-archive.ts';
 import type { RunningCluster } from '../cluster.ts';
 import { ClusterError } from '../problems.ts';
 import { withClient } from '../roles.ts';
@@ -72,15 +73,10 @@ export function refuseOther(folder: string, path: string, kept: KeptFile, found:
 /** Says that the log is not archived although it should be; null when it is. The database keeps it meanwhile, on its own disk. */
 export const findArchiveTrouble = (cluster: RunningCluster): Promise<string | null> =>
   withClient(cluster.url('superuser'), async (client) => {
-    const { rows } = await client.query<{ failed: string; last: Date | null }>(
-      `SELECT last_failed_wal AS failed, last_archived_time AS last FROM pg_stat_archiver
-       WHERE last_failed_time > coalesce(last_archived_time, '-infinity')`,
-    );
-    const [row] = rows;
-    const since = row?.last == null ? '' : ` since ${row.last.toISOString()}`;
-    return row === undefined
-      ? null
-      : `The write-ahead log has not been archived${since} (${row.failed} failed): see logs/primary.log, before the disk of the database is full.`;
+    const state = await askArchive(client);
+    if (typeof state !== 'object') return null;
+    const since = state.lastArchivedAt === null ? '' : ` since ${state.lastArchivedAt.toISOString()}`;
+    return `The write-ahead log has not been archived${since} (${state.segment} failed): see logs/primary.log, before the disk of the database is full.`;
   });
 
 async function fill(draft: FolderDraft, { home, cluster, version }: BackupRequest): Promise<Manifest> {

@@ -112,9 +112,14 @@ class BaseBackup implements Submittable {
   }
 }
 
-/** 57P01: the server ends a session whose slot holds back more of the log than it may. */
+/**
+ * 57P01: the server ends a session whose slot holds back more of the log than it may. It says nothing at all where we were slower to read than it to
+ * send, as no room is left for a word.
+ */
 function explained(error: Error): Error {
-  if ((error as { code?: string }).code !== '57P01') return error;
+  const isEnded =
+    (error as { code?: string }).code === '57P01' || error.message === 'Connection terminated unexpectedly';
+  if (!isEnded) return error;
   return new ClusterError(
     'The server ended the backup: it stops, or more was written meanwhile than it keeps of its log (max_slot_wal_keep_size). Make the backup when less is written.',
     { cause: error },
