@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { isCurrency } from '../kernel/currencies.ts';
 import { idPattern, type Prefix, readId, showId, thingOf } from '../kernel/ids.ts';
+import { showInstant } from '../kernel/instants.ts';
 import { largestAmount } from '../kernel/money.ts';
 
 // PostgreSQL's text cannot hold NUL, and a lone surrogate is not Unicode: both are refused at the door.
@@ -156,7 +157,7 @@ export const MoneyOut = z
 /** A moment that goes out: RFC 3339 in UTC. */
 export const instant = z
   .date()
-  .transform((date) => date.toISOString())
+  .transform(showInstant)
   .pipe(z.iso.datetime().meta({ description: 'RFC 3339, UTC', examples: ['2026-11-21T09:30:00.000Z'] }));
 
 // What RFC 3339 writes with four digits of a year, and PostgreSQL and JavaScript both hold: there is no year 0 there.
