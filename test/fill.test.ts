@@ -119,7 +119,7 @@ it('two at once take turns, beside a service at work', async () => {
   ).body;
   const customer = service.as(accessToken as string);
   const { data: accounts } = (await customer.get('/v1/accounts').expect(200)).body;
-  const { data: products } = (await customer.get('/v1/products?limit=1').expect(200)).body;
+  const { data: products } = (await customer.get('/v1/products?limit=1&expand=skus').expect(200)).body;
   const order = { items: [{ skuId: products[0].skus[0].id, quantity: 1 }], payment: { accountId: accounts[0].id } };
   const more = { ...small, users: 40, accounts: 60, orders: 900, transfers: 1500 };
   const fills = Promise.all([fill(more), fill(more)]);
