@@ -7,6 +7,7 @@ import type { TransactionOptions } from '../src/transactions/boundary/options.ts
 import { askOutcome, outcomeGraceMs } from '../src/transactions/boundary/outcome.ts';
 import { CommitOutcomeUnknownError, ConnectionLostError } from '../src/transactions/errors.ts';
 import { afterCommit, afterRollback } from '../src/transactions/hooks.ts';
+import { sendWithCommit } from '../src/transactions/participant.ts';
 import { Pool } from '../src/transactions/wire/pool.ts';
 import { type Bare, fresh, startBare } from './support/bare.ts';
 import { fullCount } from './support/counts.ts';
@@ -79,6 +80,13 @@ interface Kind {
 const rawWrite = (one: Bare, slug: string) =>
   one.db.$executeRaw`INSERT INTO product (id, slug, name) VALUES (gen_random_uuid(), ${slug}, ${slug})`;
 
+const writeWithCommit = (slug: string): void =>
+  sendWithCommit({
+    name: 'write_with_commit',
+    text: 'INSERT INTO product (id, slug, name) VALUES (gen_random_uuid(), $1, $1)',
+    values: [slug],
+  });
+
 const kinds: Record<string, Kind> = {
   writes: { options: {}, work: (one, slug) => one.write(slug), marks: (slug) => [slug] },
   'writes by a raw SELECT': {
@@ -88,6 +96,15 @@ const kinds: Record<string, Kind> = {
         .$queryRaw`WITH made AS (INSERT INTO product (id, slug, name) VALUES (gen_random_uuid(), ${slug}, ${slug}) RETURNING slug) SELECT slug FROM made`,
     marks: (slug) => [slug],
   },
+  'writes with COMMIT': {
+    options: {},
+    work: async (one, slug) => {
+      await rawWrite(one, slug);
+      writeWithCommit(`${slug}-last`);
+    },
+    marks: (slug) => [slug, `${slug}-last`],
+  },
+  'writes with COMMIT only': { options: {}, work: async (_, slug) => writeWithCommit(slug), marks: (slug) => [slug] },
   'writes last': {
     options: {},
     work: async (one, slug) => {

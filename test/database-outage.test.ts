@@ -5,7 +5,7 @@ import type { Response } from 'supertest';
 import { Public } from '../src/http/access/principal.ts';
 import { api, serve, type TestApp, type Variables } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
-import { crowd, eventually, inFlight, underLoad } from './support/crowd.ts';
+import { crowd, eventually, inFlight, underLoad, untilBlocked } from './support/crowd.ts';
 import { type Person, uuidOf } from './support/make.ts';
 import { Marks, marksLike } from './support/marks.ts';
 import { startOwnCluster, type OwnCluster } from './support/own-cluster.ts';
@@ -210,7 +210,8 @@ describe('a service that is kept waiting', () => {
     cleanUp.push(small.close);
     const letGo = await holdAccount(alice);
     const first = timed(transfer(small, alice, bob));
-    await sleep(150);
+    // Longer than a batch of a lane waits for a row: then it is in a boundary of its own.
+    await untilBlocked(own.database, 1, 200);
     const others = await inFlight(6, 6, (n) =>
       timed(n % 2 === 0 ? transfer(small, bob, alice) : small.as(bob.token).post('/v1/accounts', { currency: 'EUR' })),
     );
@@ -265,7 +266,7 @@ describe('a network that swallows everything', () => {
     const letGo = await holdAccount(alice);
     // One is in the middle of its boundary when it begins, the others come afterwards.
     const caught = timed(transfer(far, alice, bob));
-    await sleep(100);
+    await untilBlocked(own.database, 1, 200);
     proxy.goSilent();
     const others = await inFlight(5, 5, (n) =>
       timed(n % 2 === 0 ? far.as(alice.token).get('/v1/users/me') : transfer(far, bob, alice)),

@@ -833,6 +833,7 @@ const rules: Record<string, Rule | Rule[]> = {
     },
     { broken: () => move(sales, account, 5, 'refund'), raises: 'transfer_is_of_its_kind', at: 'COMMIT' },
   ],
+  final_statement: { broken: () => ['SELECT refuse_missing(ARRAY[0])'] },
   'email-taken': {
     broken: () => [`INSERT INTO "user" (id, email, password_hash) SELECT '${newId()}', email, 'x' FROM "user" LIMIT 1`],
   },

@@ -346,14 +346,16 @@ describe('the time of a boundary', () => {
 
   it('longer than the wait for a connection leaves that its own error', async () => {
     const single = await start({ DATABASE_POOL_SIZE: '1', DATABASE_POOL_WAIT_MS: '200' });
-    let letGo: () => void = () => undefined;
-    const held = new Promise<void>((resolve) => (letGo = resolve));
+    const [hasBegun, held] = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
     const holder = single.run({}, async () => {
       await single.pid();
-      await held;
+      hasBegun.resolve(undefined);
+      await held.promise;
     });
-    await sleep(50);
-    const error = await errorOf(single.run({ timeout: '20s' }, () => single.pid())).finally(letGo);
+    await hasBegun.promise;
+    const error = await errorOf(single.run({ timeout: '20s' }, () => single.pid())).finally(() => {
+      held.resolve(undefined);
+    });
     await holder;
     expect(error).toBeInstanceOf(PoolTimeoutError);
   });

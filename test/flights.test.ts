@@ -1,6 +1,7 @@
 import { newId } from '../src/kernel/ids.ts';
 import { TransactionKit } from '../src/testing/testing.ts';
 import { CommitOutcomeUnknownError } from '../src/transactions/errors.ts';
+import { sendWithCommit } from '../src/transactions/participant.ts';
 import { type Bare, fresh, startBare, stored } from './support/bare.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { faults, moments, startFaultyWire, type WireFault } from './support/wire-faults.ts';
@@ -35,6 +36,11 @@ const withSku = (slug: string) =>
     },
   });
 const nested = (work: () => Promise<unknown>) => bare.run({ propagation: 'nested' }, work);
+const mark = (slug: string) => ({
+  name: 'mark',
+  text: 'INSERT INTO product (id, slug, name) VALUES (gen_random_uuid(), $1, $1)',
+  values: [slug],
+});
 const other = (slug: string) => `${slug}-other`;
 
 /** Work that writes the slug, and all of its others, or nothing. */
@@ -97,6 +103,22 @@ const ways: Readonly<Record<string, Way>> = {
   'two statements at once': {
     work: (slug) => bare.run({}, () => Promise.all([raw(slug), raw(other(slug))])),
     others: (slug) => [other(slug)],
+  },
+  'statements that leave with COMMIT': {
+    work: (slug) =>
+      bare.run({}, async () => {
+        await raw(slug);
+        for (const one of [other(slug), `${other(slug)}-last`]) sendWithCommit(mark(one));
+      }),
+    others: (slug) => [other(slug), `${other(slug)}-last`],
+  },
+  'nothing but what leaves with COMMIT': { work: (slug) => bare.run({}, async () => sendWithCommit(mark(slug))) },
+  'a statement that does not do all that it was to do and leaves with COMMIT': {
+    work: (slug) =>
+      bare.run({}, async () => {
+        await raw(slug);
+        sendWithCommit({ name: 'missing', text: 'SELECT refuse_missing(ARRAY[0])', values: [] });
+      }),
   },
   'a statement whose error is swallowed': {
     work: (slug) =>

@@ -11,6 +11,7 @@ import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { raised, cut } from '../src/testing/faults.ts';
 import { type Core, startCore } from './support/core.ts';
 import { fullCount } from './support/counts.ts';
+import { eventually } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { Marks, marksLike } from './support/marks.ts';
 import { randomFrom } from './support/random.ts';
@@ -104,6 +105,15 @@ function commands(count: number, more: Partial<Command> = {}): Command[] {
     ...more,
   }));
 }
+/** Until so many batches have begun; then no more has. */
+async function begun(count: number): Promise<void> {
+  await eventually(
+    async () => desk.batches.length,
+    (length) => length >= count,
+  );
+  await sleep(50);
+  expect(desk.batches).toHaveLength(count);
+}
 const submitAll = (all: readonly Command[]) => Promise.allSettled(all.map((command) => desk.lane.submit(command)));
 const stored = (all: readonly Command[]) => marksLike(database, all[0]!.slug.slice(0, -5));
 const slugs = (all: readonly Command[]) => all.map(({ slug }) => slug);
@@ -124,9 +134,8 @@ describe('a lane', () => {
     desk.gate = open.promise;
     const all = commands(200);
     const done = all.map((command) => desk.lane.submit(command));
-    await sleep(50);
     // Two batches are at work, and nothing of the rest has begun.
-    expect(desk.batches).toHaveLength(2);
+    await begun(2);
     open.resolve(undefined);
     await Promise.all(done);
     expect(desk.batches.length).toBeLessThan(8);
@@ -142,8 +151,7 @@ describe('a lane', () => {
     const hot = commands(40, { row: 'hot' });
     const others = commands(20);
     const done = [...hot, ...others].map((command) => desk.lane.submit(command));
-    await sleep(50);
-    expect(desk.batches).toHaveLength(2);
+    await begun(2);
     expect(desk.batches[1]!.every((slug) => slugs(others).includes(slug))).toBe(true);
     open.resolve(undefined);
     await Promise.all(done);
@@ -243,7 +251,7 @@ describe('a lane', () => {
     const open = Promise.withResolvers<undefined>();
     desk.gate = open.promise;
     const working = commands(32).map((command) => desk.lane.submit(command));
-    await sleep(30);
+    await begun(2);
     const all = [...commands(1100, { by: 'ada' }), ...commands(1100, { by: 'bob' }), ...commands(1, { by: 'eve' })];
     const results = all.map((command) => desk.lane.submit(command));
     const full = await Promise.race([Promise.allSettled(results.slice(1024, 1100)), sleep(500).then(() => [])]);
@@ -263,7 +271,7 @@ describe('a lane', () => {
       desk = hasty.get(Desk);
       desk.gate = open.promise;
       const working = submitAll(commands(40));
-      await sleep(30);
+      await begun(2);
       const late = commands(3);
       const errors = reasons(await submitAll(late));
       expect(errors).toHaveLength(3);

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import { ProblemError } from '../src/kernel/problem.ts';
 import { OrderLanes } from '../src/modules/orders/order-lanes.ts';
 import type { NewOrder } from '../src/modules/orders/orders.schema.ts';
 import { api, serve, type TestApp } from './support/app.ts';
 import { fullCount } from './support/counts.ts';
-import { atOnce, crowd, eventually, tally } from './support/crowd.ts';
+import { atOnce, crowd, eventually, tally, untilBlocked } from './support/crowd.ts';
 import { batchesOf, endBoth, withAndWithoutLanes } from './support/lanes.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { expectProblem } from './support/problem.ts';
@@ -219,7 +218,7 @@ describe('while somebody outside the lane holds', () => {
     await holder.query(`BEGIN; ${hold(at)}`);
     let waiting = 3;
     const blocked = atOnce(3, () => place(at, 0, [[0, 1]]).then((answer) => (waiting--, answer)));
-    await sleep(50);
+    await untilBlocked(service.database, 1);
     const sizes = await batchesOf(async () => {
       for (let round = 0; round < 5; round++) await atOnce(12, (n) => place(at, 1 + (n % 3), [[1, 1]]).expect(201));
     });

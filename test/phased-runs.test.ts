@@ -3,12 +3,14 @@ import { Injectable, Module } from '@nestjs/common';
 import pg from 'pg';
 import { generalProblems } from '../src/kernel/general.problems.ts';
 import { newId } from '../src/kernel/ids.ts';
-import { PhasedRunsRepository } from '../src/phased/phased-runs.repository.ts';
+import { type Lease, PhasedRunsRepository } from '../src/phased/phased-runs.repository.ts';
 import { PhasedRuns } from '../src/phased/phased-runs.ts';
 import { PhasedWorker } from '../src/phased/phased-worker.ts';
 import { Phased, phasedMethodsOf } from '../src/phased/phased.ts';
+import { FinalStatementRefusedError, sendWithCommit } from '../src/transactions/participant.ts';
 import { InjectDatabase, type Sql } from '../src/transactions/tables.ts';
 import { Transactional } from '../src/transactions/transactional.ts';
+import { Transactions } from '../src/transactions/transactions.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { eventually } from './support/crowd.ts';
 import { Marks, marksLike } from './support/marks.ts';
@@ -80,6 +82,19 @@ beforeEach(async () => {
   await service.database.query('DELETE FROM phased_run');
 });
 
+/** Whether a boundary stores what the work has leave with its COMMIT. */
+const storing = (work: () => void): Promise<boolean> =>
+  service.app
+    .get(Transactions)
+    .run({ name: 'storing' }, async () => work())
+    .then(
+      () => true,
+      (error: unknown) => {
+        if (error instanceof FinalStatementRefusedError) return false;
+        throw error;
+      },
+    );
+
 let marks = 0;
 const fresh = (): string => `phased-runs-${++marks}-`;
 const stored = async (mark: string): Promise<string[]> =>
@@ -147,12 +162,14 @@ describe('a run that was taken over', () => {
       { id, attempts: 1 },
       { id, attempts: 2 },
     ];
+    const addPhase = (lease: Lease): Promise<boolean> =>
+      storing(() => sendWithCommit(runs.addingPhase(lease, bytes, 0, leaseMs)));
     expect(await runs.extend(before, 1)).toBe(false);
-    expect(await runs.addPhase(before, bytes, 0, leaseMs)).toBe(false);
+    expect(await addPhase(before)).toBe(false);
     expect(await runs.finish(before, bytes, 60)).toBe(false);
-    expect(await runs.addPhase(now, bytes, 0, leaseMs)).toBe(true);
+    expect(await addPhase(now)).toBe(true);
     // The same phase again, as by an attempt that was cut off from the answer.
-    expect(await runs.addPhase(now, bytes, 0, leaseMs)).toBe(false);
+    expect(await addPhase(now)).toBe(false);
     expect(await runs.extend(now, leaseMs)).toBe(true);
     expect(await runs.finish(now, bytes, 60)).toBe(true);
     expect(await runs.finish(now, bytes, 60)).toBe(false);

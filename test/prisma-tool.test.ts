@@ -339,7 +339,7 @@ describe('npm run prisma', () => {
       const isBuilding = async (): Promise<boolean> =>
         (
           await ask(
-            `SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONC%' AND query_start < now() - interval '4 s'`,
+            `SELECT FROM pg_stat_activity WHERE datname = current_database() AND query LIKE 'CREATE INDEX CONC%' AND query_start < now() - interval '4 s'`,
             database(),
           )
         ).length > 0;

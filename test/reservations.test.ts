@@ -270,7 +270,7 @@ describe('pending transfers', () => {
     await eventually(
       () =>
         superuser.query(
-          `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR NO KEY UPDATE%'`,
+          `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR NO KEY UPDATE%'`,
         ),
       ({ rowCount }) => rowCount !== 0,
     );
@@ -342,7 +342,7 @@ describe('whether a pending transfer has expired', () => {
     );
     const posted = a.api.post(`/v1/transfers/${id}/post`).then((answer) => answer);
     const isOver = `SELECT FROM transfer WHERE id = '${uuidOf(id)}' AND expires_at < clock_timestamp()`;
-    const waits = `SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE '%FOR NO KEY UPDATE%'`;
+    const waits = `SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%FOR NO KEY UPDATE%'`;
     await eventually(
       () => superuser.query(waits),
       ({ rowCount }) => rowCount !== 0,

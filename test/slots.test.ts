@@ -154,6 +154,8 @@ it('closing the application is not held up by those that are kept', async () => 
   await another.run({}, () => another.write(fresh('another')));
   await others(8);
   await another.close();
-  const left = await database.query(`SELECT FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'`);
+  const left = await database.query(
+    `SELECT FROM pg_stat_activity WHERE datname = current_database() AND state LIKE 'idle in transaction%'`,
+  );
   expect(left).toEqual([]);
 });

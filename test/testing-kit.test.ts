@@ -512,8 +512,9 @@ describe('boundaries at the same moment', () => {
     let release: () => void = () => undefined;
     const waited = new Promise<void>((resolve) => (release = resolve));
     // The first holds the connection until the second one is done, which waits for the connection.
-    const first = run({}, async () => void (await place(), await waited));
-    await sleep(20);
+    const hasBegun = Promise.withResolvers<undefined>();
+    const first = run({}, async () => void (await place(), hasBegun.resolve(undefined), await waited));
+    await hasBegun.promise;
     const error = await errorOf(run({}, place));
     release();
     await first;
@@ -525,8 +526,9 @@ describe('boundaries at the same moment', () => {
   it('that outlive the test store nothing', async () => {
     const [held, queued] = [fresh('held'), fresh('queued')];
     await impatient.begin();
-    const holding = errorOf(boundary(held, () => sleep(waitMs + 1000)));
-    await sleep(50);
+    const hasBegun = Promise.withResolvers<undefined>();
+    const holding = errorOf(boundary(held, () => (hasBegun.resolve(undefined), sleep(waitMs + 1000))));
+    await hasBegun.promise;
     const waiting = errorOf(write(queued));
     await expect(impatient.rollback()).rejects.toThrow(PinnedConnectionBusyError);
     expect([PinnedConnectionBusyError.name, PinnedConnectionOverError.name]).toContain((await waiting).name);
@@ -538,8 +540,9 @@ describe('boundaries at the same moment', () => {
   it('one that is queued when the test ends is refused', async () => {
     const [first, second] = [fresh('first'), fresh('second')];
     await kit.begin();
-    const running = boundary(first, () => sleep(200));
-    await sleep(50);
+    const hasBegun = Promise.withResolvers<undefined>();
+    const running = boundary(first, () => (hasBegun.resolve(undefined), sleep(200)));
+    await hasBegun.promise;
     const over = kit.rollback();
     const late = errorOf(write(second));
     await Promise.all([running, over]);

@@ -611,12 +611,14 @@ describe('the timeout of a boundary', () => {
     const slug = fresh('held');
     const sku = { id: newId(), code: slug.toUpperCase(), name: 'Early', price: 1n, currency: 'EUR' };
     await one.marks.db.product.create({ data: { id: newId(), slug, name: 'Early', skus: { create: sku } } });
+    const holds = Promise.withResolvers<undefined>();
     const holder = one.run({}, async () => {
       await one.marks.db.product.updateMany({ where: { slug }, data: { name: 'Held' } });
+      holds.resolve(undefined);
       await sleep(700);
       await fail();
     });
-    await sleep(100);
+    await holds.promise;
     const name = 'Late';
     const late = small.run({}, () =>
       small.marks.db.product.update({

@@ -7,7 +7,7 @@ import { TransferLanes } from '../src/modules/transfers/transfer-lanes.ts';
 import type { NewTransfer } from '../src/modules/transfers/transfers.schema.ts';
 import { channel } from 'node:diagnostics_channel';
 import { api, serve, startApp, type TestApp } from './support/app.ts';
-import { atOnce, crowd, eventually, tally } from './support/crowd.ts';
+import { atOnce, crowd, eventually, tally, untilBlocked } from './support/crowd.ts';
 import { fullCount } from './support/counts.ts';
 import { batchesOf, endBoth, withAndWithoutLanes } from './support/lanes.ts';
 import { type Person, uuidOf } from './support/make.ts';
@@ -205,6 +205,7 @@ it('what waits in a lane when the service stops is done and answered', async () 
   );
   channel('http.server.request.start').unsubscribe(count);
   // Past the session's look-up, into the lane.
+  await untilBlocked(stopping.database, 1);
   await sleep(200);
   const closed = stopping.app.close();
   await outsider.query('COMMIT');

@@ -7,9 +7,9 @@ export const bugsOfLanes: readonly PlantedBug[] = [
     harm: 'A request that is sent again with its key moves the money again.',
     changes: [
       {
-        file: 'src/transactions/lanes/batch.ts',
-        text: 'if (done.length > 0) throw',
-        replacement: 'if (done.length > batch.length) throw',
+        file: 'src/http/idempotency/idempotency.repository.ts',
+        text: 'SELECT refuse_missing(array_agg(e.place) FILTER (WHERE s.key IS NULL))',
+        replacement: 'SELECT array_agg(e.place)',
       },
     ],
     caughtBy: {

@@ -448,9 +448,14 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       {
         file: 'src/transactions/transactions.ts',
+        text: 'participating, type TransactionParticipant',
+        replacement: 'participating, sendWithCommit, type TransactionParticipant',
+      },
+      {
+        file: 'src/transactions/transactions.ts',
         text: 'const whole = participating(participant, work);',
         replacement:
-          'const whole = participant === null ? work : async () => { const value = await work(); await this.run({ name: "apart", propagation: "requires-new" }, async () => { await participant.begin(); await participant.beforeCommit(value); }); return value; };',
+          'const whole = participant === null ? work : async () => { const value = await work(); await this.run({ name: "apart", propagation: "requires-new" }, async () => { await participant.begin(); sendWithCommit(participant.finalStatement(value)); }); return value; };',
       },
     ],
     caughtBy: {
@@ -847,13 +852,18 @@ export const bugs: readonly PlantedBug[] = [
     saying: /expected 404 .*, got 200/,
   },
   {
-    name: 'orders are locked without their owner',
+    name: 'orders to be cancelled are looked up without their owner',
     harm: 'Anybody who has the id of an order cancels it.',
     changes: [
       {
         file: 'src/modules/orders/orders.repository.ts',
-        text: 'ON o.id = a.id AND o.user_id = coalesce(a.user_id, o.user_id)',
-        replacement: 'ON o.id = a.id',
+        text: '({ id, ...(userId !== null && { userId }) })',
+        replacement: '({ id })',
+      },
+      {
+        file: 'src/modules/orders/orders.repository.ts',
+        text: ' && (userId === null || order.userId === userId)',
+        replacement: '',
       },
     ],
     caughtBy: { file: 'test/orders.test.ts', tests: ['of somebody else is refused as not found and changes nothing'] },
@@ -894,8 +904,8 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       {
         file: 'src/modules/orders/orders.repository.ts',
-        text: '(seen.has(n) ? ',
-        replacement: '(owned.some((one) => one.id === id) ? ',
+        text: ' && (userId === null || order.userId === userId)',
+        replacement: '',
       },
     ],
     caughtBy: {

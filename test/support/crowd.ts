@@ -87,17 +87,25 @@ export async function meetAt<T>(
     await holder.query('BEGIN');
     await holder.query(`SELECT FROM "${table}" WHERE id = $1 FOR NO KEY UPDATE`, [id]);
     const working = work();
-    const waiting =
-      'SELECT count(*)::int AS n FROM pg_stat_activity WHERE datname = current_database() AND pg_blocking_pids(pid) <> $1';
-    await eventually(
-      () => query<{ n: number }>(waiting, [[]]),
-      ([row]) => (row?.n ?? 0) > 1,
-    );
+    await untilBlocked({ query }, 2);
     await holder.query('COMMIT');
     return await working;
   } finally {
     await holder.end();
   }
+}
+
+/** Until so many sessions wait for somebody else's lock, and have for so long. */
+export async function untilBlocked({ query }: Pick<TestDatabase, 'query'>, count: number, forMs = 0): Promise<void> {
+  const waiting = `SELECT count(*)::int AS n FROM pg_stat_activity
+    WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`;
+  let since: number | null = null;
+  const blockedMs = async (): Promise<number> => {
+    const [row] = await query<{ n: number }>(waiting);
+    since = (row?.n ?? 0) < count ? null : (since ?? performance.now());
+    return since === null ? -1 : performance.now() - since;
+  };
+  await eventually(blockedMs, (ms) => ms >= forMs);
 }
 
 /** How often each answer came: `{ '201': 1, '409 out-of-stock': 49 }`. */
