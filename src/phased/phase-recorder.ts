@@ -1,5 +1,5 @@
 import { currentTransaction } from '../transactions/current.ts';
-import { Substitute, type TransactionParticipant } from '../transactions/participant.ts';
+import { type FinalStatement, Substitute, type TransactionParticipant } from '../transactions/participant.ts';
 import { PhaseOrderError, PhasedRunBusyError } from './errors.ts';
 import { packed, unpacked } from './outcome.ts';
 import type { LeasedRun, PhasedRunsRepository } from './phased-runs.repository.ts';
@@ -42,13 +42,12 @@ export class PhaseRecorder implements TransactionParticipant {
     return new Substitute(() => phase.value);
   }
 
-  /** Throws PhasedRunBusyError where somebody else has taken the run over: the boundary is rolled back. */
-  async beforeCommit(value: unknown): Promise<void> {
+  /** Refused where somebody else has taken the run over. */
+  finalStatement(value: unknown): FinalStatement {
     const phase = { name: currentTransaction()?.name ?? '', value };
     const bytes = packed(`The result of ${phase.name}`, phase);
-    const isOurs = await this.runs.addPhase(this.run, bytes, this.next, this.leaseMs);
-    if (!isOurs) throw new PhasedRunBusyError(this.run.method);
     this.latest = phase;
+    return this.runs.addingPhase(this.run, bytes, this.next, this.leaseMs);
   }
 
   committed(): void {

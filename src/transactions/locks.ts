@@ -93,14 +93,29 @@ async function lockTable(db: Sql, running: RunningBoundary, request: LockRequest
   const { table, options } = request;
   const ids = [...new Set(request.ids.map((id) => id.toLowerCase()))];
   if (ids.length === 0) return [];
-  if (whenHeld(options) !== '') return lockInOrder(db, running, { ...request, ids });
-  const done = await placesOf(running.transaction.beginning)?.wait(table, ids);
+  const { beginning } = running.transaction;
+  const before = sending.get(beginning);
+  const sent = Promise.withResolvers<undefined>();
+  sent.promise.catch(() => undefined);
+  sending.set(beginning, sent.promise);
+  let done: (() => void) | undefined;
   try {
-    return await lockInOrder(db, running, { ...request, ids });
+    await before;
+    if (whenHeld(options) === '') done = await placesOf(beginning)?.wait(table, ids);
+    const locked = lockInOrder(db, running, { ...request, ids });
+    sent.resolve(undefined);
+    return await locked;
+  } catch (error) {
+    sent.reject(error);
+    throw error;
   } finally {
     done?.();
   }
 }
+
+// Locks that are asked for together leave in the order in which they are asked for, each when those before it have left: the place of one in
+// the crowd is waited for before the next one is sent.
+const sending = new WeakMap<object, Promise<undefined>>();
 
 async function lockInOrder(db: Sql, running: RunningBoundary, request: LockRequest): Promise<Locked[]> {
   const { table, ids, options } = request;
@@ -109,9 +124,13 @@ async function lockInOrder(db: Sql, running: RunningBoundary, request: LockReque
   const site = { table, boundary: running.name, stack: callerFrames() };
   // Who does not wait cannot be part of a circle, but others may wait for what it gets.
   if (whenHeld(options) === '') order.wants(running, site, ids);
-  const locked = await select(db, request);
-  order.has(running, site, new Set(locked.map(({ lockedKey }) => lockedKey)));
-  return locked;
+  try {
+    const locked = await select(db, request);
+    order.has(running, site, new Set(locked.map(({ lockedKey }) => lockedKey)));
+    return locked;
+  } finally {
+    order.wantsNoMore(running, site);
+  }
 }
 
 // An option that is not one of these would be a lock that waits where none was to be waited for.

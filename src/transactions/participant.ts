@@ -1,5 +1,9 @@
 import { ClsServiceManager } from 'nestjs-cls';
-import { boundaryOfContext, openBoundary } from './current.ts';
+import { boundaryOfContext, openBoundary, runningBoundary } from './current.ts';
+import { TransactionRequiredError } from './errors.ts';
+import { type FinalStatement, FinalStatementRefusedError } from './wire/final-statement.ts';
+
+export { type FinalStatement, FinalStatementRefusedError } from './wire/final-statement.ts';
 
 /** Replaces the work of a boundary whose work was done before, for example in an earlier request with the same key. */
 export class Substitute {
@@ -25,8 +29,8 @@ export interface TransactionParticipant {
   inUse(): Error;
   /** Called first in each attempt, before the work. Null lets the work run. */
   begin(): Promise<Substitute | null>;
-  /** Called last in each attempt, after the work has returned this value. */
-  beforeCommit(value: unknown): Promise<void>;
+  /** Called last in each attempt, after the work has returned this value: what leaves with COMMIT. Where it is refused, so is the boundary, with `inUse`. */
+  finalStatement(value: unknown): FinalStatement;
   /** Called after the attempt was committed. */
   committed(): void;
   /** Runs a boundary after those that began before it have ended, so that the parts of a request have one order. */
@@ -42,10 +46,10 @@ export interface Ending {
 /** Participants that take part in the boundary of a lane together: what each would do with a statement of its own, they do with one for all. */
 export interface ParticipantGroup {
   /**
-   * Called last in each attempt: does what `begin` and `beforeCommit` of each would have done. Gives those whose work was done before, or is
-   * being done by somebody else: the batch is rolled back, and done without them.
+   * Called last in each attempt: what leaves with COMMIT, and does what `begin` and `finalStatement` of each would have done. Missing in it are the
+   * places of those whose work was done before, or is being done by somebody else: the batch is rolled back, and done without them.
    */
-  beforeCommit(endings: readonly Ending[]): Promise<ReadonlySet<TransactionParticipant>>;
+  finalStatement(endings: readonly Ending[]): FinalStatement;
 }
 
 interface Enlisted {
@@ -73,6 +77,13 @@ export function participantOf(owner: object): TransactionParticipant | null {
   return one?.owner === owner && openBoundary() === null ? one.participant : null;
 }
 
+/** Has the statement leave with the COMMIT of the running boundary. Throws TransactionRequiredError outside. */
+export function sendWithCommit(statement: FinalStatement): void {
+  const running = runningBoundary();
+  if (running === null) throw new TransactionRequiredError('A statement leaves with COMMIT of a boundary only.');
+  running.transaction.beginning.final.push(statement);
+}
+
 // Writes of the participant do not count as separate writes of the work.
 async function uncounted<T>(write: () => Promise<T>): Promise<T> {
   const separate = boundaryOfContext()?.transaction.separate ?? null;
@@ -95,14 +106,16 @@ export function participating(
     const substitute = await uncounted(() => participant.begin());
     if (substitute !== null) return substitute;
     const value = await work();
-    await uncounted(() => participant.beforeCommit(value));
+    sendWithCommit(participant.finalStatement(value));
     return value;
   };
 }
 
 /** Runs a boundary of the participant's, all its attempts, and gives what it has come to. */
 export async function inTurn(participant: TransactionParticipant, boundary: () => Promise<unknown>): Promise<unknown> {
-  const value = await participant.inTurn(boundary);
+  const value = await participant.inTurn(boundary).catch((error: unknown) => {
+    throw error instanceof FinalStatementRefusedError ? participant.inUse() : error;
+  });
   participant.committed();
   return value instanceof Substitute ? value.settle() : value;
 }

@@ -16,7 +16,6 @@ import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions }
 import { nameOf, planBoundary, termsIn } from './boundary/propagation.ts';
 import { type RetryPolicy, retrying } from './boundary/retry.ts';
 import { RunningBoundary } from './boundary/running-boundary.ts';
-import type { Terms } from './boundary/running-transaction.ts';
 import { SeparateWrites } from './boundary/separate-writes.ts';
 import { openingOf } from './boundary/settings.ts';
 import { type Call, changesRows, routingClient } from './client/routing-client.ts';
@@ -208,13 +207,10 @@ export class Transactions {
       this.cls.set(RUNNING, running);
       return runToEnd(running, work);
     };
-    const options = this.beginOptions(terms, beginning);
+    // A standby has no SERIALIZABLE.
+    const mayUseReplica = terms.readOnly && terms.isolation !== 'serializable';
+    const options: BeginOptions = { name: terms.name, beginning, mayUseReplica };
     return undoing(separate, () => this.host.withTransaction(HostPropagation.RequiresNew, options, begun));
-  }
-
-  // A standby has no SERIALIZABLE.
-  private beginOptions({ name, readOnly, isolation }: Terms, beginning: TransactionHandle): BeginOptions {
-    return { name, beginning, mayUseReplica: readOnly && isolation !== 'serializable' };
   }
 
   private beginningOf({ terms, options, hasOwnTime }: BoundaryCall, attempt: number): TransactionHandle {
@@ -225,11 +221,11 @@ export class Transactions {
       hasOwnTime,
       lockTimeoutMs: options.lockTimeout === undefined ? null : milliseconds(options.lockTimeout),
       asksPosition: !terms.readOnly && this.databases.hasPositions,
-      measuresIdle: boundaryEnded.hasSubscribers,
       ...(this.faults !== null && {
         fault: (moment, statement) => this.faults?.(terms.name, attempt, moment, statement) ?? null,
       }),
       wire: null,
+      final: [],
       underWay: 0,
       hasFailed: false,
     };

@@ -1,5 +1,7 @@
 import { Injectable } from '@nestjs/common';
+import { Prisma } from '../../database/generated/client.ts';
 import { Expiring } from '../../retention/expiring.ts';
+import type { FinalStatement } from '../../transactions/participant.ts';
 import { InjectDatabase, type Sql } from '../../transactions/tables.ts';
 import type { KeyedRequest, StoredResponse } from './idempotency.ts';
 
@@ -48,32 +50,37 @@ export class IdempotencyRepository {
   }
 
   /**
-   * Claims the keys of requests that are done, and stores what came of them, by one statement. Gives the places of those whose key nobody
-   * else has now or had before: nothing is stored of the others. Never waits for somebody who has claimed a key.
+   * Claims the keys of requests that are done, and stores what came of them. Missing are the places of those whose key somebody else has now or
+   * had before. Never waits for somebody who has claimed a key.
    */
-  async claimWithResponses(requests: readonly EndedRequest[], keepSeconds: number): Promise<ReadonlySet<number>> {
+  claimingAndStoring(requests: readonly EndedRequest[], keepSeconds: number): FinalStatement {
     // In one order for all: a key that another instance is about to store is waited for.
-    const places = [...requests.keys()].sort((a, b) => compare(nameOf(requests[a]), nameOf(requests[b])));
-    const rows = places.flatMap((place) => requests[place] ?? []);
+    const rows = requests
+      .map((ended, place) => ({ ...ended, place }))
+      .sort((one, other) => compare(nameOf(one.request), nameOf(other.request)));
     const [keyed, responses] = [rows.map(({ request }) => request), rows.map(({ response }) => response)];
-    const stored = await this.db.$queryRaw<{ name: string }[]>`
-      INSERT INTO idempotency_record AS r (principal_id, route, key, fingerprint, status, headers, body, result, expires_at)
-      SELECT n.principal_id, n.route, n.key, n.fingerprint, n.status, n.headers::jsonb, n.body, n.result,
-        statement_timestamp() + make_interval(secs => ${keepSeconds})
-      FROM unnest(${keyed.map(({ principalId }) => principalId)}::uuid[], ${keyed.map(({ route }) => route)}::text[],
-        ${keyed.map(({ key }) => key)}::text[], ${keyed.map(({ fingerprint }) => fingerprint)}::bytea[],
-        ${responses.map((one) => one?.status ?? null)}::int[],
-        ${responses.map((one) => (one === null ? null : JSON.stringify(one.headers)))}::text[],
-        ${responses.map((one) => one?.body ?? null)}::text[], ${rows.map(({ result }) => result)}::bytea[])
-        AS n (principal_id, route, key, fingerprint, status, headers, body, result)
-      WHERE pg_try_advisory_xact_lock(hashtextextended('idempotency ' || n.principal_id || ' ' || n.route || ' ' || n.key, 0))
-      ON CONFLICT (principal_id, route, key) DO UPDATE
-      SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers, body = excluded.body,
-          result = excluded.result, created_at = statement_timestamp(), expires_at = excluded.expires_at
-      WHERE r.expires_at <= statement_timestamp()
-      RETURNING r.principal_id || ' ' || r.route || ' ' || r.key AS name`;
-    const names = new Set(stored.map(({ name }) => name));
-    return new Set(places.filter((place) => names.has(nameOf(requests[place]))));
+    const { text, values } = Prisma.sql`
+      WITH ended AS (
+        SELECT * FROM unnest(${rows.map(({ place }) => place)}::int[], ${keyed.map(({ principalId }) => principalId)}::uuid[],
+          ${keyed.map(({ route }) => route)}::text[], ${keyed.map(({ key }) => key)}::text[],
+          ${keyed.map(({ fingerprint }) => fingerprint)}::bytea[], ${responses.map((one) => one?.status ?? null)}::int[],
+          ${responses.map((one) => (one === null ? null : JSON.stringify(one.headers)))}::text[],
+          ${responses.map((one) => one?.body ?? null)}::text[], ${rows.map(({ result }) => result)}::bytea[])
+          AS n (place, principal_id, route, key, fingerprint, status, headers, body, result)),
+      stored AS (
+        INSERT INTO idempotency_record AS r (principal_id, route, key, fingerprint, status, headers, body, result, expires_at)
+        SELECT principal_id, route, key, fingerprint, status, headers::jsonb, body, result,
+          statement_timestamp() + make_interval(secs => ${keepSeconds})
+        FROM ended
+        WHERE pg_try_advisory_xact_lock(hashtextextended('idempotency ' || principal_id || ' ' || route || ' ' || key, 0))
+        ON CONFLICT (principal_id, route, key) DO UPDATE
+        SET fingerprint = excluded.fingerprint, status = excluded.status, headers = excluded.headers, body = excluded.body,
+            result = excluded.result, created_at = statement_timestamp(), expires_at = excluded.expires_at
+        WHERE r.expires_at <= statement_timestamp()
+        RETURNING r.principal_id, r.route, r.key)
+      SELECT refuse_missing(array_agg(e.place) FILTER (WHERE s.key IS NULL))
+      FROM ended e LEFT JOIN stored s USING (principal_id, route, key)`;
+    return { name: 'claim_and_store_keys', text, values };
   }
 
   async find({ principalId, route, key }: KeyedRequest): Promise<IdempotencyRecord | null> {
@@ -86,35 +93,24 @@ export class IdempotencyRepository {
     return { fingerprint, result, response: status === null ? null : { status, headers, body } };
   }
 
-  /** Stores the response of a request that has claimed its key. Whether the key is still that request's. */
-  async respond(request: KeyedRequest, response: StoredResponse, keepSeconds: number): Promise<boolean> {
+  /** Stores what came of a request that has claimed its key. Missing is the place 0 where the key is not that request's any more. */
+  storing({ request, response, result }: EndedRequest, keepSeconds: number): FinalStatement {
     const { principalId, route, key, fingerprint } = request;
-    const { status, headers, body } = response;
+    const [status, headers, body] = [response?.status ?? null, response?.headers ?? null, response?.body ?? null];
     // An upsert of what the claim has inserted, as that reads by no predicate, where UPDATE would: see `claim`.
-    const stored = await this.db.$executeRaw`INSERT INTO idempotency_record
-        (principal_id, route, key, fingerprint, status, headers, body, expires_at)
-      VALUES (${principalId}::uuid, ${route}, ${key}, ${fingerprint}, ${status}, ${JSON.stringify(headers)}::jsonb, ${body},
-        statement_timestamp() + make_interval(secs => ${keepSeconds}))
-      ON CONFLICT (principal_id, route, key) DO UPDATE
-      SET status = excluded.status, headers = excluded.headers, body = excluded.body, result = NULL
-      WHERE idempotency_record.fingerprint = excluded.fingerprint`;
-    return stored === 1;
-  }
-
-  /** Stores the result of the boundary of a request whose response is not known yet. Whether the key is still that request's. */
-  async keepResult(request: KeyedRequest, result: Uint8Array, keepSeconds: number): Promise<boolean> {
-    const { principalId, route, key, fingerprint } = request;
-    const stored = await this.db.$executeRaw`INSERT INTO idempotency_record
-        (principal_id, route, key, fingerprint, result, expires_at)
-      VALUES (${principalId}::uuid, ${route}, ${key}, ${fingerprint}, ${result},
-        statement_timestamp() + make_interval(secs => ${keepSeconds}))
-      ON CONFLICT (principal_id, route, key) DO UPDATE
-      SET status = NULL, headers = NULL, body = NULL, result = excluded.result
-      WHERE idempotency_record.fingerprint = excluded.fingerprint`;
-    return stored === 1;
+    const { text, values } = Prisma.sql`
+      WITH stored AS (
+        INSERT INTO idempotency_record (principal_id, route, key, fingerprint, status, headers, body, result, expires_at)
+        VALUES (${principalId}::uuid, ${route}, ${key}, ${fingerprint}, ${status}::int, ${headers && JSON.stringify(headers)}::jsonb,
+          ${body}, ${result}, statement_timestamp() + make_interval(secs => ${keepSeconds}))
+        ON CONFLICT (principal_id, route, key) DO UPDATE
+        SET status = excluded.status, headers = excluded.headers, body = excluded.body, result = excluded.result
+        WHERE idempotency_record.fingerprint = excluded.fingerprint
+        RETURNING 1)
+      SELECT refuse_missing(CASE WHEN NOT EXISTS (SELECT FROM stored) THEN ARRAY[0] END)`;
+    return { name: 'store_key', text, values };
   }
 }
 
-const nameOf = (one: EndedRequest | undefined): string =>
-  one === undefined ? '' : `${one.request.principalId} ${one.request.route} ${one.request.key}`;
+const nameOf = ({ principalId, route, key }: KeyedRequest): string => `${principalId} ${route} ${key}`;
 const compare = (a: string, b: string): number => Number(a > b) - Number(a < b);

@@ -2,6 +2,7 @@ import { Inject, Injectable } from '@nestjs/common';
 import { type Config, HttpConfig } from '../../config/config.ts';
 import { Consistency } from '../../transactions/reads/consistency.ts';
 import { acknowledgeLookUp } from '../../transactions/reads/look-ups.ts';
+import { FinalStatementRefusedError } from '../../transactions/participant.ts';
 import { Transactions } from '../../transactions/transactions.ts';
 import { allowSeparateWrites } from '../../transactions/unit-of-work.ts';
 import { IdempotencyRepository } from './idempotency.repository.ts';
@@ -50,12 +51,20 @@ export class IdempotencyService {
     const idempotent = new IdempotentRequest(request, responseTo, this.context);
     const { response, pass } = await this.transactions.with(idempotent, handle);
     if (idempotent.earlier === null && response !== null && !idempotent.hasStored(response))
-      await allowSeparateWrites('what is stored stays, whatever becomes of its record', () =>
-        this.transactions.run({ name: 'IdempotencyService.once' }, () => idempotent.conclude(response)),
-      );
+      await this.conclude(idempotent, response);
     if (idempotent.earlier === null) return pass();
     // Whoever repeats a request may have missed where its first response stood: its reads must show that work all the same.
     this.consistency.wrote(null);
     return repeat(idempotent.earlier);
+  }
+
+  private conclude(idempotent: IdempotentRequest, response: StoredResponse): Promise<StoredResponse> {
+    return allowSeparateWrites('what is stored stays, whatever becomes of its record', () =>
+      this.transactions
+        .run({ name: 'IdempotencyService.once' }, () => idempotent.conclude(response))
+        .catch((error: unknown) => {
+          throw error instanceof FinalStatementRefusedError ? idempotent.inUse() : error;
+        }),
+    );
   }
 }

@@ -3,8 +3,10 @@ import { MisuseError } from '../../kernel/loggable-error.ts';
 import type { ProblemError } from '../../kernel/problem.ts';
 import {
   type Ending,
+  type FinalStatement,
   type ParticipantGroup,
   RecoveryPoint,
+  sendWithCommit,
   Substitute,
   type TransactionParticipant,
 } from '../../transactions/participant.ts';
@@ -82,13 +84,9 @@ export class IdempotentRequest implements TransactionParticipant {
     return new Substitute(() => deserialize(result) as unknown);
   }
 
-  async beforeCommit(value: unknown): Promise<void> {
+  finalStatement(value: unknown): FinalStatement {
     const { records, keepSeconds } = this.context;
-    const { request, response, result } = this.ended(value);
-    const isStored = await (response === null
-      ? records.keepResult(request, result ?? serialize(undefined), keepSeconds)
-      : records.respond(request, response, keepSeconds));
-    if (!isStored) throw inUse();
+    return records.storing(this.ended(value), keepSeconds);
   }
 
   /** What is stored of it once its boundary has come to this value: the response, or the result where the response is not known yet. */
@@ -124,7 +122,7 @@ export class IdempotentRequest implements TransactionParticipant {
     }
     if (this.stored !== null) this.context.mappingRoutes.add(this.request.route);
     const { records, keepSeconds } = this.context;
-    if (!(await records.respond(this.request, response, keepSeconds))) throw inUse();
+    sendWithCommit(records.storing({ request: this.request, response, result: null }, keepSeconds));
     return response;
   }
 
@@ -164,10 +162,9 @@ export class IdempotentRequests implements ParticipantGroup {
     private readonly keepSeconds: number,
   ) {}
 
-  async beforeCommit(endings: readonly Ending[]): Promise<ReadonlySet<TransactionParticipant>> {
+  finalStatement(endings: readonly Ending[]): FinalStatement {
     const requests = endings.map(({ participant, value }) => (participant as IdempotentRequest).ended(value));
-    const claimed = await this.records.claimWithResponses(requests, this.keepSeconds);
-    return new Set(endings.filter((_, n) => !claimed.has(n)).map(({ participant }) => participant));
+    return this.records.claimingAndStoring(requests, this.keepSeconds);
   }
 }
 

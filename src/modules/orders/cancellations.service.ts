@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { allOf } from '../../kernel/all-of.ts';
 import { changedMeanwhile } from '../../kernel/general.problems.ts';
 import { newId } from '../../kernel/ids.ts';
 import { money } from '../../kernel/money.ts';
@@ -24,7 +25,8 @@ export interface Cancelling {
   readonly asked: NewCancellation;
 }
 
-type Order = Exclude<Awaited<ReturnType<OrdersRepository['lockAll']>>[number], 'held' | null>;
+type Order = NonNullable<Awaited<ReturnType<OrdersRepository['findAll']>>[number]>;
+type LockedOrders = Awaited<ReturnType<OrdersRepository['lock']>>;
 
 interface Draft {
   readonly cancelling: Cancelling;
@@ -33,6 +35,7 @@ interface Draft {
 }
 
 interface Books {
+  readonly orders: LockedOrders;
   readonly stocks: LockedStocks;
   readonly accounts: LockedAccounts;
   /** The orders that this batch has cancelled. */
@@ -56,7 +59,7 @@ export class CancellationsService {
   /** What becomes of each of them, in their order. */
   @Transactional({ propagation: 'mandatory' })
   async cancelAll(cancellings: readonly Cancelling[], rows: Rows) {
-    const drafts = await this.draftAll(cancellings, rows);
+    const drafts = await this.draftAll(cancellings);
     const books = await this.lock(
       drafts.flatMap((one) => ('value' in one ? [one.value] : [])),
       rows,
@@ -72,15 +75,15 @@ export class CancellationsService {
     );
   }
 
-  private async draftAll(cancellings: readonly Cancelling[], rows: Rows): Promise<LaneOutcome<Draft>[]> {
+  // A cancelled order stays cancelled: it is refused without a lock.
+  private async draftAll(cancellings: readonly Cancelling[]): Promise<LaneOutcome<Draft>[]> {
     const asked = cancellings.map(({ by, id }) => ({ id, userId: scopeOf(by).userId ?? null }));
-    const orders = await this.orders.lockAll(asked, rows);
-    const currencies = orders.flatMap((order) => (order === null || order === 'held' ? [] : [order.currency]));
+    const orders = await this.orders.findAll(asked);
+    const currencies = orders.flatMap((order) => order?.currency ?? []);
     const sales = await this.houses.list('sales', currencies);
     return cancellings.map((cancelling, n) => {
       const order = orders[n] ?? null;
       if (order === null) return { refusal: orderProblems.notFound() };
-      if (order === 'held') return { alone: order };
       const refusal = attempt(() => refuseCancellation(order));
       if (refusal instanceof ProblemError) return { refusal };
       // The order was paid on it.
@@ -91,16 +94,24 @@ export class CancellationsService {
 
   private async lock(drafts: readonly Draft[], rows: Rows): Promise<Books> {
     const skuIds = drafts.flatMap(({ order }) => order.lines.map(({ skuId }) => skuId));
-    const stocks = await this.stock.open([...new Set(skuIds)], rows);
-    const accounts = await this.ledger.open(
-      drafts.map(({ movement }) => movement),
-      rows,
-    );
-    return { stocks, accounts, cancelled: new Set() };
+    // All three in one round trip.
+    const [orders, stocks, accounts] = await allOf([
+      this.orders.lock(
+        drafts.map(({ order }) => order.id),
+        rows,
+      ),
+      this.stock.open([...new Set(skuIds)], rows),
+      this.ledger.open(
+        drafts.map(({ movement }) => movement),
+        rows,
+      ),
+    ]);
+    return { orders, stocks, accounts, cancelled: new Set() };
   }
 
   private async decide(books: Books, draft: Draft, rows: Rows): Promise<LaneOutcome<Cancelled>> {
     const isHeld =
+      !books.orders.has(draft.order.id) ||
       draft.order.lines.some(({ skuId }) => !books.stocks.locked.has(skuId)) ||
       this.ledger.isHeld(books.accounts, draft.movement);
     if (rows === 'skip' && isHeld) return { alone: 'held' };
@@ -109,9 +120,12 @@ export class CancellationsService {
   }
 
   /** Goods and money, or neither. Throws not-cancellable, sku-not-found, too-much-stock, and what the ledger says. */
-  private async putBack({ stocks, accounts, cancelled }: Books, draft: Draft): Promise<Cancelled> {
+  private async putBack({ orders, stocks, accounts, cancelled }: Books, draft: Draft): Promise<Cancelled> {
     const { order, movement, cancelling } = draft;
-    if (cancelled.has(order.id)) refuseCancellation({ status: 'cancelled' });
+    // It may have been cancelled since it was looked up, or by one before it in the batch.
+    refuseCancellation(
+      cancelled.has(order.id) ? { status: 'cancelled' } : (orders.get(order.id) ?? changedMeanwhile()),
+    );
     const back = adjust(stocks.stocks, order.lines);
     const after = await this.ledger.decide(accounts, movement);
     this.stock.apply(stocks, back, { reason: 'restocked', orderId: order.id, createdById: cancelling.by.userId });
@@ -122,13 +136,16 @@ export class CancellationsService {
   /** The orders as they are shown, by id. */
   private async write({ stocks, accounts }: Books, cancelled: readonly Cancelled[]) {
     if (cancelled.length === 0) return new Map<string, never>();
-    await this.ledger.write(
-      accounts,
-      cancelled.map(({ draft: { movement }, after }) => ({ movement, after })),
-    );
     const rows = cancelled.map(({ draft }) => ({ ...rowOf(draft), order: draft.order }));
-    const written = await this.orders.cancelAll(rows.map(({ order: _, ...row }) => row));
-    await this.stock.write(stocks);
+    // All three in one round trip, in this order: a refund refers to its transfer.
+    const [, written] = await allOf([
+      this.ledger.write(
+        accounts,
+        cancelled.map(({ draft: { movement }, after }) => ({ movement, after })),
+      ),
+      this.orders.cancelAll(rows.map(({ order: _, ...row }) => row)),
+      this.stock.write(stocks),
+    ]);
     const stamps = new Map(written.map((stamp) => [stamp.id, stamp]));
     return new Map(rows.map((row) => [row.orderId, shown(row, stamps.get(row.orderId) ?? changedMeanwhile())]));
   }

@@ -3,7 +3,7 @@ import type { Slice } from '../../http/pages/page.ts';
 import type { Scope } from '../../kernel/principal.ts';
 import type { Rows } from '../../transactions/lane.ts';
 import { defineLockableTables } from '../../transactions/lockable-tables.ts';
-import { lockRows } from '../../transactions/locks.ts';
+import { lockAndLoad } from '../../transactions/locks.ts';
 import { rowSet } from '../../transactions/row-set.ts';
 import { InjectDatabase, type Sql, type Tables } from '../../transactions/tables.ts';
 import type { OrderQuery } from './orders.schema.ts';
@@ -32,8 +32,14 @@ interface Asked {
   readonly userId: string | null;
 }
 
-/** An order with all that belongs to it; `held` where somebody else has locked it, null where there is none for whoever asks. */
-type Sought = NonNullable<Awaited<ReturnType<OrdersRepository['find']>>> | 'held' | null;
+/** What of an order changes after it was placed. */
+interface LockedOrder {
+  readonly id: string;
+  readonly status: 'placed' | 'cancelled';
+  readonly version: number;
+}
+
+const columns: Record<keyof LockedOrder, string> = { id: 'id', status: 'status', version: 'version' };
 
 const whole = {
   lines: { orderBy: { position: 'asc' } },
@@ -68,18 +74,22 @@ export class OrdersRepository {
     return this.db.order.findFirst({ where: { id, ...scope }, include: whole });
   }
 
-  /** Locks those of the orders that whoever asks for them may see, in id order, until the boundary ends. Gives what each asks for, in their order. */
-  async lockAll(asked: readonly Asked[], rows: Rows): Promise<Sought[]> {
-    const [ids, owners] = [asked.map(({ id }) => id), asked.map(({ userId }) => userId)];
-    const owned = await this.db.$queryRaw<{ id: string; n: number }[]>`
-      SELECT o.id, a.n::int FROM unnest(${ids}::uuid[], ${owners}::uuid[]) WITH ORDINALITY AS a (id, user_id, n)
-      JOIN "order" o ON o.id = a.id AND o.user_id = coalesce(a.user_id, o.user_id)`;
-    const options = rows === 'skip' ? ({ skipLocked: true } as const) : {};
-    const { order: locked } = await lockRows(this.db, { order: owned.map(({ id }) => id) }, options);
-    const found = await this.db.order.findMany({ where: { id: { in: [...locked] } }, include: whole });
+  /** The orders that are asked for, in their order, as they are without a lock; null where there is none for whoever asks. */
+  async findAll(asked: readonly Asked[]) {
+    const owned = asked.map(({ id, userId }) => ({ id, ...(userId !== null && { userId }) }));
+    const found = await this.db.order.findMany({ where: { OR: owned }, include: whole });
     const orders = new Map(found.map((order) => [order.id, order]));
-    const seen = new Set(owned.map(({ n }) => n - 1));
-    return asked.map(({ id }, n) => (seen.has(n) ? (orders.get(id) ?? 'held') : null));
+    return asked.map(({ id, userId }) => {
+      const order = orders.get(id);
+      return order !== undefined && (userId === null || order.userId === userId) ? order : null;
+    });
+  }
+
+  /** Locks orders in id order until the boundary ends, for somebody whose right to them is known. With `skip` those that somebody else has locked are left out. */
+  async lock(ids: readonly string[], rows: Rows): Promise<Map<string, LockedOrder>> {
+    const options = rows === 'skip' ? ({ skipLocked: true } as const) : {};
+    const { rows: locked } = await lockAndLoad<LockedOrder>(this.db, 'order', ids, columns, options);
+    return new Map(locked.map((order) => [order.id, order]));
   }
 
   list(scope: Scope, { status }: Pick<OrderQuery, 'status'>, { after, take }: Slice<string>) {

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { allOf } from '../../kernel/all-of.ts';
 import { changedMeanwhile } from '../../kernel/general.problems.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Money } from '../../kernel/money.ts';
@@ -12,7 +13,7 @@ import { type LockedStocks, StockService } from '../catalog/stock.service.ts';
 import { canSupply, take } from '../catalog/stock.ts';
 import { LedgerService, type LockedAccounts } from '../ledger/ledger.service.ts';
 import type { Moved, Movement, Parties } from '../ledger/movement.ts';
-import { type Payment, paymentMovement, refusePayer } from '../transfers/payment.ts';
+import { isPayer, type Payment, paymentMovement, refusePayer } from '../transfers/payment.ts';
 import {
   type Line,
   mergeItems,
@@ -65,11 +66,21 @@ export class PlacementsService {
   /** What becomes of each of them, in their order. `alone`: of one that waits for its rows, and is left to nobody else. */
   @Transactional({ propagation: 'mandatory' })
   async placeAll(placings: readonly Placing[], rows: Rows | 'alone') {
-    const drafts = await this.draftAll(placings, rows === 'alone');
-    const books = await this.lock(
+    const how = rows === 'alone' ? 'wait' : rows;
+    const wanted = placings.map(({ asked }) => mergeItems(asked.items));
+    const parties = await this.ledger.parties(placings.map(({ asked }) => asked.payment.accountId));
+    // Both in one round trip. Nobody's goods are locked for a payer who could not pay.
+    const [quotes, stocks] = await allOf([
+      this.catalog.quote(skusOf(wanted)),
+      this.stock.open(skusOf(wanted.filter((_, n) => isOwn(parties, placings[n]))), how),
+    ]);
+    const drafts = await this.draftAll(placings, { wanted, quotes, parties }, rows === 'alone');
+    const accounts = await this.lockAccounts(
+      stocks,
       drafts.flatMap((one) => ('value' in one ? [one.value] : [])),
-      rows,
+      how,
     );
+    const books = { stocks, accounts };
     const decided: LaneOutcome<Placed>[] = [];
     for (const draft of drafts) decided.push('value' in draft ? await this.decide(books, draft.value, rows) : draft);
     const written = await this.write(
@@ -81,11 +92,12 @@ export class PlacementsService {
     );
   }
 
-  private async draftAll(placings: readonly Placing[], mayOpen: boolean): Promise<LaneOutcome<Draft>[]> {
-    const wanted = placings.map(({ asked }) => mergeItems(asked.items));
-    const quotes = await this.catalog.quote([...new Set(wanted.flat().map(({ skuId }) => skuId))]);
-    const parties = await this.ledger.parties(placings.map(({ asked }) => asked.payment.accountId));
-    const priced = placings.map((placing, n) => attempt(() => price(placing, wanted[n] ?? [], { quotes, parties })));
+  private async draftAll(
+    placings: readonly Placing[],
+    { wanted, ...known }: Known & { readonly wanted: readonly (readonly WantedItem[])[] },
+    mayOpen: boolean,
+  ): Promise<LaneOutcome<Draft>[]> {
+    const priced = placings.map((placing, n) => attempt(() => price(placing, wanted[n] ?? [], known)));
     const currencies = priced.flatMap((one) => (one instanceof ProblemError ? [] : [one.total.currency]));
     const sales = await this.salesAccounts(currencies, mayOpen);
     return priced.map((one) => {
@@ -104,18 +116,12 @@ export class PlacementsService {
   }
 
   // No account is locked for an order whose goods are not there. Those before it in the batch only take more of them.
-  private async lock(drafts: readonly Draft[], rows: Rows | 'alone'): Promise<Books> {
-    const how = rows === 'alone' ? 'wait' : rows;
-    const stocks = await this.stock.open(
-      [...new Set(drafts.flatMap(({ wanted }) => wanted.map(({ skuId }) => skuId)))],
-      how,
-    );
-    const supplied = drafts.filter(({ wanted }) => canSupply(stocks.locked, wanted));
-    const accounts = await this.ledger.open(
+  private lockAccounts({ locked }: LockedStocks, drafts: readonly Draft[], rows: Rows): Promise<LockedAccounts> {
+    const supplied = drafts.filter(({ wanted }) => canSupply(locked, wanted));
+    return this.ledger.open(
       supplied.map(({ movement }) => movement),
-      how,
+      rows,
     );
-    return { stocks, accounts };
   }
 
   private async decide(books: Books, draft: Draft, rows: Rows | 'alone'): Promise<LaneOutcome<Placed>> {
@@ -139,17 +145,27 @@ export class PlacementsService {
   /** The orders as they are shown, by id. */
   private async write({ stocks, accounts }: Books, placed: readonly Placed[]) {
     if (placed.length === 0) return new Map<string, never>();
-    await this.ledger.write(
-      accounts,
-      placed.map(({ draft: { movement }, after }) => ({ movement, after })),
-    );
     const rows = placed.map(({ draft }) => rowOf(draft));
-    const written = await this.orders.createAll(rows);
-    await this.stock.write(stocks);
+    // All three in one round trip, in this order: a payment refers to its transfer, a movement of stock to its order.
+    const [, written] = await allOf([
+      this.ledger.write(
+        accounts,
+        placed.map(({ draft: { movement }, after }) => ({ movement, after })),
+      ),
+      this.orders.createAll(rows),
+      this.stock.write(stocks),
+    ]);
     const times = new Map(written.map(({ id, createdAt }) => [id, createdAt]));
     return new Map(rows.map((row) => [row.id, shown(row, times.get(row.id) ?? changedMeanwhile())]));
   }
 }
+
+const skusOf = (wanted: readonly (readonly WantedItem[])[]): string[] => [
+  ...new Set(wanted.flat().map(({ skuId }) => skuId)),
+];
+
+const isOwn = (parties: Parties, placing?: Placing): boolean =>
+  placing !== undefined && isPayer(parties, placing.by, placing.asked.payment.accountId);
 
 interface Known {
   readonly quotes: ReadonlyMap<string, Quote>;

@@ -19,9 +19,13 @@ export const paymentMovement = ({ by, accountId, amount }: Payment, sales: strin
 export const refundMovement = ({ by, accountId, amount }: Payment, sales: string): Movement =>
   directMovement('refund', by, { from: sales, to: accountId, amount });
 
+/** Whether somebody may pay from the account. */
+export const isPayer = (parties: Parties, { userId }: Principal, accountId: string): boolean =>
+  parties.get(accountId)?.userId === userId;
+
 /** Refuses whoever could not pay from the account whatever it holds: before anything is locked. Throws account-not-found, currency-mismatch. */
 export function refusePayer(parties: Parties, { by, accountId, amount }: Payment): void {
   const account = parties.get(accountId);
-  if (account?.userId !== by.userId) throw accountNotFound('/payment/accountId');
+  if (account === undefined || !isPayer(parties, by, accountId)) throw accountNotFound('/payment/accountId');
   if (account.currency !== amount.currency) throw mismatch(account.currency);
 }

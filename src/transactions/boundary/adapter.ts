@@ -101,7 +101,7 @@ class TransactionRun {
       this.value = await enter(beginning, work);
       // The deadline is a timer, which fires late if the event loop is busy.
       if (performance.now() > beginning.endsAt) await wire.expire();
-      await wire.commit();
+      await wire.commit(beginning.final);
       return this.value;
     } catch (error) {
       await wire.rollback().catch(() => undefined); // what is thrown is why

@@ -75,6 +75,8 @@ export class RowPlaces {
   busy: RowBusyError | null = null;
   private readonly held = new Set<string>();
   private isRunning = false;
+  // Of locks that were asked for together, which wait as one.
+  private waits = 0;
 
   constructor(
     private readonly gates: Gates,
@@ -99,9 +101,10 @@ export class RowPlaces {
       if (!(await this.gates.rows.enter(key, waitMs))) throw this.isBusy(table, key);
       this.held.add(key);
     }
-    if (!(await this.gates.waiting.enter('', waitMs))) throw this.isBusy(table, null);
+    if (this.waits === 0 && !(await this.gates.waiting.enter('', waitMs))) throw this.isBusy(table, null);
+    this.waits++;
     return () => {
-      this.gates.waiting.leave('');
+      if (--this.waits === 0) this.gates.waiting.leave('');
     };
   }
 

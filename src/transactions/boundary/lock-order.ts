@@ -33,6 +33,8 @@ export interface LockOwner {
  */
 export class LockOrder {
   private readonly locks = new WeakMap<object, Lock[]>();
+  // Asked for and not answered yet: what is asked for meanwhile is locked behind them.
+  private readonly wanted = new WeakMap<object, Lock[]>();
   private readonly found = new Map<string, LockEdge>();
 
   get edges(): LockEdge[] {
@@ -45,8 +47,16 @@ export class LockOrder {
     const fresh = ids.filter((id) => !held.some((lock) => lock.site.table === site.table && lock.ids.has(id)));
     if (fresh.length === 0) return;
     const isBefore = (id: string): boolean => fresh.some((one) => one < id);
-    for (const { site: before, ids: others } of held)
+    const ahead = this.wanted.get(owner.transaction) ?? [];
+    for (const { site: before, ids: others } of [...held, ...ahead])
       if (before.table !== site.table || [...others].some(isBefore)) this.add({ held: before, wanted: site });
+    this.wanted.set(owner.transaction, [...ahead, { site, ids: new Set(fresh), level: owner.hooks }]);
+  }
+
+  /** The rows are locked, or were not to be had. */
+  wantsNoMore({ transaction }: LockOwner, site: LockSite): void {
+    const left = (this.wanted.get(transaction) ?? []).filter((one) => one.site !== site);
+    this.wanted.set(transaction, left);
   }
 
   /** Called after the rows were locked. */

@@ -4,7 +4,13 @@ import {
   LockUnavailableError,
   TransactionConflictError,
 } from '../errors.ts';
-import type { Ending, ParticipantGroup } from '../participant.ts';
+import {
+  type Ending,
+  type FinalStatement,
+  FinalStatementRefusedError,
+  type ParticipantGroup,
+  sendWithCommit,
+} from '../participant.ts';
 import { DatabaseError, TransactionExpiredError } from '../wire/errors.ts';
 import { kindOf } from '../wire/postgres-errors.ts';
 import type { WireTransaction } from '../wire/transaction.ts';
@@ -22,13 +28,6 @@ export type Together<C, T> = (commands: readonly C[], rows: Rows) => Promise<rea
 /** Runs the work in the boundary of a batch, all its attempts, and tells which transaction has stored it. */
 export type InBoundary = <R>(work: () => Promise<R>) => Promise<{ value: R; wire: WireTransaction | null }>;
 
-/** Commands of a batch were done before, by their keys: found when the rest was about to be stored. */
-class DoneBefore extends DatabaseError {
-  constructor(readonly commands: ReadonlySet<unknown>) {
-    super('Commands of the batch were done before.');
-  }
-}
-
 /**
  * Does commands in one boundary, and sees to it that none of them fails its neighbours: one whose rows are held, that was done before, or
  * that breaks the boundary is left to a boundary of its own, and the others are done together again.
@@ -44,16 +43,17 @@ export class Batches<C, T> {
   private async attempt(given: readonly LaneCommand<C, T>[], rows: Rows): Promise<void> {
     const batch = given.filter(isInTime);
     if (batch.length === 0) return;
+    const endings: Endings<C, T> = new Map();
     try {
-      const { value: outcomes, wire } = await this.inBoundary(() => this.work(batch, rows));
+      const { value: outcomes, wire } = await this.inBoundary(() => this.work(batch, rows, endings));
       batch.forEach((one, n) => one.settle(outcomes[n] ?? { alone: 'unfit' }, wire));
     } catch (error) {
-      await this.recover(batch, rows, error);
+      if (error instanceof FinalStatementRefusedError) await this.without(batch, doneBefore(endings, error), rows);
+      else await this.recover(batch, rows, error);
     }
   }
 
   private async recover(batch: readonly LaneCommand<C, T>[], rows: Rows, error: unknown): Promise<void> {
-    if (error instanceof DoneBefore) return this.without(batch, error.commands, rows);
     if (error instanceof LockUnavailableError)
       // Other locks than those of its rows, as of a foreign key, cannot be skipped.
       return rows === 'wait' ? this.attempt(batch, 'skip') : leave(batch, 'held');
@@ -75,13 +75,13 @@ export class Batches<C, T> {
     );
   }
 
-  private async work(batch: readonly LaneCommand<C, T>[], rows: Rows): Promise<readonly LaneOutcome<T>[]> {
+  private async work(batch: readonly LaneCommand<C, T>[], rows: Rows, endings: Endings<C, T>) {
     const commands = batch.map(({ command }) => command);
     const outcomes = await this.together(commands, rows);
-    for (const [group, endings] of endingsOf(batch, outcomes)) {
-      const before = await group.beforeCommit(endings);
-      const done = endings.filter(({ participant }) => before.has(participant));
-      if (done.length > 0) throw new DoneBefore(new Set(done.map(({ of }) => of)));
+    for (const [group, ended] of endingsOf(batch, outcomes)) {
+      const statement = group.finalStatement(ended);
+      endings.set(statement, ended);
+      sendWithCommit(statement);
     }
     return outcomes;
   }
@@ -89,6 +89,15 @@ export class Batches<C, T> {
 
 interface CommandEnding<C, T> extends Ending {
   readonly of: LaneCommand<C, T>;
+}
+
+/** The endings of a batch, by the statement that stores them. */
+type Endings<C, T> = Map<FinalStatement, readonly CommandEnding<C, T>[]>;
+
+/** The commands that were done before, by their keys, or are being done by somebody else. */
+function doneBefore<C, T>(endings: Endings<C, T>, { statement, missing }: FinalStatementRefusedError) {
+  const ended = endings.get(statement) ?? [];
+  return new Set(missing.flatMap((place) => ended[place]?.of ?? []));
 }
 
 /** Of the commands that are done and have a participant, by its group. */

@@ -6,6 +6,9 @@ const plainRead = /^SELECT (?:COUNT\(|"(?:public|t0)"\.)(?![^]*(?: FOR |[a-z_"]\
 /** Whether it is one of Prisma's own reads, which take no transaction id. */
 export const isPlainRead = (text: string): boolean => plainRead.test(text);
 
+/** Whether a statement with this answer has ended the transaction, also when it has begun the next one: ROLLBACK AND CHAIN. */
+export const hasEnded = (command: string): boolean => command === 'COMMIT' || command === 'ROLLBACK';
+
 const control =
   /^(BEGIN|START|COMMIT|END|ROLLBACK|ABORT|SAVEPOINT|RELEASE|PREPARE\s+TRANSACTION|RESET|DISCARD|DEALLOCATE|SET\s+(?!LOCAL\b|CONSTRAINTS\b))\b/i;
 

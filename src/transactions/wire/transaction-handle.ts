@@ -1,3 +1,4 @@
+import type { FinalStatement } from './final-statement.ts';
 import type { WireTransaction } from './transaction.ts';
 import type { WireTerms } from './wire-terms.ts';
 
@@ -5,6 +6,8 @@ import type { WireTerms } from './wire-terms.ts';
 export interface TransactionHandle extends WireTerms {
   /** The transaction, once it has begun. */
   wire: WireTransaction | null;
+  /** What leaves with COMMIT. */
+  readonly final: FinalStatement[];
   /** Calls of the client, and nested boundaries, that have begun and not ended. */
   underWay: number;
   /** A call of the client has failed: Prisma may still be at work on other parts of it. */
@@ -19,8 +22,8 @@ export const defaultTerms = (): TransactionHandle => ({
   hasOwnTime: false,
   lockTimeoutMs: null,
   asksPosition: false,
-  measuresIdle: false,
   wire: null,
+  final: [],
   underWay: 0,
   hasFailed: false,
 });

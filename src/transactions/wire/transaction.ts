@@ -1,12 +1,14 @@
 import type pg from 'pg';
-import { commitFlight, leavesOpen, readCommit } from './commit.ts';
+import { leavesOpen, sendCommit } from './commit.ts';
 import type { Carrier, Connections } from './connection.ts';
 import { DatabaseError, TransactionControlError, TransactionEndedError, TransactionExpiredError } from './errors.ts';
 import { FlightPlan } from './flight-plan.ts';
+import { type FinalStatement, sendFinal } from './final-statement.ts';
 import type { Flight } from './flight.ts';
 import { LazyConnection } from './lazy-connection.ts';
 import { isBreak } from './postgres-errors.ts';
-import { nameOf } from './statements.ts';
+import { hasEnded, nameOf } from './statements.ts';
+import { UnderWay } from './under-way.ts';
 import type { StatementFailure, WireState } from './wire-state.ts';
 import type { WireTerms } from './wire-terms.ts';
 
@@ -15,6 +17,7 @@ type Answer = pg.QueryResult;
 
 // How long ROLLBACK waits for the statements in front of it before the connection is cut.
 const rollbackPatienceMs = 50;
+const takesId = 'SELECT pg_current_xact_id()';
 
 /**
  * One transaction on its way to the server. It takes a connection at its first statement, sends BEGIN and whatever goes before a
@@ -28,15 +31,12 @@ export class WireTransaction {
   position: string | null = null;
   /** How many rows its statements have inserted, updated or deleted. */
   changedRows = 0;
-  /** Milliseconds for which the server has waited for the next statement; 0 where nobody wants to know. */
-  idleMs = 0;
   private isExpired = false;
   private readonly connection: LazyConnection;
   private readonly plan: FlightPlan;
   // Settled when the first flight has landed.
   private first: Promise<unknown> | null = null;
-  private underWay = 0;
-  private quietSince = 0;
+  private readonly underWay = new UnderWay();
   private undoing: Promise<void> | null = null;
 
   constructor(
@@ -50,6 +50,11 @@ export class WireTransaction {
   /** Whether it keeps a connection, or is about to. */
   get isConnected(): boolean {
     return this.connection.isTaken;
+  }
+
+  /** Milliseconds for which the server has waited for the next statement. */
+  get idleMs(): number {
+    return this.underWay.idleMs;
   }
 
   isFrom(connections: Connections): boolean {
@@ -86,7 +91,7 @@ export class WireTransaction {
   }
 
   private get isWhole(): boolean {
-    return this.underWay === 0 && (this.state === 'committed' || this.state === 'rolled-back');
+    return this.underWay.count === 0 && (this.state === 'committed' || this.state === 'rolled-back');
   }
 
   /** Gives the connection back. */
@@ -96,18 +101,16 @@ export class WireTransaction {
 
   /** Sends a statement; the first one takes a connection and begins. */
   async statement(query: Query): Promise<Answer> {
-    this.underWay++;
-    if (this.underWay === 1 && this.quietSince > 0) this.idleMs += performance.now() - this.quietSince;
+    this.underWay.begin();
     try {
       const answer = await this.send(query, await this.connected());
       if (answer.command !== 'SELECT') this.changedRows += answer.rowCount ?? 0;
-      if (endings.has(answer.command)) throw new TransactionControlError();
+      if (hasEnded(answer.command)) throw new TransactionControlError();
       return answer;
     } catch (error) {
       throw this.failed(query.text, error);
     } finally {
-      this.underWay--;
-      if (this.terms.measuresIdle && this.underWay === 0) this.quietSince = performance.now();
+      this.underWay.end();
     }
   }
 
@@ -183,8 +186,12 @@ export class WireTransaction {
     if (this.state !== 'unsent' && this.state !== 'open') throw this.ended();
   }
 
-  /** Stores all of it. Throws when it is not stored, or when that is not known: {@link state} tells which. */
-  async commit(): Promise<void> {
+  /**
+   * Stores all of it, with what the final statements do, which leave with COMMIT. Throws when it is not stored, or when that is not known:
+   * {@link state} tells which. FinalStatementRefusedError where one of them has not done all that it was to do.
+   */
+  async commit(final: readonly FinalStatement[] = []): Promise<void> {
+    if (final.length > 0) await this.takeId();
     const { client } = this.connection;
     if (client === null) return this.endUnsent('committed');
     // Outside a transaction COMMIT succeeds.
@@ -194,22 +201,24 @@ export class WireTransaction {
       throw this.failed('COMMIT', error);
     });
     if (this.state !== 'open') throw this.ended();
+    const sent = sendFinal(final, this.plan, client);
     this.state = 'committing';
     try {
-      await this.sendCommit(client);
+      const patienceMs = this.plan.limits.commitPatienceMs();
+      this.position = await sendCommit(client, this.terms, { hasWritten: this.id !== null, patienceMs });
+      this.state = 'committed';
     } catch (error) {
       this.state = leavesOpen(error) ? 'in-doubt' : 'rolled-back';
-      throw error;
+      const refused = await sent;
+      if (refused === null) throw error;
+      ({ state: this.state, failure: this.failure } = refused);
+      throw refused.error;
     }
   }
 
-  private async sendCommit(client: Carrier): Promise<void> {
-    const flight = commitFlight(this.terms.asksPosition && this.id !== null, this.plan.limits.commitPatienceMs());
-    const landing = this.planted('commit', client, 'COMMIT') ?? client.fly(flight);
-    const position = await readCommit(flight, landing);
-    await this.planted('answer', client, 'COMMIT');
-    this.position = position;
-    this.state = 'committed';
+  // Without an id it could not be asked for what became of its COMMIT. What has written before has one.
+  private async takeId(): Promise<void> {
+    if (this.id === null) await this.statement({ text: takesId });
   }
 
   /** Undoes all of it, unless it has ended. Who asks again waits for the same answer: the connection is nobody else's before. */
@@ -223,7 +232,7 @@ export class WireTransaction {
   private async undo(client: Carrier): Promise<void> {
     this.state = 'rolled-back';
     // What is under way is rolled back with the rest. When it takes too long, the server rolls back by itself without the connection.
-    const patience = this.underWay > 0 ? setTimeout(() => client.cut(), rollbackPatienceMs) : undefined;
+    const patience = this.underWay.count > 0 ? setTimeout(() => client.cut(), rollbackPatienceMs) : undefined;
     try {
       await client.query(this.plan.own('ROLLBACK'));
     } catch (error) {
@@ -238,12 +247,4 @@ export class WireTransaction {
     if (this.state === 'unsent') this.state = state;
     this.connection.giveUp();
   }
-
-  private planted(moment: 'commit' | 'answer', client: Carrier, text: string): Promise<Answer> | null {
-    const fault = this.terms.fault?.(moment, text) ?? null;
-    return fault?.happen(moment, client) ?? null;
-  }
 }
-
-// What a statement is answered that has ended the transaction, also when it has begun the next one: ROLLBACK AND CHAIN.
-const endings = new Set(['COMMIT', 'ROLLBACK']);

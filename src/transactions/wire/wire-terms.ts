@@ -14,8 +14,6 @@ export interface WireTerms {
   readonly lockTimeoutMs: number | null;
   /** Ask for the position in the WAL behind COMMIT. */
   readonly asksPosition: boolean;
-  /** Somebody wants to know how long the server waits between statements. */
-  readonly measuresIdle: boolean;
   /** For tests: a fault to plant at this moment. */
   readonly fault?: (moment: Moment, text: string) => Fault | null;
 }
