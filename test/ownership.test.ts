@@ -130,6 +130,12 @@ const ways: Record<string, [db: string, body: string, by: Trespass['by'], table:
     'stock',
   ],
   INSERT: ['Sql', 'this.db.$executeRaw`INSERT INTO image (url) VALUES (${id})`', 'raw SQL that writes', 'image'],
+  'a statement that leaves with COMMIT': [
+    'Sql',
+    "finalStatement('move')`UPDATE stock SET on_hand = 0 WHERE sku_id = ${id}`",
+    'raw SQL that writes',
+    'stock',
+  ],
   'DELETE with USING': [
     'Sql',
     'this.db.$executeRaw`DELETE FROM "order" o USING entry e WHERE e.account_id = o.user_id`',

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Prisma } from '../database/generated/client.ts';
 import { Expiring } from '../retention/expiring.ts';
-import type { FinalStatement } from '../transactions/participant.ts';
+import { type FinalStatement, finalStatement } from '../transactions/participant.ts';
 import { InjectDatabase, type Sql } from '../transactions/tables.ts';
 
 /** A run as it was taken on: nobody else works on it until its lease is over. */
@@ -59,14 +58,13 @@ export class PhasedRunsRepository {
 
   /** Stores a phase behind so many others and holds the run on. Missing is the place 0 where it is not held by this lease any more, at this phase. */
   addingPhase(lease: Lease, phase: Uint8Array, before: number, leaseMs: number): FinalStatement {
-    const { text, values } = Prisma.sql`
+    return finalStatement('add_phase')`
       WITH added AS (
         UPDATE phased_run
         SET phases = array_append(phases, ${phase}::bytea), leased_until = statement_timestamp() + ${leaseMs}::int * interval '1 ms'
         WHERE id = ${lease.id}::uuid AND attempts = ${lease.attempts}::int AND outcome IS NULL AND cardinality(phases) = ${before}::int
         RETURNING 1)
       SELECT refuse_missing(CASE WHEN NOT EXISTS (SELECT FROM added) THEN ARRAY[0] END)`;
-    return { name: 'add_phase', text, values };
   }
 
   /** Holds it until so many milliseconds from now, which may be sooner than before. Whether this lease still holds it. */

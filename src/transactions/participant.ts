@@ -3,7 +3,7 @@ import { boundaryOfContext, openBoundary, runningBoundary } from './current.ts';
 import { TransactionRequiredError } from './errors.ts';
 import { type FinalStatement, FinalStatementRefusedError } from './wire/final-statement.ts';
 
-export { type FinalStatement, FinalStatementRefusedError } from './wire/final-statement.ts';
+export { type FinalStatement, FinalStatementRefusedError, finalStatement } from './wire/final-statement.ts';
 
 /** Replaces the work of a boundary whose work was done before, for example in an earlier request with the same key. */
 export class Substitute {

@@ -52,7 +52,7 @@ function relationOf(model: Model, field: string): Model | undefined {
 }
 
 const isSql = /^\s*(?:SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|LOCK|TRUNCATE|COPY|TABLE|VALUES)\b/i;
-const rawMembers = ['$queryRaw', '$executeRaw', '$queryRawUnsafe', '$executeRawUnsafe', 'sql'];
+const rawMembers = ['$queryRaw', '$executeRaw', '$queryRawUnsafe', '$executeRawUnsafe', 'sql', 'finalStatement'];
 
 const writing = /^(Insert|Update|Delete|Merge|Truncate|Lock|Copy)Stmt$/;
 
@@ -171,7 +171,8 @@ class Survey {
   }
 
   private readTagged(node: ts.TaggedTemplateExpression): void {
-    if (rawMembers.includes(node.tag.getText().split('.').at(-1) ?? ''))
+    const tag = ts.isCallExpression(node.tag) ? node.tag.expression : node.tag;
+    if (rawMembers.includes(tag.getText().split('.').at(-1) ?? ''))
       this.readSql(node, this.textOf(node.template, true));
   }
 

@@ -1,7 +1,6 @@
 import { Injectable } from '@nestjs/common';
-import { Prisma } from '../../database/generated/client.ts';
 import { Expiring } from '../../retention/expiring.ts';
-import type { FinalStatement } from '../../transactions/participant.ts';
+import { type FinalStatement, finalStatement } from '../../transactions/participant.ts';
 import { InjectDatabase, type Sql } from '../../transactions/tables.ts';
 import type { KeyedRequest, StoredResponse } from './idempotency.ts';
 
@@ -59,7 +58,7 @@ export class IdempotencyRepository {
       .map((ended, place) => ({ ...ended, place }))
       .sort((one, other) => compare(nameOf(one.request), nameOf(other.request)));
     const [keyed, responses] = [rows.map(({ request }) => request), rows.map(({ response }) => response)];
-    const { text, values } = Prisma.sql`
+    return finalStatement('claim_and_store_keys')`
       WITH ended AS (
         SELECT * FROM unnest(${rows.map(({ place }) => place)}::int[], ${keyed.map(({ principalId }) => principalId)}::uuid[],
           ${keyed.map(({ route }) => route)}::text[], ${keyed.map(({ key }) => key)}::text[],
@@ -80,7 +79,6 @@ export class IdempotencyRepository {
         RETURNING r.principal_id, r.route, r.key)
       SELECT refuse_missing(array_agg(e.place) FILTER (WHERE s.key IS NULL))
       FROM ended e LEFT JOIN stored s USING (principal_id, route, key)`;
-    return { name: 'claim_and_store_keys', text, values };
   }
 
   async find({ principalId, route, key }: KeyedRequest): Promise<IdempotencyRecord | null> {
@@ -98,7 +96,7 @@ export class IdempotencyRepository {
     const { principalId, route, key, fingerprint } = request;
     const [status, headers, body] = [response?.status ?? null, response?.headers ?? null, response?.body ?? null];
     // An upsert of what the claim has inserted, as that reads by no predicate, where UPDATE would: see `claim`.
-    const { text, values } = Prisma.sql`
+    return finalStatement('store_key')`
       WITH stored AS (
         INSERT INTO idempotency_record (principal_id, route, key, fingerprint, status, headers, body, result, expires_at)
         VALUES (${principalId}::uuid, ${route}, ${key}, ${fingerprint}, ${status}::int, ${headers && JSON.stringify(headers)}::jsonb,
@@ -108,7 +106,6 @@ export class IdempotencyRepository {
         WHERE idempotency_record.fingerprint = excluded.fingerprint
         RETURNING 1)
       SELECT refuse_missing(CASE WHEN NOT EXISTS (SELECT FROM stored) THEN ARRAY[0] END)`;
-    return { name: 'store_key', text, values };
   }
 }
 

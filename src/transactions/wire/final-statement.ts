@@ -1,3 +1,4 @@
+import { Prisma } from '../../database/generated/client.ts';
 import type { Carrier } from './connection.ts';
 import { DatabaseError, StaleSessionError } from './errors.ts';
 import type { FlightPlan } from './flight-plan.ts';
@@ -28,6 +29,14 @@ export class FinalStatementRefusedError extends DatabaseError {
     super('A statement that leaves with COMMIT has not done all that it was to do. Nothing is stored.', { cause });
   }
 }
+
+/** `finalStatement('store_key')` followed by the text of the statement as a template. */
+export const finalStatement =
+  (name: string) =>
+  (strings: TemplateStringsArray, ...given: readonly unknown[]): FinalStatement => {
+    const { text, values } = Prisma.sql(strings, ...given);
+    return { name, text, values };
+  };
 
 /** A final statement was refused: COMMIT has stored nothing, whatever it was answered. */
 export interface RefusedFinal {
