@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
 import type { TransactionOptions } from '../src/transactions/boundary/options.ts';
+import { UnexpectedRollbackError } from '../src/transactions/errors.ts';
 import { PoolTimeoutError, TransactionExpiredError } from '../src/transactions/wire/errors.ts';
 import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Bare, errorOf, fresh, startBare, stored } from './support/bare.ts';
@@ -317,6 +318,22 @@ describe('the time of a boundary', () => {
     expect(error.cause).toBeDefined();
     expect(attempts).toBeGreaterThan(1);
     expect(performance.now() - from).toBeLessThan(3000);
+  });
+
+  it('is told of each statement that was under way when it was over', async () => {
+    const told: unknown[] = [];
+    for (let n = 0; n < 40; n++) {
+      const work = async (): Promise<never> => {
+        const ends = await Promise.allSettled([sleeping(5), core.db.product.count(), core.pid()]);
+        told.push(...ends.map((end) => (end.status === 'rejected' ? (end.reason as unknown) : 'done')));
+        throw new Error('over');
+      };
+      await errorOf(core.run({ timeout: `${60 + (n % 10)}ms` }, work));
+    }
+    expect(
+      told.filter((one) => !(one instanceof TransactionExpiredError || one instanceof UnexpectedRollbackError)),
+    ).toEqual([]);
+    expect(told).toHaveLength(120);
   });
 
   it('holds while it waits for a connection, and the place goes to somebody else', async () => {

@@ -141,9 +141,9 @@ export class WireTransaction {
   }
 
   private failed(text: string, error: unknown): unknown {
-    // A connection that does not answer any more is cut when the time is over.
+    // Cut, or ended by the server just before that, when the time is over: of several statements at once by different errors.
     if (this.state !== 'unsent' && this.state !== 'open')
-      return isBreak(error) && !(error instanceof DatabaseError) ? this.ended(error) : error;
+      return !(error instanceof DatabaseError) && (this.isExpired || isBreak(error)) ? this.ended(error) : error;
     this.failure ??= { statement: nameOf(text), error };
     if (this.state === 'open' && isBreak(error)) this.state = 'lost';
     return error;
