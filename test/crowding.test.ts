@@ -26,7 +26,6 @@ beforeAll(async () => {
   service = await startApp({
     DATABASE_POOL_SIZE: String(poolSize),
     DATABASE_LOCK_TIMEOUT_MS: String(lockTimeoutMs),
-    DATABASE_TRANSACTION_TIMEOUT_MS: '10000',
   });
   make = makers(service);
   people = await crowd(service, 13, { balance: 100_000 });

@@ -40,6 +40,8 @@ const start = (variables: Variables = {}): ServiceProcess =>
     DATABASE_READ_URL: home.database.urls.reader,
     AUTH_SECRET: testSecret,
     SHUTDOWN_DRAIN_MS: String(drainMs),
+    // A busy machine takes its time to connect.
+    DATABASE_POOL_WAIT_MS: '6000',
     ...variables,
   });
 const transfer = (from: Person, to: Person) => ({

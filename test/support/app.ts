@@ -12,7 +12,6 @@ import { keepingErrors } from './service-errors.ts';
 import { unlimited } from './unlimited.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
 import { testSecret } from './secret.ts';
-import { patientLimits } from './time-limits.ts';
 
 /** A running service on a database of its own. */
 export interface TestApp {
@@ -68,7 +67,6 @@ export async function serve(
     AUTH_SECRET: testSecret,
     // A database that does not answer is what the test is about.
     DATABASE_START_WAIT_MS: '0',
-    ...patientLimits,
     // A failed test shows what the service told; `LOG_LEVEL=warn npm test` shows all lines as they come.
     LOG_LEVEL: process.env['LOG_LEVEL'] ?? 'silent',
     ...unlimited,

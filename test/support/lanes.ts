@@ -16,9 +16,16 @@ export async function batchesOf(work: () => Promise<unknown>): Promise<number[]>
   return sizes;
 }
 
+// What is blocked for a while is to wait for its end, however slow the machine is.
+const patient = {
+  DATABASE_LOCK_TIMEOUT_MS: '20000',
+  DATABASE_STATEMENT_TIMEOUT_MS: '30000',
+  DATABASE_TRANSACTION_TIMEOUT_MS: '30000',
+};
+
 /** The service with lanes, and without, each on a database of its own. */
 export async function withAndWithoutLanes(): Promise<[service: TestApp, plain: TestApp]> {
-  return [await startApp(), await startApp({ DATABASE_LANES: 'off' })];
+  return [await startApp(patient), await startApp({ ...patient, DATABASE_LANES: 'off' })];
 }
 
 /** Ends both. Their books are right. */

@@ -7,7 +7,6 @@ import { createInterface } from 'node:readline';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { keepLine } from './service-errors.ts';
-import { patientLimits } from './time-limits.ts';
 import { unlimited } from './unlimited.ts';
 
 /** The built service in a process of its own. */
@@ -68,7 +67,7 @@ export function startProgram(
   const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, program, {
     cwd,
-    env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn', ...patientLimits, ...unlimited, ...variables },
+    env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn', ...unlimited, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);

@@ -123,6 +123,9 @@ export const isOutcomeUnknown = (error: unknown): boolean =>
 export const hadNoPlace = (error: unknown): boolean =>
   error instanceof PoolTimeoutError || error instanceof PoolStarvedError || error instanceof LaneFullError;
 
+/** A statement was refused because one before it in its transaction had failed: 25P02, in_failed_sql_transaction. */
+export const isAfterFailure = (error: unknown): boolean => databaseFailure(error)?.sqlState === '25P02';
+
 /** A write was refused because the transaction only reads. Where it was begun to write, its server is a standby. */
 export const isReadOnlyRefusal = (error: unknown): boolean => databaseFailure(error)?.sqlState === '25006';
 

@@ -1,7 +1,7 @@
 import type pg from 'pg';
 import type { Carrier } from './connection.ts';
 import type { Flight, Question } from './flight.ts';
-import { databaseFailure } from './postgres-errors.ts';
+import { isAfterFailure } from './postgres-errors.ts';
 import { isPlainRead } from './statements.ts';
 
 // Beside the id stands the start of the server: a crash takes back ids whose writing was not on the disk, and gives them out again.
@@ -9,8 +9,6 @@ const question: Question = {
   name: 'transaction_id',
   text: `SELECT pg_current_xact_id_if_assigned()::text || '@' || extract(epoch FROM pg_postmaster_start_time()) AS answer`,
 };
-// in_failed_sql_transaction: a statement has failed before, and COMMIT will tell.
-const broken = '25P02';
 
 /** The id by which `pg_xact_status` knows a transaction, `id@start of the server`. One that has written nothing has none, and asking does not give it one. */
 export class TransactionId {
@@ -42,7 +40,8 @@ export class TransactionId {
       const { rows } = await client.query({ ...question, query_timeout: patienceMs } as pg.QueryConfig);
       this.value = (rows[0] as { answer: string | null }).answer;
     } catch (error) {
-      if (databaseFailure(error)?.sqlState !== broken) throw error;
+      // COMMIT will tell.
+      if (!isAfterFailure(error)) throw error;
     }
   }
 }

@@ -6,7 +6,7 @@ import { FlightPlan } from './flight-plan.ts';
 import { type FinalStatement, sendFinal } from './final-statement.ts';
 import type { Flight } from './flight.ts';
 import { LazyConnection } from './lazy-connection.ts';
-import { isBreak } from './postgres-errors.ts';
+import { isAfterFailure, isBreak } from './postgres-errors.ts';
 import { hasEnded, nameOf } from './statements.ts';
 import { UnderWay } from './under-way.ts';
 import type { StatementFailure, WireState } from './wire-state.ts';
@@ -141,9 +141,9 @@ export class WireTransaction {
   }
 
   private failed(text: string, error: unknown): unknown {
-    // Cut, or ended by the server just before that, when the time is over: of several statements at once by different errors.
+    // When the time is over it is cut, or the server ends one of its statements just before that, and refuses those behind it.
     if (this.state !== 'unsent' && this.state !== 'open')
-      return !(error instanceof DatabaseError) && (this.isExpired || isBreak(error)) ? this.ended(error) : error;
+      return !(error instanceof DatabaseError) && (isBreak(error) || isAfterFailure(error)) ? this.ended(error) : error;
     this.failure ??= { statement: nameOf(text), error };
     if (this.state === 'open' && isBreak(error)) this.state = 'lost';
     return error;
