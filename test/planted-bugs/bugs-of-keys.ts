@@ -59,8 +59,8 @@ export const bugsOfKeys: readonly PlantedBug[] = [
     changes: [
       {
         file: `${phased}/phased-runs.repository.ts`,
-        text: 'attempts = ${lease.attempts} AND outcome IS NULL AND cardinality(phases) = ${before}',
-        replacement: 'outcome IS NULL AND cardinality(phases) = ${before}',
+        text: 'attempts = ${lease.attempts}::int AND outcome IS NULL AND cardinality(phases) = ${before}::int',
+        replacement: 'outcome IS NULL AND cardinality(phases) = ${before}::int',
       },
     ],
     caughtBy: { file: leases, tests: ['is held, gone on with and finished by its last attempt alone'] },
@@ -71,9 +71,9 @@ export const bugsOfKeys: readonly PlantedBug[] = [
     harm: 'Two attempts at one phased run each do the rest of it.',
     changes: [
       {
-        file: `${phased}/phase-recorder.ts`,
-        text: 'if (!isOurs) throw',
-        replacement: 'if (!isOurs && this.next < 0) throw',
+        file: `${phased}/phased-runs.repository.ts`,
+        text: 'SELECT refuse_missing(CASE WHEN NOT EXISTS (SELECT FROM added) THEN ARRAY[0] END)',
+        replacement: 'SELECT FROM added',
       },
     ],
     caughtBy: { file: leases, tests: ['is not gone on with at step %s by who held it before'] },

@@ -524,8 +524,8 @@ export const bugs: readonly PlantedBug[] = [
       },
       {
         file: 'src/transactions/boundary/adapter.ts',
-        text: 'await wire.commit();',
-        replacement: 'stored = wire.commit().catch(() => undefined);',
+        text: 'await wire.commit(beginning.final);',
+        replacement: 'stored = wire.commit(beginning.final).catch(() => undefined);',
       },
       {
         file: 'src/transactions/boundary/adapter.ts',
