@@ -39,8 +39,8 @@ export const bugsOfOwnership: readonly PlantedBug[] = [
     changes: [
       {
         file: 'src/modules/orders/placements.service.ts',
-        text: '  refusePayer(parties, payment);\n',
-        replacement: '',
+        text: 'skusOf(wanted.filter((_, n) => isOwn(parties, placings[n])))',
+        replacement: 'skusOf(wanted)',
       },
     ],
     caughtBy: { file: 'test/ledger-locks.test.ts', tests: [waits] },
