@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Injectable } from '@nestjs/common';
+import { allOf } from '../src/kernel/all-of.ts';
 import {
   describeCycle,
   lockCycles,
@@ -38,6 +39,11 @@ class Payments {
   async pay(first: Rows, second: Rows): Promise<void> {
     await this.locks.lock(first);
     await this.settle(second);
+  }
+
+  @Transactional()
+  async payAtOnce(first: Rows, second: Rows): Promise<void> {
+    await allOf([this.locks.lock(first), this.locks.lock(second)]);
   }
 
   private async settle(rows: Rows): Promise<void> {
@@ -90,6 +96,13 @@ const edges = (): string[] => order.edges.map(({ held, wanted }) => `${held.tabl
 const circles = (): string[] => lockCycles(order.edges).map((cycle) => cycle.map(({ held }) => held.table).join(' → '));
 
 describe('the order in which locks are taken', () => {
+  it('is recorded of locks that are asked for together as well', async () => {
+    await core.get(Payments).payAtOnce(stock(0), account(0));
+    expect(edges()).toEqual(['stock → account']);
+    await core.get(Payments).payAtOnce(account(1), stock(1));
+    expect(circles()).toHaveLength(1);
+  });
+
   it('is recorded with the boundary and the place of both calls', async () => {
     await audit(stock(0), account(0));
     expect(order.edges).toEqual([

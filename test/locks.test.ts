@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Injectable } from '@nestjs/common';
 import pg from 'pg';
 import { answerFor } from '../src/http/problems/problem.ts';
+import { allOf } from '../src/kernel/all-of.ts';
 import { newId } from '../src/kernel/ids.ts';
 import { LockUnavailableError, TransactionJoinError, TransactionRequiredError } from '../src/transactions/errors.ts';
 import { type Lockable, lockableTable, lockableTables } from '../src/transactions/lockable-tables.ts';
@@ -9,7 +11,7 @@ import { InjectDatabase, type Sql } from '../src/transactions/tables.ts';
 import { databaseFailure } from '../src/transactions/wire/postgres-errors.ts';
 import { type Core, startCore } from './support/core.ts';
 import { fullCount } from './support/counts.ts';
-import { atOnce, eventually } from './support/crowd.ts';
+import { atOnce, eventually, untilBlocked } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { type LockableIds, lockableRows } from './support/lock-order-rows.ts';
 import { recordStatements } from './support/statements.ts';
@@ -232,4 +234,26 @@ describe('lockRows', () => {
     const rows = { entry: [newId()] } as unknown as { stock: string[] };
     await expect(core.run({}, () => locks.lock(rows))).rejects.toThrow(new TypeError('entry has no locks.'));
   });
+});
+
+it('locks that are asked for together leave in their order, also where the first waits for its place in a crowd', async () => {
+  const [stock = '', account = ''] = [ids.stock[0], ids.account[0]];
+  const locked = (texts: readonly string[]) =>
+    texts.flatMap((text) => /FROM "(stock|account)" WHERE/.exec(text)?.[1] ?? []);
+  await outsider.query('BEGIN');
+  await outsider.query('SELECT FROM stock WHERE sku_id = $1 FOR UPDATE', [stock]);
+  const crowd = atOnce(3, () => core.run({}, () => locks.lock({ stock: [stock] })));
+  await untilBlocked(database, 3);
+  const statements = recordStatements();
+  try {
+    const last = core.run({}, () => allOf([locks.lock({ stock: [stock] }), locks.lock({ account: [account] })]));
+    await sleep(200);
+    expect(locked(statements.take().map(({ text }) => text))).toEqual([]);
+    await outsider.query('COMMIT');
+    await Promise.all([crowd, last]);
+    expect(locked(statements.take().map(({ text }) => text))).toEqual(['stock', 'account']);
+  } finally {
+    await outsider.query('ROLLBACK');
+    statements.stop();
+  }
 });
