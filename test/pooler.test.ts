@@ -1,9 +1,9 @@
+import pg from 'pg';
 import { api, serve, type TestApp } from './support/app.ts';
 import { type Bare, errorOf, startBare } from './support/bare.ts';
 import { findMistakes } from './support/books.ts';
 import { atOnce, crowd, tally } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
-import { ask } from './support/own-cluster.ts';
 import { hasPgBouncer, type PgBouncer, type PgBouncerSettings, startPgBouncer } from './support/pgbouncer.ts';
 
 // PgBouncer between the service and its database (docs/database-connections.md). It is installed beside the oldest PostgreSQL.
@@ -40,12 +40,12 @@ it('CI has PgBouncer where it runs the tests on the oldest PostgreSQL', () => {
   const lending: [string, Omit<PgBouncerSettings, 'mode'>][] = [
     ['its only session', { size: 1 }],
     ['the session that was used last', { size: 4 }],
+    ['its two sessions in turn', { size: 2, isRoundRobin: true }],
     ['its sessions in turn', { size: 4, isRoundRobin: true }],
   ];
   it.each(lending)('in transaction mode, where it lends %s, the start says what to set', async (_, settings) => {
     const url = await through({ mode: 'transaction', ...settings });
-    // Until it has all its sessions.
-    await atOnce(settings.size!, () => ask(url, 'SELECT pg_sleep(0.2)'));
+    await fill(url, settings.size!);
     for (let times = 0; times < 3; times++) {
       const { name, message } = await errorOf(startBare({ app: url }, { DATABASE_STATEMENT_NAMES: 'on' }));
       expect([name, message]).toEqual([
@@ -92,3 +92,12 @@ it('CI has PgBouncer where it runs the tests on the oldest PostgreSQL', () => {
     expect(await database.query(`SELECT count(*)::int AS n FROM product`)).toEqual([{ n: 4 }]);
   });
 });
+
+/** Has a pooler open all its sessions: each is held until the last one is. */
+async function fill(url: string, size: number): Promise<void> {
+  const clients = Array.from({ length: size }, () => new pg.Client({ connectionString: url }));
+  await Promise.all(clients.map((client) => client.connect()));
+  await Promise.all(clients.map((client) => client.query('BEGIN')));
+  await Promise.all(clients.map((client) => client.query('COMMIT')));
+  await Promise.all(clients.map((client) => client.end()));
+}

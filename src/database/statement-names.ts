@@ -20,11 +20,14 @@ export async function demandStatementNames(open: () => pg.Client): Promise<void>
   for (const client of [one, other]) client.on('error', () => undefined);
   try {
     await Promise.all([one.connect(), other.connect()]);
-    await ask(one);
+    await ask(one, 'holdfast_start');
     // Keeps the session that the first one had, if it is lent: the name is taken there, and unknown in the one that is lent next.
     await other.query('BEGIN');
-    await ask(other);
-    for (let n = 0; n < times; n++) await ask(one);
+    await ask(other, 'holdfast_start');
+    for (let n = 0; n < times; n++) await ask(one, 'holdfast_start');
+    await other.query('ROLLBACK');
+    // Where two sessions are given out in turn, both know that name by now: this one is known in none but the first.
+    for (let n = 0; n < times; n++) await ask(one, 'holdfast_start_again');
   } catch (error) {
     const { code: state = '' } = error as { code?: string };
     throw lost.has(state) ? new StatementNamesError(sentence(state), { cause: error }) : error;
@@ -35,7 +38,7 @@ export async function demandStatementNames(open: () => pg.Client): Promise<void>
 }
 
 // Parsed at the first call of a client, and only named by it after that.
-const ask = (client: pg.Client): Promise<unknown> => client.query({ name: 'holdfast_start', text: 'SELECT 1' });
+const ask = (client: pg.Client, name: string): Promise<unknown> => client.query({ name, text: 'SELECT 1' });
 
 const sentence = (state: string): string =>
   `The database cannot be used: a pooler before it lends sessions without their prepared statements (SQLSTATE ${state}). ` +

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 // The tables of the modules may be locked in the tests of the core too.
 import '../../src/app.module.ts';
 import { DatabaseClients } from '../../src/database/database-clients.ts';
@@ -57,5 +58,6 @@ export async function errorOf(promise: Promise<unknown>): Promise<Error> {
     (error: unknown) => error,
   );
   if (value instanceof Error) return value;
-  throw new Error(`expected an error, was given ${JSON.stringify(value)}`);
+  // Not the whole of a service that has started.
+  throw new Error(`expected an error, was given ${inspect(value, { depth: 1 })}`);
 }
