@@ -23,6 +23,7 @@ module.exports = {
       },
     ],
   },
+  moduleNameMapper: { '^@node-rs/argon2$': '<rootDir>/test/support/argon2.cjs' },
   moduleFileExtensions: ['ts', 'mts', 'js', 'mjs', 'json', 'node'],
   globalSetup: '<rootDir>/test/support/global-setup.ts',
   testSequencer: '<rootDir>/test/support/sequencer.cjs',

@@ -1,4 +1,7 @@
-/** @servers any */
+/**
+ * @servers any
+ * @hashes in-full
+ */
 import { randomUUID } from 'node:crypto';
 import type * as Argon from '@node-rs/argon2';
 import { UsersService } from '../src/modules/users/users.service.ts';
@@ -74,6 +77,12 @@ describe('one password', () => {
     }
     for (const enough of ['\u{1f600}\u{1f511}\u{1f512}\u{1f513}\u{1f9c0}\u{1f980}\u{1f98a}\u{1f40c}', 'a\u0308bcdefgh'])
       await signUp(newUser(enough)).expect(201);
+  });
+
+  it('is kept as an argon2id hash only', async () => {
+    const user = newUser('correct horse');
+    await signUp(user).expect(201);
+    expect(await hashOf(user.email)).toMatch(/^\$argon2id\$v=19\$m=19456,t=2,p=1\$/);
   });
 
   it('that was hashed as it was typed is taken in both forms, and is hashed anew once', async () => {
