@@ -3,7 +3,7 @@ import { existsSync, globSync, mkdirSync, readdirSync, readFileSync, rmdirSync, 
 import { dirname, join } from 'node:path';
 import prettier from 'prettier';
 import { named, type Noun, readNoun, takenBy } from './module-names.mts';
-import { build, type Outcome, ownTool } from './run.mts';
+import { build, checkTypes, type Outcome, ownTool } from './run.mts';
 
 const template = join('tools', 'module-template');
 const generated = ['openapi.json', join('docs', 'problems.md'), join('docs', 'statements.md')];
@@ -35,6 +35,7 @@ async function add(noun: Noun): Promise<void> {
   put('prisma/users.prisma', withRelation(readFileSync('prisma/users.prisma', 'utf8'), noun));
   for (const file of generated) before.set(file, readFileSync(file, 'utf8'));
   await step('The client and the service', build);
+  await step('The types', checkTypes);
   await step('openapi.json', () => ownTool('openapi.mts'));
   await step('docs/problems.md', () => ownTool('problems.mts'));
   await step('docs/statements.md', measureStatements);

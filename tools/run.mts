@@ -23,6 +23,10 @@ export function runNode(args: readonly string[]): Promise<Outcome> {
 /** Generates the database client and builds the service, where they are older than what they are made from. */
 export const build = (): Promise<Outcome> => runNode([join('tools', 'start.mjs'), '--build-only']);
 
+/** Has the compiler look at all types, without building anything. */
+export const checkTypes = (): Promise<Outcome> =>
+  runNode([join('node_modules', 'typescript', 'bin', 'tsc'), '--noEmit', '-p', 'tsconfig.json']);
+
 /** A tool of this folder as a program of its own. */
 export const ownTool = (name: string, ...args: string[]): Promise<Outcome> =>
   runNode(['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', name), ...args]);

@@ -1,4 +1,5 @@
-// npm start: builds what has changed, then runs the service in this process. `--build-only` stops before that.
+// npm start: builds what has changed, file by file and without a look at types, then runs the service in this process. `--build-only` stops
+// before that; `--types` builds all anew, by Nest's compiler, which refuses what has a wrong type.
 // Plain JavaScript, so that a Node that is too old can still read the sentence that tells it so.
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -24,15 +25,18 @@ const built = {
   from: ['src', 'prisma', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'],
 };
 
+const nest = join('node_modules', '@nestjs', 'cli', 'bin', 'nest.js');
+
 if (isStale(generated)) {
   process.stderr.write('  generating the database client\n');
   run(['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', 'prisma.mts'), 'generate']);
   writeFileSync(generated.stamp, '');
 }
-if (isStale(built)) {
+const withTypes = process.argv.includes('--types');
+if (withTypes || isStale(built)) {
   process.stderr.write('  building\n');
-  rmSync('dist', { recursive: true, force: true });
-  run([join('node_modules', '@nestjs', 'cli', 'bin', 'nest.js'), 'build']);
+  if (withTypes) rmSync('dist', { recursive: true, force: true });
+  run(withTypes ? [nest, 'build'] : ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', 'build.mts')]);
   writeFileSync(built.stamp, '');
 }
 if (!process.argv.includes('--build-only')) await import(pathToFileURL(join('dist', 'src', 'main.js')).href);

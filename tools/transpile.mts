@@ -6,7 +6,7 @@ import ts from 'typescript';
 import { filesBelow, textOf } from './dev-files.mts';
 
 const out = 'dist';
-// What each file of `dist` was made from, so that the next `npm run dev` builds only what has changed. It goes with the folder.
+// What each file of `dist` was made from, so that the next build makes only what has changed. It goes with the folder.
 const record = join(out, '.transpiled.json');
 
 const { config } = ts.readConfigFile('tsconfig.json', (path) => readFileSync(path, 'utf8')) as {
