@@ -6,9 +6,7 @@ import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { startCluster } from '../src/embedded/cluster.ts';
 import { runPrisma } from '../src/embedded/prisma-cli.ts';
-import { build, type Outcome, ownTool, runNode } from './run.mts';
-
-const packaged = (...path: string[]): string => join('node_modules', ...path);
+import { build, type Outcome, ownTool, packaged, runNode } from './run.mts';
 
 type Steps = Record<string, () => Promise<Outcome>>;
 const width = 2;

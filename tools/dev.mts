@@ -8,6 +8,7 @@ import { ConfigError, type Environment } from '../src/config/environment.ts';
 import { type Cluster, ClusterError, startCluster } from '../src/embedded/cluster.ts';
 import { archiveIn, readSurroundings } from '../src/surroundings.ts';
 import { Changes, digestOf, filesBelow } from './dev-files.mts';
+import { typesOfService } from './run.mts';
 import { Transpiler } from './transpile.mts';
 
 const stopWithinMs = 10_000;
@@ -107,10 +108,7 @@ function build(): boolean {
 function checkTypes(): void {
   if (process.argv.includes('--no-types')) return;
   types?.kill('SIGKILL');
-  const info = join('node_modules', '.cache', 'tsc', 'dev.tsbuildinfo');
-  const program = join('node_modules', 'typescript', 'bin', 'tsc');
-  const args = [program, '--noEmit', '--pretty', '-p', 'tsconfig.build.json', '--tsBuildInfoFile', info];
-  const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'ignore'] });
+  const child = spawn(process.execPath, [...typesOfService, '--pretty'], { stdio: ['ignore', 'pipe', 'ignore'] });
   types = child;
   if (child.pid !== undefined) setPriority(child.pid, lowest);
   let found = '';
