@@ -1,3 +1,4 @@
+/** @servers any */
 import type { Response } from 'supertest';
 import { showId } from '../src/kernel/ids.ts';
 import { ChainService } from '../src/modules/audit/chain.service.ts';

@@ -1,3 +1,4 @@
+/** @servers any */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { FixedWindows } from '../src/http/limits/fixed-windows.ts';

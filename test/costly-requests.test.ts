@@ -1,3 +1,4 @@
+/** @servers any */
 import { startApp, type TestApp } from './support/app.ts';
 import { bodyWith, type Container, containersOf } from './support/containers.ts';
 import { makers, type Person } from './support/make.ts';

@@ -1,3 +1,4 @@
+/** @servers any */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Controller, Module, Param, Post } from '@nestjs/common';
 import pg from 'pg';

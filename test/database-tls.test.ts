@@ -1,3 +1,4 @@
+/** @servers any */
 import { randomBytes } from 'node:crypto';
 import { chmodSync, chownSync, existsSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,3 +1,4 @@
+/** @servers any */
 import { readDatabaseUrl } from '../src/config/database-url.ts';
 import { runningClient } from './support/surroundings.ts';
 import { startBare } from './support/bare.ts';

@@ -1,3 +1,4 @@
+/** @servers any */
 import pg from 'pg';
 import { newId, showId } from '../src/kernel/ids.ts';
 import { startApp, type TestApp } from './support/app.ts';

@@ -1,3 +1,4 @@
+/** @servers any */
 import { type Answer, lint, type Text } from './support/lint.ts';
 
 const rule = 'promises/no-dropped-promise';

@@ -1,3 +1,4 @@
+/** @servers any */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Response } from 'supertest';
 import { Sweeper } from '../src/retention/sweeper.ts';

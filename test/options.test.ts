@@ -1,3 +1,4 @@
+/** @servers any */
 import { Injectable } from '@nestjs/common';
 import { TransactionKit } from '../src/testing/testing.ts';
 import { BoundaryTableError, TransactionOptionsError } from '../src/transactions/errors.ts';

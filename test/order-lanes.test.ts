@@ -1,3 +1,4 @@
+/** @servers any */
 import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { ProblemError } from '../src/kernel/problem.ts';

@@ -1,3 +1,4 @@
+/** @servers any */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type ReplicaRead, replicaRead } from '../src/transactions/boundary/channels.ts';
 import { type Bare, fresh, startBare } from './support/bare.ts';

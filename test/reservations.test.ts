@@ -1,3 +1,4 @@
+/** @servers any */
 import pg from 'pg';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { ReservationsRepository } from '../src/modules/ledger/reservations.repository.ts';

@@ -1,3 +1,4 @@
+/** @servers any */
 import type { Response } from 'supertest';
 import { newId, showId } from '../src/kernel/ids.ts';
 import { kindOf } from '../src/transactions/wire/postgres-errors.ts';
