@@ -1,9 +1,9 @@
 import { shutOut } from '../../src/config/platform-variables.ts';
 import { type Cluster, startCluster } from '../../src/embedded/cluster.ts';
-import { runPrisma } from '../../src/embedded/prisma-cli.ts';
 import type { ClusterUrls } from './database.ts';
 import { clearLeftovers, makeHome } from './home.ts';
 import { openLockOrders } from './lock-order.ts';
+import { applyMigrations } from './migrations.ts';
 
 /** One cluster for the whole run: a primary and a replica, with a migrated database that every test file clones. */
 export default async function setUp(): Promise<void> {
@@ -18,8 +18,7 @@ export default async function setUp(): Promise<void> {
     ...(process.env['POSTGRES_BINARIES'] && { binaries: process.env['POSTGRES_BINARIES'] }),
   });
   (globalThis as { holdfastCluster?: Cluster }).holdfastCluster = cluster;
-  const { code, output } = await runPrisma(['migrate', 'deploy'], { databaseUrl: cluster.url('owner'), quiet: true });
-  if (code !== 0) throw new Error(`the template could not be migrated:\n${output}`);
+  await applyMigrations(cluster.url('owner'));
   const urls: ClusterUrls = {
     superuser: cluster.url('superuser'),
     owner: cluster.url('owner'),

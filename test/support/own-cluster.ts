@@ -1,10 +1,10 @@
 import { rmSync } from 'node:fs';
 import pg from 'pg';
 import { type Cluster, startCluster } from '../../src/embedded/cluster.ts';
-import { runPrisma } from '../../src/embedded/prisma-cli.ts';
 import { eventually } from './crowd.ts';
 import type { TestDatabase } from './database.ts';
 import { makeHome } from './home.ts';
+import { applyMigrations } from './migrations.ts';
 
 /** A primary and a replica of the test's own, which it may stop, start and hold up. */
 export interface OwnCluster {
@@ -25,8 +25,7 @@ export async function startOwnCluster({ archive = null }: { archive?: string | n
     restartPausesMs: [],
     ...(process.env['POSTGRES_BINARIES'] && { binaries: process.env['POSTGRES_BINARIES'] }),
   });
-  const { code, output } = await runPrisma(['migrate', 'deploy'], { databaseUrl: cluster.url('owner'), quiet: true });
-  if (code !== 0) throw new Error(`the database could not be migrated:\n${output}`);
+  await applyMigrations(cluster.url('owner'));
   const urls = {
     superuser: cluster.url('superuser'),
     owner: cluster.url('owner'),

@@ -6,22 +6,22 @@ const { default: Sequencer } = require('@jest/test-sequencer');
 // files, and size says little of them: a short one that takes long would begin late and go on alone while the other workers are idle.
 const longest = [
   'recipes',
-  'consistency',
-  'write-pairs',
   'backup',
   'start',
-  'reload',
-  'published-credentials',
-  'seed',
   'prisma-tool',
+  'write-pairs',
+  'published-credentials',
+  'reload',
   'chain',
+  'flights',
+  'consistency',
   'embedded-cluster',
-  'pages',
-  'races',
-  'input',
-  'bank',
-  'ledger-races',
-  'idempotency',
+  'shutdown',
+  'seed',
+  'reconcile',
+  'pages-meanwhile',
+  'lock-order',
+  'schema-version',
 ].map((name) => join('test', `${name}.test.ts`));
 
 /** Begins with the longest files. Throws when one of them is gone, so that the list keeps true. */
