@@ -1,70 +1,67 @@
-import pg from 'pg';
-import { runPrisma } from '../src/embedded/prisma-cli.ts';
-import { clusterUrls, createDatabase, type TestDatabase } from './support/database.ts';
+/** @servers any */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { obstaclesIn } from './support/migration-locks.ts';
 
-// The tests apply the migrations themselves (support/migrations.ts): what comes of it is what Prisma makes.
+const folder = join('prisma', 'migrations');
+// Those before were written when nobody had any data.
+const since = '20261130100000';
 
-let ofTests: TestDatabase;
-const name = `test_${process.pid}_by_prisma`;
-const at = (url: string, database: string): string => Object.assign(new URL(url), { pathname: `/${database}` }).href;
-
-async function inCluster(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: at(clusterUrls().superuser, 'postgres') });
-  await client.connect();
-  await client.query(sql).finally(() => client.end());
-}
-
-beforeAll(async () => {
-  ofTests = await createDatabase();
-  await inCluster(`CREATE DATABASE ${name} OWNER holdfast_owner`);
-});
-afterAll(async () => {
-  await ofTests.drop();
-  await inCluster(`DROP DATABASE ${name} WITH (FORCE)`);
+it('no migration stands in the way of the service that runs meanwhile, unless it says why it does not', async () => {
+  const names = readdirSync(folder).filter((name) => name >= since && name !== 'migration_lock.toml');
+  for (const name of names)
+    expect([name, await obstaclesIn(name, readFileSync(join(folder, name, 'migration.sql'), 'utf8'))]).toEqual([
+      name,
+      [],
+    ]);
 });
 
-const own = `(SELECT oid FROM pg_namespace WHERE nspname = 'public')`;
-const parts = {
-  columns: `SELECT attrelid::regclass::text AS "table", attnum, attname, format_type(atttypid, atttypmod) AS type, attnotnull, attidentity,
-      attgenerated, pg_get_expr(adbin, adrelid) AS value, attacl::text
-    FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid LEFT JOIN pg_attrdef ON (adrelid, adnum) = (attrelid, attnum)
-    WHERE relnamespace = ${own} AND relkind IN ('r', 'v', 'm') AND attnum > 0 AND NOT attisdropped ORDER BY 1, 2`,
-  relations: `SELECT relname, relkind, relacl::text, reloptions::text, CASE WHEN relkind IN ('v', 'm') THEN pg_get_viewdef(oid) END AS text
-    FROM pg_class WHERE relnamespace = ${own} ORDER BY 1`,
-  constraints: `SELECT conrelid::regclass::text AS "table", conname, pg_get_constraintdef(oid) AS text FROM pg_constraint
-    WHERE connamespace = ${own} ORDER BY 1, 2`,
-  indexes: `SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' ORDER BY 1`,
-  triggers: `SELECT tgrelid::regclass::text AS "table", tgname, pg_get_triggerdef(oid) AS text FROM pg_trigger WHERE NOT tgisinternal ORDER BY 1, 2`,
-  functions: `SELECT oid::regprocedure::text AS name, pg_get_functiondef(oid) AS text, proacl::text FROM pg_proc WHERE pronamespace = ${own}
-    ORDER BY 1`,
-  types: `SELECT typname, array_agg(enumlabel ORDER BY enumsortorder)::text AS labels FROM pg_type JOIN pg_enum ON enumtypid = pg_type.oid
-    GROUP BY 1 ORDER BY 1`,
-  migrations: `SELECT migration_name, checksum, applied_steps_count, finished_at IS NOT NULL AS finished, rolled_back_at, coalesce(logs, '') AS logs
-    FROM _prisma_migrations ORDER BY migration_name`,
-} as const;
-
-async function schemaAt(url: string): Promise<Record<string, unknown[]>> {
-  const client = new pg.Client({ connectionString: url });
-  await client.connect();
-  try {
-    const schema: Record<string, unknown[]> = {};
-    for (const [part, sql] of Object.entries(parts)) schema[part] = (await client.query<object>(sql)).rows;
-    return schema;
-  } finally {
-    await client.end();
-  }
-}
-
-it('the database of the tests is the one that Prisma makes', async () => {
-  const byPrisma = at(clusterUrls().owner, name);
-  const { code, output } = await runPrisma(['migrate', 'deploy'], { databaseUrl: byPrisma, quiet: true });
-  expect([code, output]).toEqual([0, expect.stringContaining('All migrations have been successfully applied')]);
-  const [expected, found] = [await schemaAt(byPrisma), await schemaAt(ofTests.urls.owner)];
-  for (const part of Object.keys(parts)) expect([part, expected[part]?.length]).not.toEqual([part, 0]);
-  expect(found).toEqual(expected);
+describe('in the way are', () => {
+  it.each([
+    ['an index that is built while writes wait', 'CREATE INDEX a ON product (name)'],
+    ['a column of another type', 'ALTER TABLE product ALTER COLUMN name TYPE varchar(900)'],
+    ['a column that may no longer be empty', 'ALTER TABLE product ALTER COLUMN name SET NOT NULL'],
+    ['a check of all rows', 'ALTER TABLE product ADD CONSTRAINT a CHECK (version > 0)'],
+    ['a reference of all rows', 'ALTER TABLE product ADD CONSTRAINT a FOREIGN KEY (id) REFERENCES sku (id)'],
+    ['a key that is built', 'ALTER TABLE product ADD CONSTRAINT a UNIQUE (name)'],
+    ['a column with a value of its own in each row', 'ALTER TABLE product ADD COLUMN a uuid DEFAULT gen_random_uuid()'],
+    ['a column that is generated', 'ALTER TABLE product ADD COLUMN a int GENERATED ALWAYS AS (version + 1) STORED'],
+    ['a column that is dropped', 'ALTER TABLE product DROP COLUMN name'],
+    ['a column of another name', 'ALTER TABLE product RENAME COLUMN name TO title'],
+    ['a change of all rows', `UPDATE product SET name = 'a'`],
+    ['a removal of rows', 'DELETE FROM product'],
+    [
+      'one of several',
+      '-- Größe\nCREATE TABLE a (id int);\nCREATE INDEX b ON product (name);\nCREATE INDEX c ON a (id)',
+    ],
+  ])('%s', async (_, sql) => {
+    expect(await obstaclesIn('20261201000000_change', sql)).toEqual([expect.objectContaining({ table: 'product' })]);
+    const excused = sql.replace(
+      /^(?=(CREATE INDEX b|ALTER|UPDATE|DELETE|CREATE INDEX a))/m,
+      '-- Harmless: the table is small.\n',
+    );
+    expect(await obstaclesIn('20261201000000_change', excused)).toEqual([]);
+  });
 });
 
-it('and Prisma finds nothing to apply to it', async () => {
-  const { code, output } = await runPrisma(['migrate', 'deploy'], { databaseUrl: ofTests.urls.owner, quiet: true });
-  expect([code, output]).toEqual([0, expect.stringContaining('No pending migrations to apply')]);
+describe('in nobody’s way are', () => {
+  it.each([
+    'CREATE INDEX CONCURRENTLY a ON product (name)',
+    'ALTER TABLE product ADD COLUMN a int',
+    `ALTER TABLE product ADD COLUMN a timestamptz NOT NULL DEFAULT now(), ADD COLUMN b text DEFAULT ''`,
+    'ALTER TABLE product ADD CONSTRAINT a CHECK (version > 0) NOT VALID',
+    'ALTER TABLE product VALIDATE CONSTRAINT a',
+    'ALTER TABLE product ADD CONSTRAINT a UNIQUE USING INDEX b',
+    'CREATE TABLE a (id int); ALTER TABLE a ADD CONSTRAINT b CHECK (id > 0); CREATE INDEX c ON a (id); DELETE FROM a',
+    'ALTER TABLE product ALTER COLUMN name DROP NOT NULL, ALTER COLUMN version SET DEFAULT 2',
+    'CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$',
+  ])('%s', async (sql) => {
+    expect(await obstaclesIn('20261201000000_change', sql)).toEqual([]);
+  });
+
+  it('what is taken away by a migration that breaks the version before, and says so', async () => {
+    const name = '20261201000000_change_breaks_previous';
+    expect(await obstaclesIn(name, 'ALTER TABLE product DROP COLUMN name')).toEqual([]);
+    expect(await obstaclesIn(name, 'CREATE INDEX a ON product (name)')).toHaveLength(1);
+  });
 });

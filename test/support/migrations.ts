@@ -12,7 +12,7 @@ const record = `CREATE TABLE _prisma_migrations (
 
 /**
  * Applies all migrations to an empty database as its owner, and records them, as `prisma migrate deploy` does: in a tenth of its time, most of
- * which its command line takes to load. That the two come to the same is shown in test/migrations.test.ts.
+ * which its command line takes to load. That the two come to the same is shown in test/applied-migrations.test.ts.
  */
 export async function applyMigrations(ownerUrl: string): Promise<void> {
   const client = new pg.Client({ connectionString: ownerUrl });
