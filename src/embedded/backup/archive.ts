@@ -68,8 +68,6 @@ export function nameOfNumber(number: number, segmentBytes: number): string {
   return parts.map((part) => part.toString(16).toUpperCase().padStart(8, '0')).join('');
 }
 
-export const isSegment = (name: string): boolean => SEGMENT.test(name);
-
 /** In an archive each database has a folder of its own. */
 function folderOf(archive: string, systemIdentifier: string): string {
   const folder = join(archive, systemIdentifier);
