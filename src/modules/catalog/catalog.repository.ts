@@ -1,6 +1,7 @@
 import { Injectable } from '@nestjs/common';
 import { type ExpectedVersion, versionIn } from '../../http/conditional/if-match.ts';
 import type { Slice } from '../../http/pages/page.ts';
+import { allOf } from '../../kernel/all-of.ts';
 import { withoutUndefined } from '../../kernel/defined.ts';
 import { newId } from '../../kernel/ids.ts';
 import { InjectDatabase, type Tables } from '../../transactions/tables.ts';
@@ -45,26 +46,35 @@ export interface ProductSummary {
   readonly skus?: readonly ListedSku[];
 }
 
+type Table = 'product' | 'sku' | 'image' | 'stock' | 'stockMovement' | 'productSummary';
+
 @Injectable()
 export class CatalogRepository {
-  constructor(@InjectDatabase() private readonly db: Tables<'product' | 'sku' | 'image' | 'productSummary'>) {}
+  constructor(@InjectDatabase() private readonly db: Tables<Table>) {}
 
-  /** The product with its SKUs, their stocks and its images, in one nested write. Violates `slug-taken`, `sku-code-taken`. */
-  create({ skus, images, ...product }: NewProduct, createdById: string) {
-    return this.db.product.create({
-      data: {
-        id: newId(),
-        ...product,
-        skus: { create: skus.map((sku) => skuRow(sku, createdById)) },
-        images: { createMany: { data: images.map((image, position) => ({ id: newId(), ...image, position })) } },
-      },
-      include: whole,
-    });
+  /** The product with its SKUs, their stocks and its images. Violates `slug-taken`, `sku-code-taken`. */
+  async create({ skus, images, ...product }: NewProduct, createdById: string) {
+    const id = newId();
+    const made = await this.db.product.create({ data: { id, ...product } });
+    const [ofProduct, shown] = await allOf([this.createSkus(id, skus, createdById), this.createImages(id, images)]);
+    return { ...made, skus: ofProduct, images: shown };
   }
 
-  /** Violates `sku-code-taken`. */
-  createSku(productId: string, sku: NewSku, createdById: string) {
-    return this.db.sku.create({ data: { productId, ...skuRow(sku, createdById) }, include: withStock });
+  /** With their stocks. Violates `sku-code-taken`. A nested write would be a statement for each row, one after the other. */
+  async createSkus(productId: string, skus: readonly NewSku[], createdById: string) {
+    const rows = skus.map((sku) => ({ ...skuRow(sku), productId }));
+    const units = new Map(rows.map(({ id }, n) => [id, skus[n]?.onHand ?? 0]));
+    const made = await this.db.sku.createManyAndReturn({ data: rows });
+    const received = [...units]
+      .filter(([, onHand]) => onHand > 0)
+      .map(([id, onHand]) => receipt(id, onHand, createdById));
+    await allOf([
+      this.db.stock.createMany({
+        data: [...units].map(([skuId, onHand]) => ({ skuId, onHand, movementCount: onHand > 0 ? 1 : 0 })),
+      }),
+      this.db.stockMovement.createMany({ data: received }),
+    ]);
+    return made.map((sku) => ({ ...sku, stock: { onHand: units.get(sku.id) ?? 0 } }));
   }
 
   find(id: string) {
@@ -120,22 +130,19 @@ export class CatalogRepository {
 
   private async replaceImages(productId: string, images: NewProduct['images']): Promise<void> {
     await this.db.image.deleteMany({ where: { productId } });
-    await this.db.image.createMany({
-      data: images.map((image, position) => ({ id: newId(), productId, ...image, position })),
-    });
+    await this.createImages(productId, images);
+  }
+
+  private createImages(productId: string, images: NewProduct['images']) {
+    const data = images.map((image, position) => ({ id: newId(), productId, ...image, position }));
+    return this.db.image.createManyAndReturn({ data });
   }
 }
 
 const priceColumns = ({ amount, currency }: NewSku['price']) => ({ price: amount, currency });
 
+const skuRow = ({ price, onHand: _, ...sku }: NewSku) => ({ id: newId(), ...sku, ...priceColumns(price) });
+
 // A stock that begins with units begins with the movement that brought them.
-function skuRow({ price, onHand, ...sku }: NewSku, createdById: string) {
-  const received = { seq: 1, quantity: onHand, onHandAfter: onHand, reason: 'received' as const, createdById };
-  return {
-    id: newId(),
-    ...sku,
-    ...priceColumns(price),
-    stock: { create: { onHand, movementCount: onHand > 0 ? 1 : 0 } },
-    ...(onHand > 0 && { movements: { create: received } }),
-  };
-}
+const receipt = (skuId: string, units: number, createdById: string) =>
+  ({ skuId, seq: 1, quantity: units, onHandAfter: units, reason: 'received', createdById }) as const;

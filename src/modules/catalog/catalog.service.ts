@@ -45,7 +45,7 @@ export class CatalogService {
     await this.catalog.update(productId, 'any', {});
     const { skus } = await this.get(productId);
     if (skus.length >= mostSkus) throw catalogProblems.tooManySkus(`A product has at most ${mostSkus} SKUs.`);
-    return showSku(await this.catalog.createSku(productId, sku, userId));
+    return (await this.catalog.createSkus(productId, [sku], userId)).map(showSku)[0];
   }
 
   /** Throws product-not-found. */

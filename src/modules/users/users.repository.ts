@@ -2,6 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { DatabaseClients } from '../../database/database-clients.ts';
 import { type ExpectedVersion, versionIn } from '../../http/conditional/if-match.ts';
 import type { Slice } from '../../http/pages/page.ts';
+import { allOf } from '../../kernel/all-of.ts';
 import { withoutUndefined } from '../../kernel/defined.ts';
 import { newId } from '../../kernel/ids.ts';
 import type { Scope } from '../../kernel/principal.ts';
@@ -25,26 +26,23 @@ const whole = { profile: true, accounts: { orderBy: { id: 'asc' }, take: 100 } }
 export class UsersRepository {
   // Sql: row locks, and moments by the clock of the database.
   constructor(
-    @InjectDatabase() private readonly db: Tables<'user' | 'userChange'> & Sql,
+    @InjectDatabase() private readonly db: Tables<'user' | 'userChange' | 'profile' | 'account'> & Sql,
     private readonly databases: DatabaseClients,
   ) {}
 
   /**
-   * The user, and in one nested write the profile and, for a customer, the first account; null when the address is taken. That is found without an
-   * error: PostgreSQL would write the address into its log.
+   * The user, the profile and, for a customer, the first account; null when the address is taken. That is found without an error: PostgreSQL would
+   * write the address into its log.
    */
   async create({ profile, ...user }: UserRow, currency: string | null) {
-    const id = newId();
-    const made = await this.db.user.createMany({ data: [{ id, ...user }], skipDuplicates: true });
-    if (made.count === 0) return null;
-    return this.db.user.update({
-      where: { id },
-      data: {
-        profile: { create: { ...profile, locale: profile.locale ?? null } },
-        ...(currency !== null && { accounts: { create: { id: newId(), currency } } }),
-      },
-      include: whole,
-    });
+    const [made] = await this.db.user.createManyAndReturn({ data: [{ id: newId(), ...user }], skipDuplicates: true });
+    if (made === undefined) return null;
+    const { id: userId } = made;
+    const [own, accounts] = await allOf([
+      this.db.profile.create({ data: { userId, ...profile, locale: profile.locale ?? null } }),
+      this.db.account.createManyAndReturn({ data: currency === null ? [] : [{ id: newId(), userId, currency }] }),
+    ]);
+    return { ...made, profile: own, accounts };
   }
 
   async isTaken(email: string): Promise<boolean> {
