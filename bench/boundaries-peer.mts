@@ -16,6 +16,7 @@ import { TransactionalAdapterPrisma } from '@nestjs-cls/transactional-adapter-pr
 import { ClsModule } from 'nestjs-cls';
 import pg from 'pg';
 import type * as Configs from '../src/config/config.ts';
+import type * as Slices from '../src/config/slices.ts';
 import type * as Environments from '../src/config/environment.ts';
 import type * as Clients from '../src/database/generated/client.ts';
 import type * as TablesModule from '../src/transactions/tables.ts';
@@ -108,7 +109,8 @@ const peers: Record<PeerName, () => Promise<Boundaries>> = {
     const { Transactional } = (await built('transactions/transactional')) as typeof Decorators;
     const { TransactionsModule } = (await built('transactions/transactions.module')) as typeof Modules;
     const { InjectDatabase } = (await built('transactions/tables')) as typeof TablesModule;
-    const { configModule, makeConfig } = (await built('config/config')) as typeof Configs;
+    const { makeConfig } = (await built('config/config')) as typeof Configs;
+    const { configModule } = (await built('config/slices')) as typeof Slices;
     const { readEnvironment } = (await built('config/environment')) as typeof Environments;
     class Service implements Boundaries {
       readonly db: Client;

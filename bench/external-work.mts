@@ -10,6 +10,7 @@ import 'reflect-metadata';
 import { NestFactory } from '@nestjs/core';
 import { median, quartile } from './figures.mts';
 import type * as Configs from '../src/config/config.ts';
+import type * as Slices from '../src/config/slices.ts';
 import type * as Environments from '../src/config/environment.ts';
 import { startCluster } from '../src/embedded/cluster.ts';
 import { runPrisma } from '../src/embedded/prisma-cli.ts';
@@ -24,13 +25,15 @@ const messagesEach = 200_000;
 // What has decorators is loaded as it is built.
 const built = <Exports,>(path: string): Promise<Exports> => import(`../dist/src/${path}.js`) as Promise<Exports>;
 const [
-  { configModule, makeConfig },
+  { makeConfig },
+  { configModule },
   { readEnvironment },
   { ExternalWorkGuard },
   { Transactions },
   { TransactionsModule },
 ] = await Promise.all([
   built<typeof Configs>('config/config'),
+  built<typeof Slices>('config/slices'),
   built<typeof Environments>('config/environment'),
   built<typeof Guards>('transactions/external-work'),
   built<typeof Transactionals>('transactions/transactions'),

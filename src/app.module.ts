@@ -1,5 +1,6 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
-import { type Config, configModule } from './config/config.ts';
+import type { Config } from './config/config.ts';
+import { configModule } from './config/slices.ts';
 import { HttpModule } from './http/http.module.ts';
 import { AccessModule } from './modules/access/access.module.ts';
 import { AccountsModule } from './modules/accounts/accounts.module.ts';

@@ -2,7 +2,8 @@
 import { createServer, connect, type AddressInfo } from 'node:net';
 import { Injectable, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { configModule, makeConfig } from '../src/config/config.ts';
+import { makeConfig } from '../src/config/config.ts';
+import { configModule } from '../src/config/slices.ts';
 import { readEnvironment } from '../src/config/environment.ts';
 import { DatabaseClients } from '../src/database/database-clients.ts';
 import { newId } from '../src/kernel/ids.ts';

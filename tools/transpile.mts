@@ -74,8 +74,10 @@ function readRecord(): [string, string][] {
 
 function readSources(): Map<string, string> {
   const isSource = (name: string): boolean => /(?<!\.test|\.d)\.ts$/.test(name);
+  // The test kit is no part of the service, as tsconfig.build.json says.
+  const files = filesBelow('src', isSource).filter((file) => !file.startsWith(join('src', 'testing')));
   return new Map(
-    filesBelow('src', isSource).flatMap((file) => {
+    files.flatMap((file) => {
       const text = textOf(file);
       return text === null ? [] : [[file, text]];
     }),

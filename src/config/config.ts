@@ -1,4 +1,3 @@
-import { ConfigModule, registerAs } from '@nestjs/config';
 import { currenciesIn } from '../kernel/currencies.ts';
 import type { Environment } from './environment.ts';
 import { originsIn } from './origins.ts';
@@ -93,29 +92,6 @@ const databaseSlice = (e: Settled) => ({
   replicaWaitMs: e.DATABASE_REPLICA_WAIT_MS,
   readConsistency: e.DATABASE_READ_CONSISTENCY,
 });
-
-type Slice = keyof Config;
-const slice = <S extends Slice>(name: S): { readonly KEY: string | symbol } => registerAs(name, () => ({}));
-
-// What a constructor injects: `@Inject(HttpConfig.KEY) config: Config['http']`.
-export const HttpConfig = slice('http');
-export const DatabaseConfig = slice('database');
-export const TransactionsConfig = slice('transactions');
-export const RateLimitsConfig = slice('rateLimits');
-export const AuthConfig = slice('auth');
-export const LedgerConfig = slice('ledger');
-export const ShopConfig = slice('shop');
-export const PhasedConfig = slice('phased');
-export const RetentionConfig = slice('retention');
-
-/** The global @nestjs/config module that serves the slices of this config. */
-export const configModule = (config: Config) =>
-  ConfigModule.forRoot({
-    isGlobal: true,
-    ignoreEnvFile: true,
-    skipProcessEnv: true,
-    load: (Object.keys(config) as Slice[]).map((name) => registerAs(name, () => config[name])),
-  });
 
 function deepFreeze<T extends object>(value: T): Readonly<T> {
   for (const member of Object.values(value))

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type Config, ShopConfig } from './config.ts';
+import type { Config } from './config.ts';
+import { ShopConfig } from './slices.ts';
 import { currencyProblems } from './currency.problems.ts';
 
 /** In which currencies the shop opens accounts and sets prices. What there is in another one stays as it is. */

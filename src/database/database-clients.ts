@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { type Config, DatabaseConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { DatabaseConfig } from '../config/slices.ts';
 import { replicasIn } from '../config/replicas.ts';
 import type { Pool } from '../transactions/wire/pool.ts';
 import { type DatabaseClient, openClient, openPool } from './database-client.ts';

@@ -5,7 +5,8 @@ import {
   Logger,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import { type Config, DatabaseConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { DatabaseConfig } from '../config/slices.ts';
 import { type ArchiveFailure, type ArchiveState, askArchive } from '../database/wal-archive.ts';
 import { PlainClient } from '../transactions/wire/plain-client.ts';
 import { HealthReports } from './health.ts';

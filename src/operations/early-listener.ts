@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { answerFor } from '../http/problems/problem.ts';
+import { answerOf } from '../http/problems/problem-answer.ts';
 import { newRequestId } from '../http/request-ids.ts';
 import { generalProblems } from '../kernel/general.problems.ts';
 
@@ -68,7 +68,7 @@ const answer: RequestListener = (request, response) => {
 };
 
 function problem(): object {
-  const { headers: _, ...told } = answerFor(generalProblems.reducedCapacity('This instance is starting.'));
+  const { headers: _, ...told } = answerOf(generalProblems.reducedCapacity('This instance is starting.'));
   return told;
 }
 

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnApplicationShutdown, ServiceUnavailableException } from '@nestjs/common';
 import { HealthCheckService, HealthIndicatorService } from '@nestjs/terminus';
-import { type Config, DatabaseConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { DatabaseConfig } from '../config/slices.ts';
 import { replicasIn } from '../config/replicas.ts';
 import { DatabaseClients } from '../database/database-clients.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';

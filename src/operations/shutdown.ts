@@ -1,8 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { INestApplication } from '@nestjs/common';
 import type { Config } from '../config/config.ts';
-import { DatabaseClients } from '../database/database-clients.ts';
-import { Drain } from './drain.ts';
 
 // npm passes on to us the Ctrl-C that the terminal has already sent us: what follows this soon is the same wish.
 const sameWishMs = 500;
@@ -10,9 +7,17 @@ const sameWishMs = 500;
 const signals = ['SIGTERM', 'SIGINT', 'SIGHUP', 'SIGQUIT'] as const;
 type Signal = (typeof signals)[number];
 
+/** What there is to drain. */
+export interface Drainable {
+  /** Asks to be sent nothing more, and gives up what the start still waits for. */
+  begin(): void;
+  /** Ends with the last request. */
+  close(): Promise<void>;
+}
+
 /** A service that listens for requests, and how long its stopping may take. */
 interface Serving {
-  readonly app: INestApplication;
+  readonly service: Drainable;
   readonly shutdown: Config['shutdown'];
 }
 
@@ -48,8 +53,8 @@ export class Shutdown {
   }
 
   /** From here on there is something to drain. */
-  serve(app: INestApplication, shutdown: Config['shutdown']): void {
-    this.serving = { app, shutdown };
+  serve(service: Drainable, shutdown: Config['shutdown']): void {
+    this.serving = { service, shutdown };
   }
 
   /** For what it cannot go on without: requests in flight are finished as far as they can be, and the process ends with 1. */
@@ -75,15 +80,13 @@ export class Shutdown {
     await this.finish(0);
   }
 
-  private async drain({ app, shutdown: { drainMs, deadlineMs } }: Serving, signal: Signal): Promise<void> {
-    app.get(Drain).begin();
-    // Nest closes an application when its start has come to an end.
-    app.get(DatabaseClients).stopWaiting();
+  private async drain({ service, shutdown: { drainMs, deadlineMs } }: Serving, signal: Signal): Promise<void> {
+    service.begin();
     const waitMs = signal === 'SIGTERM' && this.drains ? drainMs : 0;
     const cut = (): void => void this.finish(1, 'stopped at the deadline: requests in flight were cut');
     const overdue = setTimeout(cut, waitMs + deadlineMs);
     await sleep(waitMs);
-    await app.close();
+    await service.close();
     clearTimeout(overdue);
   }
 

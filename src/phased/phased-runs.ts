@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { type Config, PhasedConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { PhasedConfig } from '../config/slices.ts';
 import { newId } from '../kernel/ids.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
 import { RecoveryPoint } from '../transactions/participant.ts';

@@ -7,7 +7,8 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
-import { type Config, PhasedConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { PhasedConfig } from '../config/slices.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
 import { PeriodicJob } from '../operations/periodic-job.ts';
 import { allowSeparateWrites } from '../transactions/unit-of-work.ts';

@@ -6,7 +6,8 @@ import {
   type OnModuleInit,
 } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
-import { type Config, RetentionConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { RetentionConfig } from '../config/slices.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
 import { PeriodicJob } from '../operations/periodic-job.ts';
 import { Consistency } from '../transactions/reads/consistency.ts';

@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { Inject, Injectable, Logger, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
-import { type Config, TransactionsConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { TransactionsConfig } from '../config/slices.ts';
 import { MisuseError } from '../kernel/loggable-error.ts';
 import { framesOf } from './boundary/call-site.ts';
 import { externalWorkFound } from './boundary/channels.ts';

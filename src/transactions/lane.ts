@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type Config, DatabaseConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { DatabaseConfig } from '../config/slices.ts';
 import { CallSite } from './boundary/call-site.ts';
 import { SeparateWrites } from './boundary/separate-writes.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';

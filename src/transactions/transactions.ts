@@ -1,7 +1,8 @@
 import { Propagation as HostPropagation, TransactionHost } from '@nestjs-cls/transactional';
 import { Inject, Injectable } from '@nestjs/common';
 import { ClsService } from 'nestjs-cls';
-import { type Config, DatabaseConfig } from '../config/config.ts';
+import type { Config } from '../config/config.ts';
+import { DatabaseConfig } from '../config/slices.ts';
 import { DatabaseClients } from '../database/database-clients.ts';
 import type { Fault, Moment } from './wire/planned-fault.ts';
 import type { Adapter, BeginOptions } from './boundary/adapter.ts';

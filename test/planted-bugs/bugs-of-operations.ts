@@ -158,7 +158,7 @@ export const bugsOfOperations: readonly PlantedBug[] = [
     harm: 'Everybody who has read the README runs the shop.',
     changes: [
       {
-        file: 'src/main.ts',
+        file: 'src/serve.ts',
         text: 'if (isPrivate || people.length === 0) return people;',
         replacement: 'if (isPrivate || people.length !== -1) return people;',
       },

@@ -2,7 +2,8 @@
 import '../../src/app.module.ts';
 import { type INestApplicationContext, type LoggerService, Module, type Type } from '@nestjs/common';
 import { ModuleRef, NestFactory } from '@nestjs/core';
-import { configModule, makeConfig } from '../../src/config/config.ts';
+import { makeConfig } from '../../src/config/config.ts';
+import { configModule } from '../../src/config/slices.ts';
 import { readEnvironment } from '../../src/config/environment.ts';
 import { ExternalWorkGuard } from '../../src/transactions/external-work.ts';
 import { Transactions } from '../../src/transactions/transactions.ts';

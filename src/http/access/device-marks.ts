@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { AuthConfig, type Config } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { AuthConfig } from '../../config/slices.ts';
 
 /**
  * Marks of devices on which somebody was logged in with an e-mail address. A mark opens nothing: whoever shows it is counted apart from strangers,

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { Inject, Injectable } from '@nestjs/common';
-import { AuthConfig, type Config } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { AuthConfig } from '../../config/slices.ts';
 import { generalProblems } from '../../kernel/general.problems.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { isUnreachable } from '../../transactions/wire/postgres-errors.ts';

@@ -1,7 +1,8 @@
 import { type CallHandler, type ExecutionContext, Inject, Injectable, type NestInterceptor } from '@nestjs/common';
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import { defer, lastValueFrom, type Observable } from 'rxjs';
-import { AuthConfig, type Config } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { AuthConfig } from '../../config/slices.ts';
 import type { AuthenticatedRequest } from '../access/principal.ts';
 import { Strangers } from '../access/strangers.ts';
 import { explainMismatch } from '../conditional/if-match.ts';

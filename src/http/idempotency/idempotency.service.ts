@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type Config, HttpConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { HttpConfig } from '../../config/slices.ts';
 import { Consistency } from '../../transactions/reads/consistency.ts';
 import { acknowledgeLookUp } from '../../transactions/reads/look-ups.ts';
 import { FinalStatementRefusedError } from '../../transactions/participant.ts';

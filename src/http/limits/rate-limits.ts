@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import { type Config, RateLimitsConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { RateLimitsConfig } from '../../config/slices.ts';
 import { canonicalEmail } from '../../kernel/email.ts';
 import { MisuseError } from '../../kernel/loggable-error.ts';
 import type { ProblemError } from '../../kernel/problem.ts';

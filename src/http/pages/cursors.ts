@@ -1,6 +1,7 @@
 import { createHmac, hkdfSync, timingSafeEqual } from 'node:crypto';
 import { Inject, Injectable, type PipeTransform } from '@nestjs/common';
-import { AuthConfig, type Config } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { AuthConfig } from '../../config/slices.ts';
 import { longestCursor, malformedCursor } from './page.ts';
 
 // Half of SHA-256: nobody guesses 128 bits, and a cursor stays short.

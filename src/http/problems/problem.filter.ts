@@ -6,7 +6,8 @@ import { explainMismatch } from '../conditional/if-match.ts';
 import { kept, RepeatedRefusal } from '../idempotency/idempotency.interceptor.ts';
 import { isKeyed } from '../idempotency/idempotency.ts';
 import { replyOf } from '../responses/replies.ts';
-import { type Answer, answerFor, bodyOf, withKey } from './problem.ts';
+import { answerFor, bodyOf, withKey } from './problem.ts';
+import type { Answer } from './problem-answer.ts';
 
 /** Answers everything thrown as application/problem+json, and logs what is our own fault. */
 @Catch()

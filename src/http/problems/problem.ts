@@ -15,6 +15,7 @@ import { databaseFailure, kindOf } from '../../transactions/wire/postgres-errors
 import { RefusedPlace } from '../schemas.ts';
 import { frameworkRefusal } from './framework-errors.ts';
 import { httpProblems } from './http.problems.ts';
+import { type Answer, answerOf, pause } from './problem-answer.ts';
 import { typeOf } from './problem-pages.ts';
 
 /** RFC 9457, with a stable `code`, whether a retry makes sense, and the places of the input that were refused. */
@@ -55,8 +56,6 @@ export const exampleProblems = (): Record<string, { summary: string; value: Prob
     }),
   );
 
-export type Answer = Omit<Problem, 'instance' | 'requestId'> & { headers: Readonly<Record<string, string>> };
-
 /** The body of an answer to this request. */
 export const bodyOf = ({ headers: _, ...answer }: Answer, { url, id }: FastifyRequest): Problem => ({
   ...answer,
@@ -68,9 +67,9 @@ export const bodyOf = ({ headers: _, ...answer }: Answer, { url, id }: FastifyRe
 export function answerFor(thrown: unknown): Answer {
   // First, because its messages quote the request, which could imitate those of a lost connection.
   const refused = frameworkRefusal(thrown);
-  if (refused) return { ...answer(refused.problem(refused.detail)), status: refused.status };
+  if (refused) return { ...answerOf(refused.problem(refused.detail)), status: refused.status };
   const error = explain(thrown);
-  return answer(error instanceof ProblemError ? error : generalProblems.internalError());
+  return answerOf(error instanceof ProblemError ? error : generalProblems.internalError());
 }
 
 /** The answer to a request whose Idempotency-Key is obeyed: one of which nobody knows what became may be sent again. */
@@ -78,33 +77,6 @@ export function withKey(answered: Answer): Answer {
   if (problemOf(answered.code)?.retry !== 'with-key') return answered;
   return { ...answered, retryable: true, headers: { ...pause, ...answered.headers } };
 }
-
-// Seconds. Long enough for a lock or a connection to come free, where nobody knows better.
-const pause = { 'retry-after': '1' };
-
-function answer({ type, message, errors, options }: ProblemError): Answer {
-  const { code, title, status, retry } = type;
-  const { version, members, headers } = options;
-  return {
-    type: typeOf(code),
-    title,
-    status,
-    detail: message,
-    code,
-    retryable: retry === 'later',
-    ...(errors.length > 0 && { errors: [...errors] }),
-    ...members,
-    headers: {
-      ...(status === 401 && { 'www-authenticate': challengeOf(code) }),
-      ...(retry === 'later' && pause),
-      ...(version !== undefined && { etag: `"${version}"` }),
-      ...headers,
-    },
-  };
-}
-
-// RFC 6750, section 3.1: a token that was sent and refused is told from none.
-const challengeOf = (code: string): string => (code === 'invalid-token' ? 'Bearer error="invalid_token"' : 'Bearer');
 
 /** Turns what the database said into the refusal that it means; leaves everything else as it is. */
 function explain(thrown: unknown): unknown {

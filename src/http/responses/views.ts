@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { z } from 'zod';
-import { type Config, HttpConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { HttpConfig } from '../../config/slices.ts';
 import { MisuseError } from '../../kernel/loggable-error.ts';
 import { cutOf } from './cutting.ts';
 

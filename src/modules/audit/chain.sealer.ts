@@ -1,5 +1,6 @@
 import { type BeforeApplicationShutdown, Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { type Config, LedgerConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { LedgerConfig } from '../../config/slices.ts';
 import { PeriodicJob } from '../../operations/periodic-job.ts';
 import { unitOfWork } from '../../transactions/unit-of-work.ts';
 import { batchSize, ChainService } from './chain.service.ts';

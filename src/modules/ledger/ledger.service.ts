@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type Config, LedgerConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { LedgerConfig } from '../../config/slices.ts';
 import { Clock } from '../../kernel/clock.ts';
 import { changedMeanwhile } from '../../kernel/general.problems.ts';
 import { attempt, ProblemError } from '../../kernel/problem.ts';

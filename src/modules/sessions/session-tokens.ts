@@ -1,6 +1,7 @@
 import { createHash, createHmac, hkdfSync } from 'node:crypto';
 import { Inject, Injectable } from '@nestjs/common';
-import { AuthConfig, type Config } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { AuthConfig } from '../../config/slices.ts';
 import { AccessTokens } from '../../http/access/access-tokens.ts';
 import { DeviceMarks } from '../../http/access/device-marks.ts';
 import type { Principal } from '../../kernel/principal.ts';

@@ -1,5 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
-import { type Config, DatabaseConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { DatabaseConfig } from '../../config/slices.ts';
 import { RowBusyError } from '../errors.ts';
 import { Consistency } from '../reads/consistency.ts';
 import { PoolTimeoutError } from '../wire/errors.ts';

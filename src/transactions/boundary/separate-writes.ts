@@ -1,5 +1,6 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
-import { type Config, TransactionsConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { TransactionsConfig } from '../../config/slices.ts';
 import { openBoundary } from '../current.ts';
 import { SeparateWritesError } from '../errors.ts';
 import { SeparateWrite, type StoredWrite, unitOfContext, type UnitOfWork } from '../unit-of-work.ts';

@@ -1,6 +1,7 @@
 import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
-import { type Config, DatabaseConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { DatabaseConfig } from '../../config/slices.ts';
 import { BoundaryTableError } from '../errors.ts';
 import { DATABASE } from '../tables.ts';
 import { boundariesOf, type DrawnBoundary } from '../transactional.ts';

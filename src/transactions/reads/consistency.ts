@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
 import { ClsServiceManager } from 'nestjs-cls';
-import { type Config, DatabaseConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { DatabaseConfig } from '../../config/slices.ts';
 import { DatabaseClients } from '../../database/database-clients.ts';
 import type { WireTransaction } from '../wire/transaction.ts';
 import { PrimaryPosition } from './primary-position.ts';

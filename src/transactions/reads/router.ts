@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable } from '@nestjs/common';
-import { type Config, DatabaseConfig } from '../../config/config.ts';
+import type { Config } from '../../config/config.ts';
+import { DatabaseConfig } from '../../config/slices.ts';
 import type { DatabaseClient } from '../../database/database-client.ts';
 import { DatabaseClients } from '../../database/database-clients.ts';
 import { type ReplicaRead, replicaRead, type Trouble } from '../boundary/channels.ts';

@@ -1,0 +1,78 @@
+import 'reflect-metadata';
+import type { AddressInfo } from 'node:net';
+import type { NestFastifyApplication } from '@nestjs/platform-fastify';
+import { createApp } from './app.ts';
+import { DatabaseClients } from './database/database-clients.ts';
+import { publishedPeople, seed } from './embedded/demo/seed.ts';
+import { Drain } from './operations/drain.ts';
+import type { EarlyListener } from './operations/early-listener.ts';
+import type { Drainable, Shutdown } from './operations/shutdown.ts';
+import { StartError } from './operations/start-error.ts';
+import type { Provision } from './provision.ts';
+import { unitOfWork } from './transactions/unit-of-work.ts';
+
+interface Surrounding {
+  readonly early: EarlyListener;
+  readonly shutdown: Shutdown;
+  say(line: string): void;
+}
+
+/**
+ * Makes the service on what was provided, starts it, and listens where the early listener does; nothing more where it is stopped meanwhile.
+ * Apart from main, which loads it while the database starts. Throws StartError, and what else keeps it from starting.
+ */
+export async function serve(provided: Provision, { early, shutdown, say }: Surrounding): Promise<void> {
+  if (shutdown.isOn) return;
+  const app = await createApp(provided.config);
+  shutdown.serve(drainable(app), provided.config.shutdown);
+  await unitOfWork('the start of the service', () => app.init());
+  const isNew = provided.isPrivate && provided.isEmbedded && (await unitOfWork('seed', () => seed(app))) === 'added';
+  if (isNew) say('  demo data added');
+  const people = await peopleOrRefuse(app, provided);
+  if (shutdown.isOn) return;
+  await app.listen(early.handOver());
+  shutdown.drains = true;
+  say(banner(addressOf(app), provided, people));
+}
+
+function drainable(app: NestFastifyApplication): Drainable {
+  const begin = (): void => {
+    app.get(Drain).begin();
+    // Nest closes an application when its start has come to an end.
+    app.get(DatabaseClients).stopWaiting();
+  };
+  return { begin, close: () => app.close() };
+}
+
+/** The demo people as they can log in; none where others could log in as well. */
+async function peopleOrRefuse(app: NestFastifyApplication, { isPrivate }: Provision) {
+  const people = await unitOfWork('the published passwords', () => publishedPeople(app));
+  if (isPrivate || people.length === 0) return people;
+  throw new StartError(
+    'The demo people of this database have published passwords, and this start is for production or for a HOST that others reach. Give them other passwords, or use another database.',
+  );
+}
+
+/** Where it really listens. */
+function addressOf(app: NestFastifyApplication): string {
+  const { address, family, port } = app.getHttpServer().address() as AddressInfo;
+  return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
+}
+
+function banner(
+  url: string,
+  { isEmbedded, isPrivate, home, version }: Provision,
+  people: Awaited<ReturnType<typeof publishedPeople>>,
+): string {
+  const lines = [
+    '',
+    `Holdfast is ready at ${url} after ${(performance.now() / 1000).toFixed(1)} s`,
+    `  documentation  ${url}/docs`,
+  ];
+  const named = people.map(({ email, password }) => `${email} · ${password}`);
+  if (named.length > 0) lines.push(`  demo people    ${named.join('\n                 ')}`);
+  if (isEmbedded) lines.push(`  data           ${home} (PostgreSQL ${version}, primary and replica)`);
+  if (isEmbedded && !isPrivate)
+    lines.push('                 all data and the generated secret are lost with this folder (EMBEDDED_DATABASE)');
+  return [...lines, '  to stop        Ctrl-C', ''].join('\n');
+}
