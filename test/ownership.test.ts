@@ -136,6 +136,12 @@ const ways: Record<string, [db: string, body: string, by: Trespass['by'], table:
     'raw SQL that writes',
     'stock',
   ],
+  'a statement that leaves with the first one': [
+    'Sql',
+    "firstStatement('move')`UPDATE stock SET on_hand = 0 WHERE sku_id = ${id}`",
+    'raw SQL that writes',
+    'stock',
+  ],
   'DELETE with USING': [
     'Sql',
     'this.db.$executeRaw`DELETE FROM "order" o USING entry e WHERE e.account_id = o.user_id`',

@@ -32,6 +32,14 @@ export class PhaseRecorder implements TransactionParticipant {
     return new PhasedRunBusyError(this.run.method);
   }
 
+  firstStatement(): null {
+    return null;
+  }
+
+  toBeAsked(): void {
+    // It always is.
+  }
+
   // Async, as a participant's is.
   async begin(): Promise<Substitute | null> {
     const phase = this.stored[this.next];

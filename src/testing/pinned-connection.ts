@@ -2,7 +2,7 @@ import type pg from 'pg';
 import { Admission } from '../transactions/wire/admission.ts';
 import type { Carrier, Connections, ServerLimits } from '../transactions/wire/connection.ts';
 import { PoolTimeoutError } from '../transactions/wire/errors.ts';
-import { Flight } from '../transactions/wire/flight.ts';
+import { type Ahead, Flight } from '../transactions/wire/flight.ts';
 import type { Context } from '../transactions/wire/nesting.ts';
 import { databaseFailure } from '../transactions/wire/postgres-errors.ts';
 import { PinnedConnectionBusyError, PinnedConnectionOverError } from './pinned-errors.ts';
@@ -145,9 +145,10 @@ export class PinnedConnection implements Connections, Carrier {
   private async sayAll(flight: Flight): Promise<Answer> {
     if (this.shared.isOver) throw new PinnedConnectionOverError();
     if (flight.query.text === 'COMMIT') return this.end(flight);
-    const isFirst = flight.ahead[0]?.startsWith('BEGIN') === true;
+    const [opening] = flight.ahead;
+    const isFirst = typeof opening === 'string' && opening.startsWith('BEGIN');
     const asked = new Flight(isFirst ? this.begin(flight.ahead) : flight.ahead, flight.query, flight.question);
-    for (const line of asked.ahead) this.follow(line);
+    for (const line of asked.ahead) if (typeof line === 'string') this.follow(line);
     try {
       return await this.shared.client.fly(asked);
     } finally {
@@ -156,9 +157,11 @@ export class PinnedConnection implements Connections, Carrier {
     }
   }
 
-  private begin(opening: readonly string[]): string[] {
+  private begin(ahead: readonly Ahead[]): Ahead[] {
     this.isOpen = true;
-    return pinnedOpening(opening, this.name, this.depth, this.limits);
+    const own = ahead.findIndex((one) => typeof one !== 'string');
+    const opening = (own === -1 ? ahead : ahead.slice(0, own)) as readonly string[];
+    return [...pinnedOpening(opening, this.name, this.depth, this.limits), ...ahead.slice(opening.length)];
   }
 
   private async end(flight: Flight): Promise<Answer> {

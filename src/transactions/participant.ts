@@ -2,8 +2,13 @@ import { ClsServiceManager } from 'nestjs-cls';
 import { boundaryOfContext, openBoundary, runningBoundary } from './current.ts';
 import { TransactionRequiredError } from './errors.ts';
 import { type FinalStatement, FinalStatementRefusedError } from './wire/final-statement.ts';
+import { type FirstStatement, FirstStatementRefusedError } from './wire/first-statement.ts';
+import { DatabaseError } from './wire/errors.ts';
+import { kindOf } from './wire/postgres-errors.ts';
+import type { TransactionHandle } from './wire/transaction-handle.ts';
 
 export { type FinalStatement, FinalStatementRefusedError, finalStatement } from './wire/final-statement.ts';
+export { type FirstStatement, firstStatement } from './wire/first-statement.ts';
 
 /** Replaces the work of a boundary whose work was done before, for example in an earlier request with the same key. */
 export class Substitute {
@@ -27,7 +32,14 @@ export interface TransactionParticipant {
   readonly name: string;
   /** What is thrown where a command with the same name is under way already. */
   inUse(): Error;
-  /** Called first in each attempt, before the work. Null lets the work run. */
+  /**
+   * Called first in each attempt: what leaves with the first statement of the work, and refuses it where {@link begin} would have a substitute for
+   * it. Null where `begin` is to be asked, for which the work waits.
+   */
+  firstStatement(): FirstStatement | null;
+  /** That statement has refused the work, or was never sent: the attempt is made again, and `begin` is asked in it. */
+  toBeAsked(): void;
+  /** Called before the work where there is no first statement. Null lets the work run. */
   begin(): Promise<Substitute | null>;
   /** Called last in each attempt, after the work has returned this value: what leaves with COMMIT. Where it is refused, so is the boundary, with `inUse`. */
   finalStatement(value: unknown): FinalStatement;
@@ -79,9 +91,13 @@ export function participantOf(owner: object): TransactionParticipant | null {
 
 /** Has the statement leave with the COMMIT of the running boundary. Throws TransactionRequiredError outside. */
 export function sendWithCommit(statement: FinalStatement): void {
+  demandRunning('A statement leaves with COMMIT of a boundary only.').final.push(statement);
+}
+
+function demandRunning(sentence: string): TransactionHandle {
   const running = runningBoundary();
-  if (running === null) throw new TransactionRequiredError('A statement leaves with COMMIT of a boundary only.');
-  running.transaction.beginning.final.push(statement);
+  if (running === null) throw new TransactionRequiredError(sentence);
+  return running.transaction.beginning;
 }
 
 // Writes of the participant do not count as separate writes of the work.
@@ -103,8 +119,10 @@ export function participating(
 ): () => Promise<unknown> {
   if (participant === null) return work;
   return async () => {
-    const substitute = await uncounted(() => participant.begin());
+    const first = participant.firstStatement();
+    const substitute = first === null ? await uncounted(() => participant.begin()) : null;
     if (substitute !== null) return substitute;
+    if (first !== null) demandRunning('A first statement leaves with one of a boundary only.').first = first;
     const value = await work();
     sendWithCommit(participant.finalStatement(value));
     return value;
@@ -118,4 +136,12 @@ export async function inTurn(participant: TransactionParticipant, boundary: () =
   });
   participant.committed();
   return value instanceof Substitute ? value.settle() : value;
+}
+
+/** Whether the participant has to be asked before the work after all: what was to leave in front of it has refused it, or was never sent. */
+export function isToBeAsked(error: unknown, { first, wire }: TransactionHandle): boolean {
+  if (first === null) return false;
+  if (error instanceof FirstStatementRefusedError) return true;
+  // What the way to the database says is said of any statement.
+  return wire?.hasSent === false && !(error instanceof DatabaseError) && kindOf(error) === null;
 }

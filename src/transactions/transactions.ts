@@ -23,7 +23,14 @@ import { type Call, changesRows, routingClient } from './client/routing-client.t
 import { boundaryOfContext, openBoundary, RUNNING, SET_ASIDE } from './current.ts';
 import { CommitOutcomeUnknownError } from './errors.ts';
 import { fire } from './hooks.ts';
-import { enlisted, inTurn, participantOf, participating, type TransactionParticipant } from './participant.ts';
+import {
+  enlisted,
+  inTurn,
+  isToBeAsked,
+  participantOf,
+  participating,
+  type TransactionParticipant,
+} from './participant.ts';
 import { ReadRouter } from './reads/router.ts';
 import { undoing } from './unit-of-work.ts';
 import { TransactionExpiredError } from './wire/errors.ts';
@@ -177,7 +184,7 @@ export class Transactions {
     const retries = running === null ? (options.retry ?? defaultRetries) : 0;
     const policy = { ...terms, retries, isInside: running !== null };
     const places = this.crowding.places(running?.transaction.beginning ?? null, patienceOf(policy, options));
-    const fresh = { work: whole, separate, places, latest: null, attempts: 0 };
+    const fresh = { work: whole, participant, separate, places, latest: null, attempts: 0 };
     const beginner = { terms, options, hasOwnTime: hasOwnTime(running, options), ...fresh };
     const all = () => this.allAttempts(beginner, policy, begunAt).finally(() => places.leave());
     return (await (participant === null ? all() : inTurn(participant, all))) as T;
@@ -185,7 +192,7 @@ export class Transactions {
 
   private async allAttempts(beginner: BoundaryCall, policy: RetryPolicy, begunAt: number): Promise<unknown> {
     try {
-      const once = (attempt: number) => beginner.places.run(() => this.attempt(beginner, attempt));
+      const once = (attempt: number) => beginner.places.run(() => this.withParticipant(beginner, attempt));
       const value = await retrying(policy, once);
       await this.ended(beginner, begunAt, 'committed', null);
       return value;
@@ -193,6 +200,18 @@ export class Transactions {
       const outcome = error instanceof CommitOutcomeUnknownError ? 'unknown' : 'rolled-back';
       await this.ended(beginner, begunAt, outcome, error);
       throw noteOrigin(error, { boundary: policy.name, attempt: beginner.attempts });
+    }
+  }
+
+  /** The attempt, and once more where the participant has to be asked before the work after all. */
+  private async withParticipant(beginner: BoundaryCall, attempt: number): Promise<unknown> {
+    try {
+      return await this.attempt(beginner, attempt);
+    } catch (error) {
+      const handle = beginner.latest?.transaction.beginning;
+      if (beginner.participant === null || handle === undefined || !isToBeAsked(error, handle)) throw error;
+      beginner.participant.toBeAsked();
+      return this.attempt(beginner, attempt);
     }
   }
 
@@ -225,6 +244,7 @@ export class Transactions {
       ...(this.faults !== null && {
         fault: (moment, statement) => this.faults?.(terms.name, attempt, moment, statement) ?? null,
       }),
+      first: null,
       wire: null,
       final: [],
       underWay: 0,

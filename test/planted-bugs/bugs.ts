@@ -448,8 +448,8 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       {
         file: 'src/transactions/transactions.ts',
-        text: 'participating, type TransactionParticipant',
-        replacement: 'participating, sendWithCommit, type TransactionParticipant',
+        text: '  participating,\n',
+        replacement: '  participating,\n  sendWithCommit,\n',
       },
       {
         file: 'src/transactions/transactions.ts',

@@ -34,7 +34,9 @@ export function recordStatements({ isFar = false } = {}) {
         trip,
       });
     const { ahead = [], question = null } = flightOf(first);
-    if (ahead.length > 0) write(ahead.join('; '));
+    const texts = ahead.filter((one) => typeof one === 'string');
+    if (texts.length > 0) write(texts.join('; '));
+    for (const one of ahead) if (typeof one !== 'string') write(one.text, one.values);
     write(text, values);
     if (question !== null) write(question.text);
     const arrived = isFar ? () => holdBack().then(answered) : answered;

@@ -1,6 +1,11 @@
 import { Injectable } from '@nestjs/common';
 import { Expiring } from '../../retention/expiring.ts';
-import { type FinalStatement, finalStatement } from '../../transactions/participant.ts';
+import {
+  type FinalStatement,
+  finalStatement,
+  type FirstStatement,
+  firstStatement,
+} from '../../transactions/participant.ts';
 import { InjectDatabase, type Sql } from '../../transactions/tables.ts';
 import type { KeyedRequest, StoredResponse } from './idempotency.ts';
 
@@ -46,6 +51,23 @@ export class IdempotencyRepository {
           created_at = statement_timestamp(), expires_at = excluded.expires_at
       WHERE idempotency_record.expires_at <= statement_timestamp()`;
     return claimed === 1;
+  }
+
+  /** The same in front of the first statement of the work, which it refuses where `claim` would be false. */
+  claiming({ principalId, route, key, fingerprint }: KeyedRequest, keepSeconds: number): FirstStatement {
+    const name = `idempotency ${principalId} ${route} ${key}`;
+    return firstStatement('claim_key')`
+      WITH claimed AS (
+        INSERT INTO idempotency_record (principal_id, route, key, fingerprint, expires_at)
+        SELECT ${principalId}::uuid, ${route}, ${key}, ${fingerprint}::bytea,
+          statement_timestamp() + make_interval(secs => ${keepSeconds}::double precision)
+        WHERE pg_try_advisory_xact_lock(hashtextextended(${name}, 0))
+        ON CONFLICT (principal_id, route, key) DO UPDATE
+        SET fingerprint = excluded.fingerprint, status = NULL, headers = NULL, body = NULL, result = NULL,
+            created_at = statement_timestamp(), expires_at = excluded.expires_at
+        WHERE idempotency_record.expires_at <= statement_timestamp()
+        RETURNING 1)
+      SELECT refuse_missing(CASE WHEN NOT EXISTS (SELECT FROM claimed) THEN ARRAY[0] END)`;
   }
 
   /**

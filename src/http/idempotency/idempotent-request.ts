@@ -4,6 +4,7 @@ import type { ProblemError } from '../../kernel/problem.ts';
 import {
   type Ending,
   type FinalStatement,
+  type FirstStatement,
   type ParticipantGroup,
   RecoveryPoint,
   sendWithCommit,
@@ -51,6 +52,7 @@ export class IdempotentRequest implements TransactionParticipant {
   private stored: Stored | null = null;
   private latest: Stored | null = null;
   private turn: Promise<unknown> = Promise.resolve();
+  private isToBeAsked = false;
 
   constructor(
     private readonly request: KeyedRequest,
@@ -71,6 +73,16 @@ export class IdempotentRequest implements TransactionParticipant {
   /** Null once it has stored something: what it stores then is its own record again. */
   get group(): ParticipantGroup | null {
     return this.stored === null ? this.context.group : null;
+  }
+
+  firstStatement(): FirstStatement | null {
+    // What this request has stored before is its own.
+    const { records, keepSeconds } = this.context;
+    return this.stored !== null || this.isToBeAsked ? null : records.claiming(this.request, keepSeconds);
+  }
+
+  toBeAsked(): void {
+    this.isToBeAsked = true;
   }
 
   /** Throws idempotency-key-in-use while the first request runs, idempotency-key-reused when the key was another request's. */

@@ -8,6 +8,7 @@ import { boundaryOfContext } from '../current.ts';
 import { CommitOutcomeUnknownError, ConnectionLostError, LockUnavailableError } from '../errors.ts';
 import { ReadRouter } from '../reads/router.ts';
 import { DatabaseError, StaleSessionError, TransactionEndedError, TransactionExpiredError } from '../wire/errors.ts';
+import { FirstStatementRefusedError } from '../wire/first-statement.ts';
 import { enter } from '../wire/nesting.ts';
 import { isBreak } from '../wire/postgres-errors.ts';
 import { SlotsOfClients } from '../wire/slots.ts';
@@ -120,7 +121,7 @@ class TransactionRun {
     if (wire?.state === 'in-doubt') return await this.resolve(error);
     const reason = wire?.failure?.error ?? error;
     // Also if the work replaced the conflict by another error.
-    if (isConflict(reason)) throw reason;
+    if (isConflict(reason) || reason instanceof FirstStatementRefusedError) throw reason;
     if (wire !== null && wasCutOff(wire)) throw this.cutOff(reason);
     throw namedError(error, 'COMMIT', { name, endsAt: beginning.endsAt });
   }

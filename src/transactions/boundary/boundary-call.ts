@@ -1,3 +1,4 @@
+import type { TransactionParticipant } from '../participant.ts';
 import type { SeparateWrite } from '../unit-of-work.ts';
 import type { Patience, RowPlaces } from './crowding.ts';
 import { type AnyOptions, milliseconds } from './options.ts';
@@ -12,6 +13,7 @@ export interface BoundaryCall {
   readonly options: AnyOptions;
   readonly hasOwnTime: boolean;
   readonly work: () => Promise<unknown>;
+  readonly participant: TransactionParticipant | null;
   /** The separate write that it is, if its unit of work counts them. */
   readonly separate: SeparateWrite | null;
   readonly places: RowPlaces;

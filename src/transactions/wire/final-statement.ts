@@ -1,7 +1,7 @@
-import { Prisma } from '../../database/generated/client.ts';
 import type { Carrier } from './connection.ts';
 import { DatabaseError, StaleSessionError } from './errors.ts';
 import type { FlightPlan } from './flight-plan.ts';
+import { missingIn, type OwnStatement, ownStatement } from './own-statement.ts';
 import { isBreak } from './postgres-errors.ts';
 import { nameOf } from './statements.ts';
 import type { StatementFailure, WireState } from './wire-state.ts';
@@ -10,12 +10,7 @@ import type { StatementFailure, WireState } from './wire-state.ts';
  * A statement that leaves with COMMIT, at no round trip of its own. Nobody reads what it gives: where it has not done all that it was to do, it
  * calls `refuse_missing()` with the places of what is missing, so that COMMIT stores nothing.
  */
-export interface FinalStatement {
-  /** By which it is prepared on each connection. */
-  readonly name: string;
-  readonly text: string;
-  readonly values: unknown[];
-}
+export type FinalStatement = OwnStatement;
 
 /** A final statement has not done all that it was to do. Nothing is stored. */
 export class FinalStatementRefusedError extends DatabaseError {
@@ -31,12 +26,7 @@ export class FinalStatementRefusedError extends DatabaseError {
 }
 
 /** `finalStatement('store_key')` followed by the text of the statement as a template. */
-export const finalStatement =
-  (name: string) =>
-  (strings: TemplateStringsArray, ...given: readonly unknown[]): FinalStatement => {
-    const { text, values } = Prisma.sql(strings, ...given);
-    return { name, text, values };
-  };
+export const finalStatement = ownStatement;
 
 /** A final statement was refused: COMMIT has stored nothing, whatever it was answered. */
 export interface RefusedFinal {
@@ -75,7 +65,6 @@ function refusedBy(statement: FinalStatement, error: unknown): RefusedFinal | nu
 }
 
 function refusalOf(statement: FinalStatement, error: unknown): unknown {
-  const { constraint, detail = '' } = (error ?? {}) as { constraint?: string; detail?: string };
-  if (constraint !== 'final_statement') return error;
-  return new FinalStatementRefusedError(statement, detail.split(',').map(Number), error);
+  const missing = missingIn(error);
+  return missing === null ? error : new FinalStatementRefusedError(statement, missing, error);
 }

@@ -4,6 +4,7 @@ import { Flight } from './flight.ts';
 import { TimeLimits } from './limits.ts';
 import { Preamble } from './preamble.ts';
 import { settingsBehindBegin } from './session.ts';
+import { isPlainRead } from './statements.ts';
 import { TransactionId } from './transaction-id.ts';
 import type { WireTerms } from './wire-terms.ts';
 
@@ -31,16 +32,19 @@ export class FlightPlan {
   /** On this connection. */
   begin({ limits, missing }: Carrier): void {
     const [begin = 'BEGIN', ...settings] = this.terms.opening();
-    this.ahead.begin([begin, ...settingsBehindBegin(missing), ...settings], limits);
+    const { first } = this.terms;
+    this.ahead.begin([begin, ...settingsBehindBegin(missing), ...settings, ...(first === null ? [] : [first])], limits);
     this.isFirst = true;
   }
 
   /** The flight of this statement, which leaves now. */
   flightOf(query: pg.QueryConfig, client: Carrier): Flight {
     if (!this.hasBegun && !this.isFirst) this.ahead.begin(demandTransaction);
+    // What leaves with the first statement may have written.
+    const mayWrite = !isPlainRead(query.text) || (this.isFirst && this.terms.first !== null);
     this.isFirst = false;
     this.limits.tell(this.ahead);
-    const question = this.terms.readOnly ? null : this.transactionId.questionFor(query.text);
+    const question = this.terms.readOnly ? null : this.transactionId.questionBehind(mayWrite);
     const fault = this.terms.fault?.('statement', query.text) ?? null;
     if (fault?.statement === null) client.cut();
     const sent = fault?.statement ?? query;

@@ -1,6 +1,11 @@
 import type { EventEmitter } from 'node:events';
 import pg from 'pg';
+import utils from 'pg/lib/utils.js';
+import type { OwnStatement } from './own-statement.ts';
 import { databaseFailure } from './postgres-errors.ts';
+
+/** What goes ahead of a statement in its flight. */
+export type Ahead = string | OwnStatement;
 
 /** Asked in the flight of a statement, behind it. Prepared once on each connection. */
 export interface Question {
@@ -21,7 +26,7 @@ export class Flight {
   answer: string | null = null;
 
   constructor(
-    readonly ahead: readonly string[],
+    readonly ahead: readonly Ahead[],
     readonly query: pg.QueryConfig,
     readonly question: Question | null = null,
   ) {}
@@ -32,7 +37,7 @@ interface Wire extends Pick<EventEmitter, 'once' | 'off'> {
   readonly parsedStatements: Record<string, string>;
   readonly submittedNamedStatements: Record<string, string>;
   parse(statement: { name?: string; text: string }): void;
-  bind(portal: { statement?: string }): void;
+  bind(portal: { statement?: string; values: readonly unknown[]; valueMapper: (value: unknown) => unknown }): void;
   execute(portal: object): void;
   sync(): void;
 }
@@ -58,11 +63,13 @@ const ends = ['readyForQuery', 'end'];
 interface Stage {
   readonly name?: string | undefined;
   readonly text: string;
+  readonly values?: readonly unknown[];
 }
 
 /** A flight as pg sends it and follows its answers. */
 export class FlightQuery extends PgQuery {
   private readonly stages: readonly Stage[];
+  private readonly ahead: readonly Stage[];
   private readonly query: Stage;
   private readonly question: Stage | null;
 
@@ -77,7 +84,8 @@ export class FlightQuery extends PgQuery {
     this.query = { name: flight.query.name, text: flight.query.text };
     const { question } = flight;
     this.question = question === null || isNamed ? question : { text: question.text };
-    this.stages = [...flight.ahead.map((text) => ({ text })), this.query, ...(this.question ? [this.question] : [])];
+    this.ahead = flight.ahead.map((one) => stageOf(one, isNamed));
+    this.stages = [...this.ahead, this.query, ...(this.question ? [this.question] : [])];
   }
 
   /** pg reads it there. */
@@ -86,7 +94,7 @@ export class FlightQuery extends PgQuery {
   }
 
   override prepare(connection: Wire): void {
-    for (const text of this.flight.ahead) send(connection, { text });
+    for (const stage of this.ahead) send(connection, stage);
     const { question } = this;
     const sync = (): void => {
       if (question !== null) send(connection, question);
@@ -139,13 +147,19 @@ export class FlightQuery extends PgQuery {
   }
 }
 
-function send(connection: Wire, { name, text }: Stage): void {
+function stageOf(ahead: Ahead, isNamed: boolean): Stage {
+  if (typeof ahead === 'string') return { text: ahead };
+  const { text, values } = ahead;
+  return isNamed ? ahead : { text, values };
+}
+
+function send(connection: Wire, { name, text, values = [] }: Stage): void {
   if (name === undefined) connection.parse({ text });
   else if (!isPrepared(connection, name)) {
     connection.parse({ name, text });
     connection.submittedNamedStatements[name] = text;
   }
-  connection.bind(name === undefined ? {} : { statement: name });
+  connection.bind({ ...(name !== undefined && { statement: name }), values, valueMapper: utils.prepareValue });
   connection.execute({});
 }
 

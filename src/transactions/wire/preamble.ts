@@ -1,4 +1,5 @@
 import type { ServerLimits } from './connection.ts';
+import type { Ahead } from './flight.ts';
 
 interface Savepoint {
   readonly name: string;
@@ -11,14 +12,14 @@ interface Savepoint {
  * round trip, and none at all is sent of one that said nothing.
  */
 export class Preamble {
-  private lines: string[] = [];
+  private lines: Ahead[] = [];
   private readonly savepoints: Savepoint[] = [];
 
   /** `told` is what the server has in mind. */
   constructor(private told: ServerLimits) {}
 
   /** `told`: what the server has in mind, where that is known by now. */
-  begin(opening: readonly string[], told = this.told): void {
+  begin(opening: readonly Ahead[], told = this.told): void {
     this.told = told;
     this.lines.unshift(...opening);
   }
@@ -51,7 +52,7 @@ export class Preamble {
   }
 
   /** All of it, for the flight that leaves now. */
-  take(): readonly string[] {
+  take(): readonly Ahead[] {
     const taken = this.lines;
     this.lines = [];
     return taken;

@@ -2,7 +2,6 @@ import type pg from 'pg';
 import type { Carrier } from './connection.ts';
 import type { Flight, Question } from './flight.ts';
 import { isAfterFailure } from './postgres-errors.ts';
-import { isPlainRead } from './statements.ts';
 
 // Beside the id stands the start of the server: a crash takes back ids whose writing was not on the disk, and gives them out again.
 const question: Question = {
@@ -16,9 +15,9 @@ export class TransactionId {
   private isAsked = false;
   private isToBeAskedAgain = false;
 
-  /** The question that is to go with a statement; null where there is nothing to ask. What may have written is followed by it. */
-  questionFor(text: string): Question | null {
-    if (this.value !== null || isPlainRead(text)) return null;
+  /** The question that is to go behind what may write, or only reads; null where there is nothing to ask. */
+  questionBehind(mayWrite: boolean): Question | null {
+    if (this.value !== null || !mayWrite) return null;
     this.isToBeAskedAgain = this.isAsked;
     if (this.isAsked) return null;
     this.isAsked = true;

@@ -4,6 +4,7 @@ import type { Carrier, Connections } from './connection.ts';
 import { DatabaseError, TransactionControlError, TransactionEndedError, TransactionExpiredError } from './errors.ts';
 import { FlightPlan } from './flight-plan.ts';
 import { type FinalStatement, sendFinal } from './final-statement.ts';
+import { FirstStatementRefusedError, refusesWork } from './first-statement.ts';
 import type { Flight } from './flight.ts';
 import { LazyConnection } from './lazy-connection.ts';
 import { isAfterFailure, isBreak } from './postgres-errors.ts';
@@ -45,6 +46,11 @@ export class WireTransaction {
   ) {
     this.connection = new LazyConnection(connections);
     this.plan = new FlightPlan(connections.limits, terms);
+  }
+
+  /** Whether a statement has left. */
+  get hasSent(): boolean {
+    return this.first !== null;
   }
 
   /** Whether it keeps a connection, or is about to. */
@@ -126,7 +132,8 @@ export class WireTransaction {
     try {
       return await client.fly(flight);
     } catch (error) {
-      const judged = this.connection.judged(error, this.terms.readOnly || this.id !== null);
+      const said = refusesWork(flight, error) ? new FirstStatementRefusedError(error) : error;
+      const judged = this.connection.judged(said, this.terms.readOnly || this.id !== null);
       const failed = this.failed(flight.query.text, judged);
       // BEGIN itself has failed: there is no transaction for what else may come.
       if (isFirst && flight.done === 0 && this.state === 'open') this.state = 'rolled-back';
