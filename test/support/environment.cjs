@@ -3,7 +3,6 @@ const { setTimeout: sleep } = require('node:timers/promises');
 const { TestEnvironment } = require('jest-environment-node');
 
 const TOLD = Symbol.for('holdfast errors of the services');
-const HASHES_IN_FULL = Symbol.for('holdfast hashes in full');
 // What is being closed at the end of a file may take as long on a busy machine.
 const closedWithinMs = 10_000;
 
@@ -18,14 +17,8 @@ process.on('warning', (warning) => {
 });
 
 module.exports = class HoldfastEnvironment extends TestEnvironment {
-  constructor(config, context) {
-    super(config, context);
-    this.hashesInFull = context.docblockPragmas['hashes'] === 'in-full';
-  }
-
   async setup() {
     await super.setup();
-    this.global[HASHES_IN_FULL] = this.hashesInFull;
     // Each is opened at its first use, whoever that is, and stays open.
     void [process.stdout, process.stderr];
     this.openBefore = countOpen();
