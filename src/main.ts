@@ -30,10 +30,10 @@ async function main(): Promise<void> {
   const surroundings = await readSurroundings((env) => openPort(early, env));
   for (const name of surroundings.unread) say(`  ${name} is set and is not read: DATABASE_WRITE_URL names a database`);
   try {
-    const provision = provide(surroundings, (line) => say(`  ${line}`));
+    const provision = provide(surroundings, progress);
     provided = provision;
-    // The service takes longer to load than its database to start.
-    const [known, { serve }] = await Promise.all([provision, import('./serve.ts')]);
+    const known = await provision;
+    const { serve } = await loadService();
     void known.failed.then(({ message }) => shutdown.fail(message));
     await serve(known, { early, shutdown, say });
   } catch (error) {
@@ -42,6 +42,16 @@ async function main(): Promise<void> {
     await stopProvided();
     throw error;
   }
+}
+
+let loading: Promise<typeof import('./serve.ts')> | null = null;
+// It takes longer to load than its database to start, and holds up this process meanwhile.
+const loadService = () => (loading ??= import('./serve.ts'));
+
+/** What is told is done next, by a process of PostgreSQL's: once that is under way the service is loaded beside it. */
+function progress(line: string): void {
+  say(`  ${line}`);
+  setImmediate(() => void loadService().catch(() => undefined)); // who serves is told
 }
 
 /** Whoever has started us with a channel to us is gone when that ends. */

@@ -28,11 +28,13 @@ export async function serve(provided: Provision, { early, shutdown, say }: Surro
   await unitOfWork('the start of the service', () => app.init());
   const isNew = provided.isPrivate && provided.isEmbedded && (await unitOfWork('seed', () => seed(app))) === 'added';
   if (isNew) say('  demo data added');
-  const people = await peopleOrRefuse(app, provided);
+  if (!provided.isPrivate) await refusePublishedPasswords(app);
   if (shutdown.isOn) return;
   await app.listen(early.handOver());
   shutdown.drains = true;
-  say(banner(addressOf(app), provided, people));
+  const seconds = performance.now() / 1000;
+  // Which of the demo people still have their passwords takes some hashing, and is only told.
+  say(banner(app, { ...provided, seconds, people: provided.isPrivate ? await demoPeople(app) : [] }));
 }
 
 function drainable(app: NestFastifyApplication): Drainable {
@@ -44,10 +46,12 @@ function drainable(app: NestFastifyApplication): Drainable {
   return { begin, close: () => app.close() };
 }
 
-/** The demo people as they can log in; none where others could log in as well. */
-async function peopleOrRefuse(app: NestFastifyApplication, { isPrivate }: Provision) {
-  const people = await unitOfWork('the published passwords', () => publishedPeople(app));
-  if (isPrivate || people.length === 0) return people;
+/** The demo people as they can log in. */
+const demoPeople = (app: NestFastifyApplication) => unitOfWork('the published passwords', () => publishedPeople(app));
+
+async function refusePublishedPasswords(app: NestFastifyApplication): Promise<void> {
+  const people = await demoPeople(app);
+  if (people.length === 0) return;
   throw new StartError(
     'The demo people of this database have published passwords, and this start is for production or for a HOST that others reach. Give them other passwords, or use another database.',
   );
@@ -59,16 +63,16 @@ function addressOf(app: NestFastifyApplication): string {
   return `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`;
 }
 
-function banner(
-  url: string,
-  { isEmbedded, isPrivate, home, version }: Provision,
-  people: Awaited<ReturnType<typeof publishedPeople>>,
-): string {
-  const lines = [
-    '',
-    `Holdfast is ready at ${url} after ${(performance.now() / 1000).toFixed(1)} s`,
-    `  documentation  ${url}/docs`,
-  ];
+interface Told extends Provision {
+  /** Since the process began. */
+  readonly seconds: number;
+  readonly people: Awaited<ReturnType<typeof publishedPeople>>;
+}
+
+function banner(app: NestFastifyApplication, told: Told): string {
+  const { isEmbedded, isPrivate, home, version, seconds, people } = told;
+  const url = addressOf(app);
+  const lines = ['', `Holdfast is ready at ${url} after ${seconds.toFixed(1)} s`, `  documentation  ${url}/docs`];
   const named = people.map(({ email, password }) => `${email} · ${password}`);
   if (named.length > 0) lines.push(`  demo people    ${named.join('\n                 ')}`);
   if (isEmbedded) lines.push(`  data           ${home} (PostgreSQL ${version}, primary and replica)`);

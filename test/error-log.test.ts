@@ -173,7 +173,7 @@ describe('each way into the log', () => {
         })
         .expect(500),
     );
-    const known = { sqlState: 'HF001', call: 'user.createMany', attempt: 1 };
+    const known = { sqlState: 'HF001', call: 'user.createManyAndReturn', attempt: 1 };
     expect(own.err).toMatchObject({ ...known, calledAt: expect.stringContaining('UsersRepository.create') });
     expect(own.err).not.toHaveProperty('message');
     expect(JSON.stringify(told.own)).not.toContain(secret);

@@ -8,9 +8,7 @@ function packagesBehind(file: string, seen = new Set<string>()): string[] {
   if (seen.has(file)) return [];
   seen.add(file);
   // As it is built: types are gone.
-  const imports = [...readFileSync(file, 'utf8').matchAll(/^(?:import|export)\b[^;]*?'([^']+)';$/gm)].map(
-    ([, name = '']) => name,
-  );
+  const imports = [...readFileSync(file, 'utf8').matchAll(/\brequire\("([^"]+)"\)/g)].map(([, name = '']) => name);
   return imports.flatMap((name) => {
     if (name.startsWith('.')) return packagesBehind(join(dirname(file), name), seen);
     return name.startsWith('node:') ? [] : name;

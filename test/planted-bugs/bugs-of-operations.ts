@@ -159,8 +159,8 @@ export const bugsOfOperations: readonly PlantedBug[] = [
     changes: [
       {
         file: 'src/serve.ts',
-        text: 'if (isPrivate || people.length === 0) return people;',
-        replacement: 'if (isPrivate || people.length !== -1) return people;',
+        text: 'if (people.length === 0) return;',
+        replacement: 'if (people.length !== -1) return;',
       },
     ],
     caughtBy: {

@@ -30,11 +30,14 @@ export interface PlantedBug {
 const [modules, core] = ['src/modules', 'src/transactions'];
 const migrations = 'prisma/migrations';
 
-const noLock: Change = {
-  file: 'src/http/idempotency/idempotency.repository.ts',
-  text: 'WHERE pg_try_advisory_xact_lock(hashtextextended(${name}, 0))',
-  replacement: 'WHERE hashtextextended(${name}, 0) IS NOT NULL',
-};
+// Before the work, and in front of its first statement.
+const noLock: readonly Change[] = ['make_interval(secs => ${keepSeconds})\n     ', 'double precision)\n       '].map(
+  (before) => ({
+    file: 'src/http/idempotency/idempotency.repository.ts',
+    text: `${before} WHERE pg_try_advisory_xact_lock(hashtextextended(\${name}, 0))`,
+    replacement: `${before} WHERE hashtextextended(\${name}, 0) IS NOT NULL`,
+  }),
+);
 
 /** In the order of the ledger, the goods, the keys, the boundaries, the replicas, the doors. */
 export const bugs: readonly PlantedBug[] = [
@@ -396,7 +399,7 @@ export const bugs: readonly PlantedBug[] = [
   {
     name: 'nobody holds an Idempotency-Key while its request runs',
     harm: 'A second copy of a request waits for the first with a connection, instead of being told to come again.',
-    changes: [noLock],
+    changes: [...noLock],
     caughtBy: {
       file: 'test/idempotency.test.ts',
       tests: ['while the first is under way is told so at once, and to come again'],
@@ -407,7 +410,7 @@ export const bugs: readonly PlantedBug[] = [
     name: 'an Idempotency-Key is held by nobody and is not unique',
     harm: 'A request that a client repeats is paid for twice.',
     changes: [
-      noLock,
+      ...noLock,
       {
         file: 'src/http/idempotency/idempotency.repository.ts',
         text: `

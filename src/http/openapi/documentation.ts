@@ -1,16 +1,18 @@
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
-import { SwaggerModule } from '@nestjs/swagger';
+import { type OpenAPIObject, SwaggerModule } from '@nestjs/swagger';
 import type { FastifyInstance } from 'fastify';
-import { describeApi } from './openapi.ts';
+import { apiTitle, describeApi } from './openapi.ts';
 
 /** Answers /openapi.json, and /docs, which shows it. To be called when all routes are known. */
 export function publishDocumentation(app: NestFastifyApplication): void {
-  const document = describeApi(app);
+  // Made when it is asked for first: it would take a tenth of a start.
+  let made: OpenAPIObject | null = null;
+  const document = (): OpenAPIObject => (made ??= describeApi(app));
   answerDocument(app.getHttpAdapter().getInstance(), document);
   // Nest would write the document anew for each request, and as YAML as well, which takes the event loop a hundred milliseconds.
   SwaggerModule.setup('docs', app, document, {
     raw: false,
-    customSiteTitle: document.info.title,
+    customSiteTitle: apiTitle,
     swaggerOptions: { persistAuthorization: true, filter: true, requestInterceptor: nameAnew },
   });
   const fastify = app.getHttpAdapter().getInstance();
@@ -33,7 +35,9 @@ function nameAnew(request: Sent): Sent {
 }
 
 /** Writes the document once: it is the same for everybody, and anybody may ask for it as often as the quotas allow. */
-export function answerDocument(fastify: FastifyInstance, document: object): void {
-  const text = JSON.stringify(document);
-  fastify.get('/openapi.json', (_, reply) => reply.type('application/json; charset=utf-8').send(text));
+function answerDocument(fastify: FastifyInstance, document: () => object): void {
+  let text: string | null = null;
+  fastify.get('/openapi.json', (_, reply) =>
+    reply.type('application/json; charset=utf-8').send((text ??= JSON.stringify(document()))),
+  );
 }

@@ -28,6 +28,8 @@ import { describeRefusals, impliedProblems } from './refusals.ts';
 
 type Json = Record<string, unknown>;
 
+export const apiTitle = 'Holdfast';
+
 /** What of an operation the rest of its description follows from. */
 interface Operation {
   readonly operationId: string;
@@ -67,7 +69,7 @@ const ordered = (named: Map<string, Json>) => Object.fromEntries([...named].sort
 const frame = {
   openapi: '3.1.0',
   info: {
-    title: 'Holdfast',
+    title: apiTitle,
     description:
       'Users, accounts, catalog and orders. Every error is application/problem+json with a stable `code`. ' +
       'Answers may gain members: ignore those you do not know. ' +
