@@ -1,3 +1,6 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { lockRows } from '../src/transactions/locks.ts';
 import {
   type FinalStatement,
   finalStatement,
@@ -8,6 +11,7 @@ import {
 } from '../src/transactions/participant.ts';
 import { raised } from '../src/testing/faults.ts';
 import { type Bare, errorOf, fresh, startBare, stored } from './support/bare.ts';
+import { atOnce } from './support/crowd.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { recordStatements } from './support/statements.ts';
 
@@ -103,6 +107,14 @@ describe('a statement that leaves with the first one of the work', () => {
     expect([await nameOf(mark), await stored(database, [slug])]).toEqual(['done', [slug]]);
   });
 
+  it('tells what id the transaction has also where the work only reads: that is not asked for by itself', async () => {
+    await once(fresh('warm-up'), () => core.db.product.findMany({ take: 1 }));
+    const statements = recordStatements({ isFar: true });
+    const [, asked] = await once(fresh('mark'), () => core.db.product.findMany({ take: 1 }));
+    statements.stop();
+    expect([new Set(statements.take().map(({ trip }) => trip)).size, asked]).toEqual([2, ['committed']]);
+  });
+
   it('that refuses the work has nothing of it carried out, and the substitute takes its place', async () => {
     const mark = fresh('mark');
     await once(mark, step);
@@ -174,6 +186,16 @@ describe('a statement that leaves with the first one of the work', () => {
     expect([participant.asked, await nameOf(mark)]).toEqual([[], undefined]);
   });
 
+  it('is asked for once more not either where its work has given way before a row that many want', async () => {
+    const row = randomUUID();
+    const work = async (): Promise<void> => {
+      await lockRows(core.db, { stock: [row] });
+      await sleep(80);
+    };
+    const outcomes = await atOnce(8, () => once(fresh('mark'), work));
+    expect(outcomes).toEqual(Array.from({ length: 8 }, () => [undefined, ['committed']]));
+  });
+
   it('can be sent without a name', async () => {
     const unnamed = await startBare({ app: database.urls.app }, { DATABASE_STATEMENT_NAMES: 'off' });
     const named = core;
@@ -192,9 +214,9 @@ describe('a statement that leaves with the first one of the work', () => {
 const nestedWrite = (slug: string): Promise<unknown> =>
   core.db.product.create({
     data: {
-      id: crypto.randomUUID(),
+      id: randomUUID(),
       slug,
       name: slug,
-      images: { create: [{ id: crypto.randomUUID(), url: 'https://example.com/', position: 0 }] },
+      images: { create: [{ id: randomUUID(), url: 'https://example.com/', position: 0 }] },
     },
   });

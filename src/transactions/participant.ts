@@ -3,7 +3,7 @@ import { boundaryOfContext, openBoundary, runningBoundary } from './current.ts';
 import { TransactionRequiredError } from './errors.ts';
 import { type FinalStatement, FinalStatementRefusedError } from './wire/final-statement.ts';
 import { type FirstStatement, FirstStatementRefusedError } from './wire/first-statement.ts';
-import { DatabaseError } from './wire/errors.ts';
+import { DatabaseError, NamedAnswerError } from './wire/errors.ts';
 import { kindOf } from './wire/postgres-errors.ts';
 import type { TransactionHandle } from './wire/transaction-handle.ts';
 
@@ -142,6 +142,7 @@ export async function inTurn(participant: TransactionParticipant, boundary: () =
 export function isToBeAsked(error: unknown, { first, wire }: TransactionHandle): boolean {
   if (first === null) return false;
   if (error instanceof FirstStatementRefusedError) return true;
-  // What the way to the database says is said of any statement.
-  return wire?.hasSent === false && !(error instanceof DatabaseError) && kindOf(error) === null;
+  // What the database, the way to it, or the crowd before a row says is not said by the work.
+  const isOfWork = !(error instanceof DatabaseError || error instanceof NamedAnswerError) && kindOf(error) === null;
+  return wire?.hasSent === false && isOfWork;
 }
