@@ -153,7 +153,7 @@ module.exports = {
     rule(
       'the-embedded-server-is-left-alone',
       'It is a way to provide a database; the service must not know that it is there.',
-      { path: '^src/', pathNot: '^src/(embedded/|(main|provision)[.]ts$)' },
+      { path: '^src/', pathNot: '^src/(embedded/|(main|provision|serve)[.]ts$)' },
       { path: '^src/embedded/' },
     ),
     rule(

@@ -44,9 +44,10 @@ async function main(): Promise<void> {
   }
 }
 
-let loading: Promise<typeof import('./serve.ts')> | null = null;
 // It takes longer to load than its database to start, and holds up this process meanwhile.
-const loadService = () => (loading ??= import('./serve.ts'));
+const load = () => import('./serve.ts');
+let loading: ReturnType<typeof load> | null = null;
+const loadService = () => (loading ??= load());
 
 /** What is told is done next, by a process of PostgreSQL's: once that is under way the service is loaded beside it. */
 function progress(line: string): void {

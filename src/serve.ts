@@ -14,7 +14,7 @@ import { unitOfWork } from './transactions/unit-of-work.ts';
 interface Surrounding {
   readonly early: EarlyListener;
   readonly shutdown: Shutdown;
-  say(line: string): void;
+  readonly say: (line: string) => void;
 }
 
 /**

@@ -1,4 +1,5 @@
 import { ClsServiceManager } from 'nestjs-cls';
+import type { RunningBoundary } from './boundary/running-boundary.ts';
 import { boundaryOfContext, openBoundary, runningBoundary } from './current.ts';
 import { TransactionRequiredError } from './errors.ts';
 import { type FinalStatement, FinalStatementRefusedError } from './wire/final-statement.ts';
@@ -138,11 +139,30 @@ export async function inTurn(participant: TransactionParticipant, boundary: () =
   return value instanceof Substitute ? value.settle() : value;
 }
 
-/** Whether the participant has to be asked before the work after all: what was to leave in front of it has refused it, or was never sent. */
-export function isToBeAsked(error: unknown, { first, wire }: TransactionHandle): boolean {
-  if (first === null) return false;
+/** A call that is being attempted. */
+interface Attempted {
+  readonly participant: TransactionParticipant | null;
+  /** The last run of its work. */
+  readonly latest: RunningBoundary | null;
+}
+
+/** An attempt, and once more where the participant has to be asked before the work after all. */
+export async function attempting<T>(call: Attempted, attempt: () => Promise<T>): Promise<T> {
+  const { participant } = call;
+  if (participant === null) return attempt();
+  try {
+    return await attempt();
+  } catch (error) {
+    if (!isToBeAsked(error, call.latest?.transaction.beginning.first ?? null)) throw error;
+    participant.toBeAsked();
+    return attempt();
+  }
+}
+
+/** Whether what was to leave in front of the work has refused it, or has never left and the work has failed. */
+function isToBeAsked(error: unknown, unsent: FirstStatement | null): boolean {
   if (error instanceof FirstStatementRefusedError) return true;
   // What the database, the way to it, or the crowd before a row says is not said by the work.
   const isOfWork = !(error instanceof DatabaseError || error instanceof NamedAnswerError) && kindOf(error) === null;
-  return wire?.hasSent === false && isOfWork;
+  return unsent !== null && isOfWork;
 }

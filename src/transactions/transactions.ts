@@ -6,14 +6,14 @@ import { DatabaseConfig } from '../config/slices.ts';
 import { DatabaseClients } from '../database/database-clients.ts';
 import type { Fault, Moment } from './wire/planned-fault.ts';
 import type { Adapter, BeginOptions } from './boundary/adapter.ts';
-import { type BoundaryCall, hasOwnTime, patienceOf, termsOf } from './boundary/boundary-call.ts';
+import { type BoundaryCall, hasOwnTime, lockTimeoutOf, patienceOf, termsOf } from './boundary/boundary-call.ts';
 import { boundaryEnded, type Outcome } from './boundary/channels.ts';
 import { Crowding } from './boundary/crowding.ts';
 import { noteOrigin } from './boundary/error-origins.ts';
 import { expired } from './boundary/expiry.ts';
 import { runToEnd } from './boundary/finishing.ts';
 import { OptionChecks } from './boundary/option-checks.ts';
-import { type AnyOptions, type ClientOf, milliseconds, type TransactionOptions } from './boundary/options.ts';
+import { type AnyOptions, type ClientOf, type TransactionOptions } from './boundary/options.ts';
 import { nameOf, planBoundary, termsIn } from './boundary/propagation.ts';
 import { type RetryPolicy, retrying } from './boundary/retry.ts';
 import { RunningBoundary } from './boundary/running-boundary.ts';
@@ -24,9 +24,9 @@ import { boundaryOfContext, openBoundary, RUNNING, SET_ASIDE } from './current.t
 import { CommitOutcomeUnknownError } from './errors.ts';
 import { fire } from './hooks.ts';
 import {
+  attempting,
   enlisted,
   inTurn,
-  isToBeAsked,
   participantOf,
   participating,
   type TransactionParticipant,
@@ -34,7 +34,7 @@ import {
 import { ReadRouter } from './reads/router.ts';
 import { undoing } from './unit-of-work.ts';
 import { TransactionExpiredError } from './wire/errors.ts';
-import type { TransactionHandle } from './wire/transaction-handle.ts';
+import { defaultTerms, type TransactionHandle } from './wire/transaction-handle.ts';
 
 export const defaultRetries = 5;
 
@@ -147,10 +147,9 @@ export class Transactions {
 
   /** Runs the work in the context of a boundary that is part of a running one, and within its own limits. */
   private inside<T>(boundary: RunningBoundary, options: AnyOptions, work: () => Promise<T>): Promise<T> {
-    const lockTimeoutMs = options.lockTimeout === undefined ? null : milliseconds(options.lockTimeout);
     return this.cls.run({ ifNested: 'inherit' }, async () => {
       this.cls.set(RUNNING, boundary);
-      const lift = boundary.transaction.beginning.wire?.limit(boundary.endsAt, lockTimeoutMs);
+      const lift = boundary.transaction.beginning.wire?.limit(boundary.endsAt, lockTimeoutOf(options));
       try {
         const value = await work();
         if (performance.now() > boundary.endsAt)
@@ -178,13 +177,12 @@ export class Transactions {
     const begunAt = performance.now();
     const terms = termsOf(running, options, begunAt + this.config.transactionTimeoutMs);
     const participant = running === null && !terms.readOnly ? participantOf(this) : null;
-    const whole = participating(participant, work);
     const separate = running === null ? this.separateWrites.open() : null;
     // Inside another boundary only the outer one may retry a conflict, because it holds locks that a retry here would wait for.
     const retries = running === null ? (options.retry ?? defaultRetries) : 0;
     const policy = { ...terms, retries, isInside: running !== null };
     const places = this.crowding.places(running?.transaction.beginning ?? null, patienceOf(policy, options));
-    const fresh = { work: whole, participant, separate, places, latest: null, attempts: 0 };
+    const fresh = { work: participating(participant, work), participant, separate, places, latest: null, attempts: 0 };
     const beginner = { terms, options, hasOwnTime: hasOwnTime(running, options), ...fresh };
     const all = () => this.allAttempts(beginner, policy, begunAt).finally(() => places.leave());
     return (await (participant === null ? all() : inTurn(participant, all))) as T;
@@ -192,7 +190,8 @@ export class Transactions {
 
   private async allAttempts(beginner: BoundaryCall, policy: RetryPolicy, begunAt: number): Promise<unknown> {
     try {
-      const once = (attempt: number) => beginner.places.run(() => this.withParticipant(beginner, attempt));
+      const once = (attempt: number) =>
+        beginner.places.run(() => attempting(beginner, () => this.attempt(beginner, attempt)));
       const value = await retrying(policy, once);
       await this.ended(beginner, begunAt, 'committed', null);
       return value;
@@ -200,18 +199,6 @@ export class Transactions {
       const outcome = error instanceof CommitOutcomeUnknownError ? 'unknown' : 'rolled-back';
       await this.ended(beginner, begunAt, outcome, error);
       throw noteOrigin(error, { boundary: policy.name, attempt: beginner.attempts });
-    }
-  }
-
-  /** The attempt, and once more where the participant has to be asked before the work after all. */
-  private async withParticipant(beginner: BoundaryCall, attempt: number): Promise<unknown> {
-    try {
-      return await this.attempt(beginner, attempt);
-    } catch (error) {
-      const handle = beginner.latest?.transaction.beginning;
-      if (beginner.participant === null || handle === undefined || !isToBeAsked(error, handle)) throw error;
-      beginner.participant.toBeAsked();
-      return this.attempt(beginner, attempt);
     }
   }
 
@@ -235,20 +222,16 @@ export class Transactions {
 
   private beginningOf({ terms, options, hasOwnTime }: BoundaryCall, attempt: number): TransactionHandle {
     return {
+      ...defaultTerms(),
       readOnly: terms.readOnly,
       opening: () => openingOf({ ...terms, hasOwnTime }, this.databases.serverVersion),
       endsAt: terms.endsAt,
       hasOwnTime,
-      lockTimeoutMs: options.lockTimeout === undefined ? null : milliseconds(options.lockTimeout),
+      lockTimeoutMs: lockTimeoutOf(options),
       asksPosition: !terms.readOnly && this.databases.hasPositions,
       ...(this.faults !== null && {
         fault: (moment, statement) => this.faults?.(terms.name, attempt, moment, statement) ?? null,
       }),
-      first: null,
-      wire: null,
-      final: [],
-      underWay: 0,
-      hasFailed: false,
     };
   }
 

@@ -447,9 +447,9 @@ export const bugs: readonly PlantedBug[] = [
       },
       {
         file: 'src/transactions/transactions.ts',
-        text: 'const whole = participating(participant, work);',
+        text: 'const fresh = { work: participating(participant, work), participant,',
         replacement:
-          'const whole = participant === null ? work : async () => { const value = await work(); await this.run({ name: "apart", propagation: "requires-new" }, async () => { await participant.begin(); sendWithCommit(participant.finalStatement(value)); }); return value; };',
+          'const whole = participant === null ? work : async () => { const value = await work(); await this.run({ name: "apart", propagation: "requires-new" }, async () => { await participant.begin(); sendWithCommit(participant.finalStatement(value)); }); return value; }; const fresh = { work: whole, participant,',
       },
     ],
     caughtBy: {

@@ -52,7 +52,15 @@ function relationOf(model: Model, field: string): Model | undefined {
 }
 
 const isSql = /^\s*(?:SELECT|INSERT|UPDATE|DELETE|MERGE|WITH|LOCK|TRUNCATE|COPY|TABLE|VALUES)\b/i;
-const rawMembers = ['$queryRaw', '$executeRaw', '$queryRawUnsafe', '$executeRawUnsafe', 'sql', 'finalStatement', 'firstStatement'];
+const rawMembers = [
+  '$queryRaw',
+  '$executeRaw',
+  '$queryRawUnsafe',
+  '$executeRawUnsafe',
+  'sql',
+  'finalStatement',
+  'firstStatement',
+];
 
 const writing = /^(Insert|Update|Delete|Merge|Truncate|Lock|Copy)Stmt$/;
 

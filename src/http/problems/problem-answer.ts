@@ -1,8 +1,17 @@
 import type { ProblemError } from '../../kernel/problem.ts';
-import type { Problem } from './problem.ts';
 import { typeOf } from './problem-pages.ts';
 
-export type Answer = Omit<Problem, 'instance' | 'requestId'> & { headers: Readonly<Record<string, string>> };
+/** What is answered instead of what was asked for: the headers, and the body but for what it says of the request. */
+export interface Answer {
+  readonly type: string;
+  readonly title: string;
+  readonly status: number;
+  readonly detail: string;
+  readonly code: string;
+  readonly retryable: boolean;
+  readonly errors?: ProblemError['errors'][number][];
+  readonly headers: Readonly<Record<string, string>>;
+}
 
 // Seconds. Long enough for a lock or a connection to come free, where nobody knows better.
 export const pause = { 'retry-after': '1' };

@@ -22,6 +22,10 @@ export interface BoundaryCall {
   attempts: number;
 }
 
+/** How long a statement may wait for a lock, milliseconds; null where that is not said. */
+export const lockTimeoutOf = ({ lockTimeout }: AnyOptions): number | null =>
+  lockTimeout === undefined ? null : milliseconds(lockTimeout);
+
 // A timeout that an outer boundary set holds for this one as well.
 export const hasOwnTime = (running: RunningBoundary | null, { timeout }: AnyOptions): boolean =>
   timeout !== undefined || running?.transaction.beginning.hasOwnTime === true;
@@ -39,8 +43,8 @@ export function termsOf(running: RunningBoundary | null, options: AnyOptions, la
 }
 
 /** How it waits for rows that many boundaries want. */
-export const patienceOf = ({ retries, ...terms }: RetryPolicy & Terms, { lockTimeout }: AnyOptions): Patience => ({
+export const patienceOf = ({ retries, ...terms }: RetryPolicy & Terms, options: AnyOptions): Patience => ({
   ...terms,
-  lockWaitMs: lockTimeout === undefined ? null : milliseconds(lockTimeout),
+  lockWaitMs: lockTimeoutOf(options),
   givesWay: retries > 0,
 });

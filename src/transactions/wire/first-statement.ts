@@ -21,6 +21,6 @@ export class FirstStatementRefusedError extends DatabaseError {
   }
 }
 
-/** Whether the flight has failed because the first statement in it has refused the work. */
-export const refusesWork = ({ ahead, done }: Flight, error: unknown): boolean =>
-  typeof ahead[done] === 'object' && missingIn(error) !== null;
+/** What the flight has failed with: the error, or FirstStatementRefusedError where the first statement in it has refused the work. */
+export const refusalIn = ({ ahead, done }: Flight, error: unknown): unknown =>
+  typeof ahead[done] === 'object' && missingIn(error) !== null ? new FirstStatementRefusedError(error) : error;

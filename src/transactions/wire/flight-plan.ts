@@ -1,6 +1,6 @@
 import type pg from 'pg';
 import type { Carrier, ServerLimits } from './connection.ts';
-import { Flight } from './flight.ts';
+import { Flight, type Question } from './flight.ts';
 import { TimeLimits } from './limits.ts';
 import { Preamble } from './preamble.ts';
 import { settingsBehindBegin } from './session.ts';
@@ -20,6 +20,8 @@ export class FlightPlan {
   // Whether it has begun for certain.
   private hasBegun = false;
   private isFirst = false;
+  // What leaves with the first statement, without having been asked for the id of the transaction.
+  private mayHaveWritten = false;
 
   constructor(
     server: ServerLimits,
@@ -32,23 +34,30 @@ export class FlightPlan {
   /** On this connection. */
   begin({ limits, missing }: Carrier): void {
     const [begin = 'BEGIN', ...settings] = this.terms.opening();
-    const { first } = this.terms;
-    this.ahead.begin([begin, ...settingsBehindBegin(missing), ...settings, ...(first === null ? [] : [first])], limits);
+    const first = this.terms.first === null ? [] : [this.terms.first];
+    this.terms.first = null;
+    this.ahead.begin([begin, ...settingsBehindBegin(missing), ...settings, ...first], limits);
     this.isFirst = true;
+    this.mayHaveWritten = first.length > 0;
   }
 
   /** The flight of this statement, which leaves now. */
   flightOf(query: pg.QueryConfig, client: Carrier): Flight {
     if (!this.hasBegun && !this.isFirst) this.ahead.begin(demandTransaction);
-    // What leaves with the first statement may have written.
-    const mayWrite = !isPlainRead(query.text) || (this.isFirst && this.terms.first !== null);
     this.isFirst = false;
     this.limits.tell(this.ahead);
-    const question = this.terms.readOnly ? null : this.transactionId.questionBehind(mayWrite);
+    const question = this.questionBehind(query.text);
     const fault = this.terms.fault?.('statement', query.text) ?? null;
     if (fault?.statement === null) client.cut();
     const sent = fault?.statement ?? query;
     return new Flight(this.ahead.take(), Object.assign(sent, { query_timeout: this.limits.patienceMs() }), question);
+  }
+
+  private questionBehind(text: string): Question | null {
+    if (this.terms.readOnly) return null;
+    const mayWrite = this.mayHaveWritten || !isPlainRead(text);
+    this.mayHaveWritten = false;
+    return this.transactionId.questionBehind(mayWrite);
   }
 
   /** The flight has ended, however it did. */

@@ -2,7 +2,7 @@
 declare module 'pg/lib/utils.js' {
   const utils: {
     /** The value as it goes to the server: text, bytes or null. */
-    prepareValue(value: unknown): unknown;
+    readonly prepareValue: (value: unknown) => unknown;
   };
   export default utils;
 }

@@ -1,11 +1,9 @@
 import type { FinalStatement } from './final-statement.ts';
-import type { FirstStatement } from './first-statement.ts';
 import type { WireTransaction } from './transaction.ts';
 import type { WireTerms } from './wire-terms.ts';
 
 /** What a transaction is told before it begins, and the transaction once it has. */
 export interface TransactionHandle extends WireTerms {
-  first: FirstStatement | null;
   /** The transaction, once it has begun. */
   wire: WireTransaction | null;
   /** What leaves with COMMIT. */

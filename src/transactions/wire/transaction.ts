@@ -4,7 +4,7 @@ import type { Carrier, Connections } from './connection.ts';
 import { DatabaseError, TransactionControlError, TransactionEndedError, TransactionExpiredError } from './errors.ts';
 import { FlightPlan } from './flight-plan.ts';
 import { type FinalStatement, sendFinal } from './final-statement.ts';
-import { FirstStatementRefusedError, refusesWork } from './first-statement.ts';
+import { refusalIn } from './first-statement.ts';
 import type { Flight } from './flight.ts';
 import { LazyConnection } from './lazy-connection.ts';
 import { isAfterFailure, isBreak } from './postgres-errors.ts';
@@ -13,7 +13,6 @@ import { UnderWay } from './under-way.ts';
 import type { StatementFailure, WireState } from './wire-state.ts';
 import type { WireTerms } from './wire-terms.ts';
 
-type Query = pg.QueryConfig;
 type Answer = pg.QueryResult;
 
 // How long ROLLBACK waits for the statements in front of it before the connection is cut.
@@ -46,11 +45,6 @@ export class WireTransaction {
   ) {
     this.connection = new LazyConnection(connections);
     this.plan = new FlightPlan(connections.limits, terms);
-  }
-
-  /** Whether a statement has left. */
-  get hasSent(): boolean {
-    return this.first !== null;
   }
 
   /** Whether it keeps a connection, or is about to. */
@@ -106,7 +100,7 @@ export class WireTransaction {
   }
 
   /** Sends a statement; the first one takes a connection and begins. */
-  async statement(query: Query): Promise<Answer> {
+  async statement(query: pg.QueryConfig): Promise<Answer> {
     this.underWay.begin();
     try {
       const answer = await this.send(query, await this.connected());
@@ -120,7 +114,7 @@ export class WireTransaction {
     }
   }
 
-  private async send(query: Query, client: Carrier): Promise<Answer> {
+  private async send(query: pg.QueryConfig, client: Carrier): Promise<Answer> {
     if (this.state !== 'open') throw this.ended();
     const landing = this.fly(this.plan.flightOf(query, client), client);
     this.first ??= Promise.allSettled([landing]);
@@ -132,9 +126,8 @@ export class WireTransaction {
     try {
       return await client.fly(flight);
     } catch (error) {
-      const said = refusesWork(flight, error) ? new FirstStatementRefusedError(error) : error;
-      const judged = this.connection.judged(said, this.terms.readOnly || this.id !== null);
-      const failed = this.failed(flight.query.text, judged);
+      const said = this.connection.judged(refusalIn(flight, error), this.terms.readOnly || this.id !== null);
+      const failed = this.failed(flight.query.text, said);
       // BEGIN itself has failed: there is no transaction for what else may come.
       if (isFirst && flight.done === 0 && this.state === 'open') this.state = 'rolled-back';
       throw failed;

@@ -7,8 +7,8 @@ export interface WireTerms {
   readonly readOnly: boolean;
   /** What opens it: BEGIN and the settings. Asked for when the first statement is sent. */
   readonly opening: () => readonly string[];
-  /** What leaves with the first statement, behind what opens it; null where there is nothing of the kind. */
-  readonly first: FirstStatement | null;
+  /** What leaves with the first statement, behind what opens it; null where there is nothing of the kind, and once it has left. */
+  first: FirstStatement | null;
   /** When its time is over, as `performance.now()` counts. */
   readonly endsAt: number;
   /** It asked for this time, so that a statement may last longer than the connection is set to. */
