@@ -196,6 +196,16 @@ describe('a statement that leaves with the first one of the work', () => {
     expect(outcomes).toEqual(Array.from({ length: 8 }, () => [undefined, ['committed']]));
   });
 
+  it('that the connection has prepared says nothing of a statement behind it that is wrong', async () => {
+    for (let n = 0; n < 8; n++) await once(fresh('mark'), step);
+    let attempts = 0;
+    const [told] = await once(fresh('mark'), () => {
+      attempts++;
+      return core.db.$queryRaw`SELECT nobody FROM product`;
+    });
+    expect([told, attempts]).toEqual([expect.stringContaining('"nobody"'), 1]);
+  });
+
   it('can be sent without a name', async () => {
     const unnamed = await startBare({ app: database.urls.app }, { DATABASE_STATEMENT_NAMES: 'off' });
     const named = core;

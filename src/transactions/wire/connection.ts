@@ -53,7 +53,7 @@ export class Connection extends pg.Client {
 
   /** Sends all of the flight. Gives the answer to its query, or throws what the first of its statements that failed was answered. */
   async fly(flight: Flight): Promise<pg.QueryResult> {
-    const wasPrepared = [flight.query, ...flight.ahead].some((one) => this.hasPrepared(one));
+    const werePrepared = [...flight.ahead, flight.query].map((one) => this.hasPrepared(one));
     try {
       return await new Promise((resolve, reject) => {
         const landed = (error: Error | null, result?: pg.QueryResult): void => {
@@ -64,7 +64,7 @@ export class Connection extends pg.Client {
       });
     } catch (error) {
       Error.captureStackTrace(error as Error); // else it leads to the socket
-      throw this.judged(error, wasPrepared);
+      throw this.judged(error, werePrepared[flight.done] ?? false);
     }
   }
 
