@@ -1,4 +1,5 @@
 /** @servers any */
+import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DatabaseClients } from '../src/database/database-clients.ts';
 import { newId } from '../src/kernel/ids.ts';
@@ -230,6 +231,13 @@ describe('inside a test that is rolled back', () => {
     await expect(writeWithSku(one)).rejects.toMatchObject({ code: 'P2002' });
     await write(two);
     expect(await there(one, two)).toEqual([one, two].sort());
+  });
+
+  it('a request that is sent again with its Idempotency-Key is answered as before', async () => {
+    const [ada, key] = [await makers(service).user(), randomUUID()];
+    const send = () => ada.api.post('/v1/accounts', { currency: 'JPY' }).set('idempotency-key', key).expect(201);
+    const [first, second] = [await send(), await send()];
+    expect([second.text, second.headers['idempotent-replayed']]).toEqual([first.text, 'true']);
   });
 
   it('a nested boundary is undone by itself', async () => {

@@ -22,5 +22,7 @@ export class FirstStatementRefusedError extends DatabaseError {
 }
 
 /** What the flight has failed with: the error, or FirstStatementRefusedError where the first statement in it has refused the work. */
-export const refusalIn = ({ ahead, done }: Flight, error: unknown): unknown =>
-  typeof ahead[done] === 'object' && missingIn(error) !== null ? new FirstStatementRefusedError(error) : error;
+export const refusalIn = ({ ahead }: Flight, error: unknown): unknown =>
+  ahead.some((one) => typeof one !== 'string') && missingIn(error) !== null
+    ? new FirstStatementRefusedError(error)
+    : error;
