@@ -102,7 +102,7 @@ const untilSaid = (text: string, since: number): Promise<unknown> =>
   );
 
 const text = readFileSync(join('src', 'http', 'openapi', 'openapi.ts'), 'utf8');
-const titled = (title: string): string => text.replace("title: 'Holdfast'", `title: ${title}`);
+const titled = (title: string): string => text.replace("apiTitle = 'Holdfast'", `apiTitle = ${title}`);
 const give = (title: string): void => writeFileSync(marked, titled(`'${title}'`));
 /** As an editor that leaves the file the time it had, or one that saves twice within one tick of the clock. */
 function giveWithTheSameTime(title: string): void {
@@ -116,7 +116,7 @@ it('starts the service, with the demo data', async () => {
   expect(titled("'another'")).not.toBe(text);
   await untilTitled('Holdfast');
   expect(said).toContain('demo data added');
-  expect(said).toContain('ready at');
+  await untilSaid('ready at', 0);
 });
 
 it(`each of ${reloads} changes ends with a service that answers with it, on the database that stays up`, async () => {
