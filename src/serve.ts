@@ -4,6 +4,7 @@ import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import { createApp } from './app.ts';
 import { DatabaseClients } from './database/database-clients.ts';
 import { publishedPeople, seed } from './embedded/demo/seed.ts';
+import { explainError } from './operations/describe-error.ts';
 import { Drain } from './operations/drain.ts';
 import type { EarlyListener } from './operations/early-listener.ts';
 import type { Drainable, Shutdown } from './operations/shutdown.ts';
@@ -33,8 +34,10 @@ export async function serve(provided: Provision, { early, shutdown, say }: Surro
   await app.listen(early.handOver());
   shutdown.drains = true;
   const seconds = performance.now() / 1000;
-  // Which of the demo people still have their passwords takes some hashing, and is only told.
-  say(banner(app, { ...provided, seconds, people: provided.isPrivate ? await demoPeople(app) : [] }));
+  // Which of the demo people still have their passwords takes some hashing. It is only told: a service that serves does not end for it.
+  const people = provided.isPrivate ? await demoPeople(app).catch((error: unknown) => unknown(error, say)) : [];
+  if (shutdown.isOn) return;
+  say(banner(app, { ...provided, seconds, people }));
 }
 
 function drainable(app: NestFastifyApplication): Drainable {
@@ -48,6 +51,11 @@ function drainable(app: NestFastifyApplication): Drainable {
 
 /** The demo people as they can log in. */
 const demoPeople = (app: NestFastifyApplication) => unitOfWork('the published passwords', () => publishedPeople(app));
+
+function unknown(error: unknown, say: Surrounding['say']): [] {
+  say(`  the demo people could not be looked up: ${explainError(error)}`);
+  return [];
+}
 
 async function refusePublishedPasswords(app: NestFastifyApplication): Promise<void> {
   const people = await demoPeople(app);
