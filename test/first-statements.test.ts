@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { afterCommit, afterRollback } from '../src/transactions/hooks.ts';
 import { lockRows } from '../src/transactions/locks.ts';
 import {
   type FinalStatement,
@@ -121,6 +122,18 @@ describe('a statement that leaves with the first one of the work', () => {
     const before = await steps();
     const outcome = await once(mark, step);
     expect([outcome, await steps()]).toEqual([['what it came to before', ['begin', 'committed']], before]);
+  });
+
+  it('that refuses the work leaves its hooks out', async () => {
+    const mark = fresh('mark');
+    await once(mark, step);
+    const ran: string[] = [];
+    await once(mark, async () => {
+      afterCommit(() => ran.push('commit'));
+      afterRollback(() => ran.push('rollback'));
+      await step();
+    });
+    expect(ran).toEqual([]);
   });
 
   it.each<[string, () => Promise<unknown>]>([
