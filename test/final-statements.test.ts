@@ -70,6 +70,30 @@ describe('a statement that leaves with COMMIT', () => {
     expect(await free()).toBe(0);
   });
 
+  it('goes with the nested boundary that has asked for it: it is kept with that, and gone where that is rolled back', async () => {
+    const slug = fresh('nested');
+    const nested = (name: string, fails: boolean) =>
+      core
+        .run({ propagation: 'nested' }, async () => {
+          await core.write(`${slug}-${name}`);
+          sendWithCommit(mark(`${slug}-${name}-last`));
+          if (fails) throw new Error('undone');
+        })
+        .catch(() => undefined);
+    await core.run({}, async () => {
+      await nested('kept', false);
+      await nested('undone', true);
+      await core
+        .run({ propagation: 'nested' }, async () => {
+          await nested('inner', false);
+          throw new Error('undone');
+        })
+        .catch(() => undefined);
+    });
+    const names = ['kept', 'undone', 'inner'].flatMap((name) => [`${slug}-${name}`, `${slug}-${name}-last`]);
+    expect(await stored(database, names)).toEqual([`${slug}-kept`, `${slug}-kept-last`]);
+  });
+
   it('lets COMMIT through where nothing is missing', async () => {
     const slug = fresh('nothing');
     for (const places of [[], null as unknown as number[]])

@@ -6,7 +6,6 @@ import { type FinalStatement, FinalStatementRefusedError } from './wire/final-st
 import { type FirstStatement, FirstStatementRefusedError } from './wire/first-statement.ts';
 import { DatabaseError, NamedAnswerError } from './wire/errors.ts';
 import { kindOf } from './wire/postgres-errors.ts';
-import type { TransactionHandle } from './wire/transaction-handle.ts';
 
 export { type FinalStatement, FinalStatementRefusedError, finalStatement } from './wire/final-statement.ts';
 export { type FirstStatement, firstStatement } from './wire/first-statement.ts';
@@ -90,15 +89,18 @@ export function participantOf(owner: object): TransactionParticipant | null {
   return one?.owner === owner && openBoundary() === null ? one.participant : null;
 }
 
-/** Has the statement leave with the COMMIT of the running boundary. Throws TransactionRequiredError outside. */
+/**
+ * Has the statement leave with the COMMIT of the running boundary; not where the savepoint that it is, or one around it, is rolled back. Throws
+ * TransactionRequiredError outside.
+ */
 export function sendWithCommit(statement: FinalStatement): void {
-  demandRunning('A statement leaves with COMMIT of a boundary only.').final.push(statement);
+  demandRunning('A statement leaves with COMMIT of a boundary only.').hooks.sendWithCommit(statement);
 }
 
-function demandRunning(sentence: string): TransactionHandle {
+function demandRunning(sentence: string): RunningBoundary {
   const running = runningBoundary();
   if (running === null) throw new TransactionRequiredError(sentence);
-  return running.transaction.beginning;
+  return running;
 }
 
 // Writes of the participant do not count as separate writes of the work.
@@ -123,7 +125,8 @@ export function participating(
     const first = participant.firstStatement();
     const substitute = first === null ? await uncounted(() => participant.begin()) : null;
     if (substitute !== null) return substitute;
-    if (first !== null) demandRunning('A first statement leaves with one of a boundary only.').first = first;
+    if (first !== null)
+      demandRunning('A first statement leaves with one of a boundary only.').transaction.beginning.first = first;
     const value = await work();
     sendWithCommit(participant.finalStatement(value));
     return value;

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LoggableError } from '../../kernel/loggable-error.ts';
+import type { FinalStatement } from '../wire/final-statement.ts';
 
 export type CommitHook = () => unknown;
 export type RollbackHook = (error: unknown) => unknown;
@@ -15,12 +16,18 @@ export class HookTimeoutError extends LoggableError {
   }
 }
 
-/** The hooks of a transaction, or of a savepoint in it until that is released. */
+/** What is to be done at the end of a transaction, of it or of a savepoint in it until that is released. */
 export class HookList {
   private readonly committed: CommitHook[] = [];
   private readonly rolledBack: RollbackHook[] = [];
   // Of savepoints that were rolled back; they wait for the end, so that they run outside the transaction.
   private readonly undone: CommitHook[] = [];
+
+  constructor(private readonly final: FinalStatement[] = []) {}
+
+  sendWithCommit(statement: FinalStatement): void {
+    this.final.push(statement);
+  }
 
   afterCommit(hook: CommitHook): void {
     this.committed.push(hook);
@@ -32,6 +39,7 @@ export class HookList {
 
   /** Takes over those of a savepoint that was released: they share the fate of these now. */
   keep(inner: HookList): void {
+    this.final.push(...inner.final);
     this.committed.push(...inner.committed);
     this.rolledBack.push(...inner.rolledBack);
     this.undone.push(...inner.undone);

@@ -58,7 +58,7 @@ export class RunningBoundary implements Terms {
     transaction: Pick<RunningTransaction, 'owner' | 'beginning' | 'attempt' | 'separate'>,
   ): RunningBoundary {
     const fresh = { ...transaction, ...unbroken, externalWork: null };
-    return new RunningBoundary(terms, fresh, new SavepointScope(null), false);
+    return new RunningBoundary(terms, fresh, new SavepointScope(null, transaction.beginning.final), false);
   }
 
   /**
