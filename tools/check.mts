@@ -19,6 +19,7 @@ const steps: Steps = {
       packaged('dependency-cruiser', 'bin', 'dependency-cruiser.mjs'),
       ...['--config', '.dependency-cruiser.cjs', 'src', 'tools', 'prisma.config.ts'],
     ]),
+  unused: () => runNode([packaged('knip', 'bin', 'knip.js'), '--no-progress', '--no-config-hints']),
   format: () => runNode([packaged('prettier', 'bin', 'prettier.cjs'), '--check', '--log-level', 'warn', '.']),
   schema: schemaDrift,
   openapi: () => ownTool('openapi.mts', '--check'),

@@ -21,7 +21,7 @@ export interface DatabaseAddress {
 }
 
 /** A URL that is refused. Its message repeats no value. */
-export class DatabaseUrlError extends LoggableError {
+class DatabaseUrlError extends LoggableError {
   override readonly name = 'DatabaseUrlError';
 }
 

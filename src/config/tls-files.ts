@@ -8,7 +8,7 @@ type FileParameter = 'sslrootcert' | 'sslcert' | 'sslkey';
 const parameters: readonly FileParameter[] = ['sslrootcert', 'sslcert', 'sslkey'];
 
 /** A file that a URL names cannot be read, or is not what it should be. Names the parameter, never the path. */
-export class TlsFileError extends LoggableError {
+class TlsFileError extends LoggableError {
   override readonly name = 'TlsFileError';
 }
 

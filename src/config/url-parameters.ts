@@ -72,7 +72,7 @@ const advice: Readonly<Record<string, string>> = {
 };
 
 /** Settings of the session that are the service's own: through `options` they would replace its limits or its terms. */
-export const ownSettings = new Set([
+const ownSettings = new Set([
   'statement_timeout',
   'lock_timeout',
   'idle_in_transaction_session_timeout',

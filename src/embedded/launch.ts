@@ -123,7 +123,7 @@ export function archiveOf(
 }
 
 /** The control file begins with it. */
-export const systemIdentifierOf = (data: string): string =>
+const systemIdentifierOf = (data: string): string =>
   readFileSync(join(data, 'global', 'pg_control'))
     .readBigUInt64LE(0)
     .toString();

@@ -25,7 +25,7 @@ export interface Use {
 interface Holder extends ProcessMark, Use {}
 
 /** A home is held by a process that lets go of it soon. */
-export class PassingHolder extends ClusterError {}
+class PassingHolder extends ClusterError {}
 
 export interface Lock {
   (): void;

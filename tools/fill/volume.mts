@@ -28,7 +28,7 @@ export interface Asked {
 /** A call that is not understood. Its message is one sentence. */
 export class CallError extends Error {}
 
-export const usage = `Usage: npm run db:fill -- [--<${kinds.join('|')}> <number>]… [--with-password] [--force]`;
+const usage = `Usage: npm run db:fill -- [--<${kinds.join('|')}> <number>]… [--with-password] [--force]`;
 
 /** Throws CallError. */
 export function askedIn(args: readonly string[]): Asked {

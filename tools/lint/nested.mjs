@@ -12,7 +12,7 @@ const mappings = { map: 0, flatMap: 0, from: 1 };
 export const isCombinator = (node) => isPromiseCall(node, combinators);
 
 /** With which propagation a call begins a boundary; null for a call that begins none, undefined where it cannot be read. */
-export function propagationOf(call, context) {
+function propagationOf(call, context) {
   if (call?.type !== 'CallExpression') return null;
   const types = typesOf(context);
   if (!isRun(call, context)) return types && types.propagationOf(bare(call.callee));

@@ -132,7 +132,7 @@ export async function forEachOf<T>(list: readonly T[], work: (one: T) => Promise
 }
 
 /** Brings the files of a folder, and their names, onto the disk. */
-export async function syncTree(folder: string): Promise<void> {
+async function syncTree(folder: string): Promise<void> {
   const entries = await readdir(folder, { recursive: true, withFileTypes: true });
   const paths = entries.filter((entry) => entry.isFile() || entry.isDirectory());
   await forEachOf(

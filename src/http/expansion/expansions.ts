@@ -49,7 +49,7 @@ export interface ExpansionRequest {
 }
 
 /** The most things of a kind that an answer looks up, and how many at a time: what they hold is counted in between. */
-export const mostExpanded = 500;
+const mostExpanded = 500;
 const mostAtOnce = 50;
 
 /** Shows, in an answer, the things whose ids it holds: to the depth of two, with one look-up for each kind of thing at each depth. */

@@ -3,9 +3,9 @@ import { httpProblems } from '../problems/http.problems.ts';
 import { pointerOf } from './pointer.ts';
 
 /** How many arrays and objects of a body may lie in each other. */
-export const deepestJson = 32;
+const deepestJson = 32;
 /** How many values a body may hold; the largest one that any route takes, a batch of 1,000 transfers, has 26,000. */
-export const mostValues = 32_768;
+const mostValues = 32_768;
 
 /** An array or object that is not closed yet. */
 interface Open {

@@ -4,7 +4,7 @@ import { httpProblems } from '../problems/http.problems.ts';
 import type { RouteFacts } from '../route-facts.ts';
 
 /** The largest body of a route that takes no long lists. */
-export const usualBodyBytes = 16_384;
+const usualBodyBytes = 16_384;
 
 /** Gives each route the bound of its body, and refuses by its headers what would be read as something else than it is. */
 export function boundBodies(fastify: FastifyInstance, largestBytes: number): void {

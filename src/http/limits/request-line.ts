@@ -2,9 +2,9 @@ import type { FastifyInstance, FastifyRequest } from 'fastify';
 import { httpProblems } from '../problems/http.problems.ts';
 
 /** The longest path and query, in characters. */
-export const longestUrl = 4000;
+const longestUrl = 4000;
 /** How many parameters a query may have. */
-export const mostParameters = 32;
+const mostParameters = 32;
 
 interface Known {
   readonly method: string;

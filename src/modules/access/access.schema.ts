@@ -27,7 +27,7 @@ export const AccessPatch = z
   .meta({ id: 'AccessPatch' });
 export type AccessPatch = z.infer<typeof AccessPatch>;
 
-export const UserChangeView = z
+const UserChangeView = z
   .object({
     object: z.literal('user_change').default('user_change'),
     id: idOut('chg'),

@@ -63,7 +63,7 @@ export const AccountQuery = z.strictObject(pageQuery);
 export type AccountQuery = z.infer<typeof AccountQuery>;
 export const AccountPage = pageOf(AccountView).meta({ id: 'AccountPage', description: 'Accounts, oldest first' });
 
-export const EntryView = z
+const EntryView = z
   .object({
     object: z.literal('entry').default('entry'),
     accountId: idOut('acct'),
@@ -80,7 +80,7 @@ export const EntryQuery = z.strictObject(pageQuery);
 export type EntryQuery = z.infer<typeof EntryQuery>;
 export const EntryPage = pageOf(EntryView).meta({ id: 'EntryPage', description: 'Entries, newest first' });
 
-export const AccountChangeView = z
+const AccountChangeView = z
   .object({
     object: z.literal('account_change').default('account_change'),
     accountId: idOut('acct'),

@@ -75,7 +75,7 @@ export const SessionId = idIn('ses');
 export const SessionQuery = z.strictObject({ ...pageQuery });
 export type SessionQuery = z.infer<typeof SessionQuery>;
 
-export const OwnSessionView = z
+const OwnSessionView = z
   .object({
     object: z.literal('own_session').default('own_session'),
     id: idOut('ses'),

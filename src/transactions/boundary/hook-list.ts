@@ -9,7 +9,7 @@ export type RollbackHook = (error: unknown) => unknown;
 export const hookLimitMs = 10_000;
 
 /** A hook was not done in time. It may still be at work. */
-export class HookTimeoutError extends LoggableError {
+class HookTimeoutError extends LoggableError {
   override readonly name = 'HookTimeoutError';
   constructor() {
     super(`It was not done after ${hookLimitMs} ms and is no longer waited for.`);
