@@ -8,6 +8,7 @@ import {
   type Books,
   type Condition,
   type Movement,
+  pairOf,
   type PendingCounts,
 } from '../src/modules/ledger/movement.ts';
 import { changeSettings, refuseClosing, showAccount } from '../src/modules/accounts/account.ts';
@@ -220,8 +221,8 @@ describe('a movement of money', () => {
     const ask = (counts: PendingCounts, by: Movement['by'] = sender) =>
       codeOf(() => decideIn(over(books(rich, poor), { counts, bounds }), movement({ ...pending, by })));
     const counts = (ofSender: number, ofPair: number, onReceiver: number): PendingCounts => ({
-      ofSender,
-      ofPair: new Map([['b', ofPair]]),
+      ofSender: new Map([[sender.userId, ofSender]]),
+      ofPair: new Map([[pairOf({ by: sender, toAccountId: 'b' }), ofPair]]),
       onReceiver: new Map([['b', onReceiver]]),
     });
     expect(ask(counts(2, 1, 4))).toBeNull();

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
+import type { Config } from '../src/config/config.ts';
+import { LedgerConfig } from '../src/config/slices.ts';
 import { ProblemError } from '../src/kernel/problem.ts';
 import { readId } from '../src/kernel/ids.ts';
 import { TransferLanes } from '../src/modules/transfers/transfer-lanes.ts';
@@ -57,9 +59,14 @@ describe('a batch of transfers', () => {
         to: random.whole(0, 3),
         amount: BigInt(random.pick([1, 5, 100, 400, 5000])),
         least: random.pick([null, null, 300n]),
+        type: random.pick(['direct', 'direct', 'pending'] as const),
       }));
-      const asked = (people: readonly Person[], { from, to, amount, least }: (typeof plans)[number]): NewTransfer => ({
+      const asked = (
+        people: readonly Person[],
+        { from, to, amount, least, type }: (typeof plans)[number],
+      ): NewTransfer => ({
         ...asking(people[from]!, people[to]!, amount),
+        type,
         ...(least !== null && { conditions: { from: { ifAvailableAtLeast: { amount: least, currency: 'EUR' } } } }),
       });
       const principal = (people: readonly Person[], { from }: (typeof plans)[number]) => principalOf(people[from]!);
@@ -79,6 +86,26 @@ describe('a batch of transfers', () => {
         Promise.all(people.map((who) => balanceOf(app, who)));
       expect(await balances(service, mine)).toEqual(await balances(plain, theirs));
     }
+  });
+
+  it('counts what each sender has pending, also within the batch', async () => {
+    const people = await crowd(service, 3, { balance: 1000 });
+    const answers = await atOnce(90, (n) => send(people[n % 2]!, people[2]!, 1, { type: 'pending' }));
+    const bound = service.app.get<Config['ledger']>(LedgerConfig.KEY).pending.perPair;
+    expect(tally(answers)).toEqual({ '201': 2 * bound, '422 too-many-pending': 90 - 2 * bound });
+  });
+
+  it('waits for no sender whose pending transfers somebody else counts', async () => {
+    const [ada, bob, eve] = (await crowd(service, 3, { balance: 1000 })) as [Person, Person, Person];
+    await holder.query('BEGIN');
+    await holder.query(`SELECT pg_advisory_xact_lock(hashtextextended('pending transfers of ' || $1, 0))`, [
+      uuidOf(ada.id),
+    ]);
+    const held = send(ada, bob, 1, { type: 'pending' }).then((answer) => answer);
+    const others = await atOnce(6, () => send(eve, bob, 1, { type: 'pending' }));
+    expect(tally(others)).toEqual({ '201': 6 });
+    await holder.query('COMMIT');
+    expect((await held).status).toBe(201);
   });
 
   it('is one for what comes together', async () => {

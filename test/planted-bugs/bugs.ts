@@ -238,8 +238,8 @@ export const bugs: readonly PlantedBug[] = [
     changes: [
       {
         file: `${modules}/ledger/ledger.service.ts`,
-        text: 'if (sender !== undefined) await this.reservations.lockSender(sender);',
-        replacement: '',
+        text: ': await this.reservations.lockSenders(wanted, rows);',
+        replacement: ': new Set(wanted);',
       },
     ],
     caughtBy: {

@@ -15,7 +15,15 @@ import {
 } from './ledger-rows.ts';
 import { LedgerRepository } from './ledger.repository.ts';
 import { accountsOf, decide, foresee, wantsRoom } from './ledger.ts';
-import type { AccountState, Books, Moved, Movement, Parties, PendingCounts } from './movement.ts';
+import {
+  type AccountState,
+  type Books,
+  type Moved,
+  type Movement,
+  pairOf,
+  type Parties,
+  type PendingCounts,
+} from './movement.ts';
 import { type ExpiredSum, ReservationsRepository } from './reservations.repository.ts';
 
 /** A movement that was written. */
@@ -32,6 +40,8 @@ export interface LockedAccounts extends Books {
   readonly accounts: Map<string, AccountState>;
   /** When they were locked, by the database's clock; all that is decided over them is decided at this moment. */
   readonly now: Date;
+  /** Who may have more pending by what is decided here: nobody else counts them meanwhile. */
+  readonly senders: ReadonlySet<string>;
   /** Whether expired reservations were summed: this is done once, however many movements need room. */
   isRid: boolean;
 }
@@ -61,14 +71,14 @@ export class LedgerService {
       movements.flatMap(({ fromAccountId, toAccountId }) => [fromAccountId, toAccountId]),
     );
     const waiting = movements.filter((one) => one.expiresAt !== null && accountsOf(parties, one).length > 0);
-    const sender = waiting[0]?.by.userId;
-    if (sender !== undefined) await this.reservations.lockSender(sender);
+    const wanted = waiting.map(({ by }) => by.userId);
+    const senders = wanted.length === 0 ? new Set<string>() : await this.reservations.lockSenders(wanted, rows);
     const books = await this.lock(
       movements.flatMap((one) => accountsOf(parties, one)),
       rows,
     );
-    const pending = sender === undefined ? null : await this.countPending(sender, books);
-    return { ...books, parties, pending };
+    const pending = senders.size === 0 ? null : await this.countPending([...senders], books);
+    return { ...books, parties, pending, senders };
   }
 
   /** Locks accounts in id order, for somebody whose right to it is known. */
@@ -76,12 +86,14 @@ export class LedgerService {
     const parties = await this.ledger.listParties(accountIds);
     const { accounts: locked, at } = await this.ledger.lock(accountIds, rows);
     const now = latest([at ?? this.clock.now(), ...[...locked.values()].map(({ expiredThrough }) => expiredThrough)]);
-    return { parties, locked, accounts: new Map(locked), now, pending: null, isRid: false };
+    return { parties, locked, accounts: new Map(locked), now, pending: null, senders: new Set(), isRid: false };
   }
 
-  /** Whether it needs an account that was left out because somebody else had locked it. */
-  isHeld({ parties, locked }: LockedAccounts, movement: Movement): boolean {
-    return accountsOf(parties, movement).some((id) => !locked.has(id));
+  /** Whether it needs an account, or the turn of a sender, that was left out because somebody else had it. */
+  isHeld({ parties, locked, senders }: LockedAccounts, movement: Movement): boolean {
+    const accounts = accountsOf(parties, movement);
+    if (accounts.some((id) => !locked.has(id))) return true;
+    return accounts.length > 0 && movement.expiresAt !== null && !senders.has(movement.by.userId);
   }
 
   /** Whose the accounts are, without a lock: those that there are. */
@@ -164,14 +176,18 @@ export class LedgerService {
     const parties = await this.ledger.listParties(ids);
     const loaded = await this.ledger.load(accountsOf(parties, movement));
     const books = { parties, locked: loaded, accounts: new Map(loaded), now: this.clock.now(), isRid: false };
-    const pending = movement.expiresAt === null ? null : await this.countPending(movement.by.userId, books);
-    return { ...books, pending };
+    const pending = movement.expiresAt === null ? null : await this.countPending([movement.by.userId], books);
+    return { ...books, pending, senders: new Set() };
   }
 
-  private async countPending(userId: string, { accounts, now }: Pick<LockedAccounts, 'accounts' | 'now'>) {
-    const { ofPair, onReceiver } = await this.reservations.count(userId, [...accounts.keys()], now);
-    const ofSender = [...ofPair.values()].reduce((sum, one) => sum + one, 0);
-    const counts: PendingCounts = { ofSender, ofPair, onReceiver };
+  private async countPending(senders: readonly string[], { accounts, now }: Pick<LockedAccounts, 'accounts' | 'now'>) {
+    const counts: PendingCounts = { ofSender: new Map(), ofPair: new Map(), onReceiver: new Map() };
+    for (const { senderId, accountId, count } of await this.reservations.count(senders, [...accounts.keys()], now))
+      if (senderId === null) add(counts.onReceiver, accountId, count);
+      else {
+        add(counts.ofSender, senderId, count);
+        add(counts.ofPair, pairOf({ by: { userId: senderId }, toAccountId: accountId }), count);
+      }
     return { counts, bounds: this.config.pending };
   }
 
@@ -186,10 +202,7 @@ export class LedgerService {
       const account = books.accounts.get(sum.accountId) ?? changedMeanwhile();
       const [pendingOut, pendingIn] = [account.pendingOut - sum.out, account.pendingIn - sum.in];
       books.accounts.set(account.id, { ...account, pendingOut, pendingIn, expiredThrough: books.now });
-      books.pending?.counts.onReceiver.set(
-        account.id,
-        (books.pending.counts.onReceiver.get(account.id) ?? 0) - sum.inCount,
-      );
+      if (books.pending !== null) add(books.pending.counts.onReceiver, account.id, -sum.inCount);
     }
     return expired.length > 0;
   }
@@ -208,9 +221,13 @@ function applyDecision(
   if (to !== null) books.accounts.set(to.id, to);
   if (movement.expiresAt === null || books.pending === null) return;
   const { counts } = books.pending;
-  counts.ofSender++;
-  for (const count of [counts.ofPair, counts.onReceiver])
-    count.set(movement.toAccountId, (count.get(movement.toAccountId) ?? 0) + 1);
+  add(counts.ofSender, movement.by.userId, 1);
+  add(counts.ofPair, pairOf(movement), 1);
+  add(counts.onReceiver, movement.toAccountId, 1);
+}
+
+function add(counts: Map<string, number>, key: string, more: number): void {
+  counts.set(key, (counts.get(key) ?? 0) + more);
 }
 
 /** Books of their own, over the same accounts: for what is tried and not meant. */
@@ -220,7 +237,7 @@ export const copyOf = (books: LockedAccounts): LockedAccounts => ({
   pending: books.pending && {
     ...books.pending,
     counts: {
-      ofSender: books.pending.counts.ofSender,
+      ofSender: new Map(books.pending.counts.ofSender),
       ofPair: new Map(books.pending.counts.ofPair),
       onReceiver: new Map(books.pending.counts.onReceiver),
     },

@@ -13,6 +13,7 @@ import {
   type Moved,
   type Movement,
   ownAccount,
+  pairOf,
   type Parties,
   type Party,
   pointers,
@@ -104,8 +105,9 @@ const hasRoom = (to: AccountState, { kind, expiresAt, amount: { amount } }: Move
 function refusePending({ pending }: Books, { to }: Foreseen, movement: Movement): void {
   if (pending === null || movement.expiresAt === null) return;
   const { counts, bounds } = pending;
-  if (counts.ofSender >= bounds.perSender) throw tooMany(`You have ${bounds.perSender} pending transfers.`);
-  if ((counts.ofPair.get(movement.toAccountId) ?? 0) >= bounds.perPair)
+  if ((counts.ofSender.get(movement.by.userId) ?? 0) >= bounds.perSender)
+    throw tooMany(`You have ${bounds.perSender} pending transfers.`);
+  if ((counts.ofPair.get(pairOf(movement)) ?? 0) >= bounds.perPair)
     throw tooMany(`You have ${bounds.perPair} pending transfers to this account.`);
   if (to && isCrowded(pending, to)) throw tooMany('There are too many pending transfers to this account.');
 }

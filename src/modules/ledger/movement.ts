@@ -117,12 +117,17 @@ export interface PendingBounds {
   readonly perReceiver: number;
 }
 
-/** How many reservations there are: of the sender, of the sender on each account, and on each account. They count up with what is decided. */
+/** How many reservations there are: of each sender, of each sender on each account, and on each account. They count up with what is decided. */
 export interface PendingCounts {
-  ofSender: number;
+  readonly ofSender: Map<string, number>;
+  /** By {@link pairOf}. */
   readonly ofPair: Map<string, number>;
   readonly onReceiver: Map<string, number>;
 }
+
+/** A sender and the account that is to receive. */
+export const pairOf = ({ by, toAccountId }: { by: { userId: string }; toAccountId: string }): string =>
+  `${by.userId} ${toAccountId}`;
 
 export type Accounts = ReadonlyMap<string, AccountState>;
 

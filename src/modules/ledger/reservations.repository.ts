@@ -1,5 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import type { Removal, RemovalBatch } from '../../retention/expired-rows.ts';
+import type { Rows } from '../../transactions/lane.ts';
 import { lockRows } from '../../transactions/locks.ts';
 import { InjectDatabase, type Sql } from '../../transactions/tables.ts';
 
@@ -12,10 +13,11 @@ export interface ExpiredSum {
   readonly inCount: number;
 }
 
-/** How many reservations there are on each account. */
-export interface ReservationCounts {
-  readonly ofPair: Map<string, number>;
-  readonly onReceiver: Map<string, number>;
+/** How many reservations somebody has on an account; of `null`: how many count on it, from whomever. */
+export interface ReservationCount {
+  readonly senderId: string | null;
+  readonly accountId: string;
+  readonly count: number;
 }
 
 /** Among so many times the rows that it may remove a removal looks for those that count nowhere: the others are of accounts that are locked. */
@@ -36,22 +38,27 @@ export class ReservationsRepository {
     return sums.map((sum) => ({ ...sum, out: BigInt(sum.out), in: BigInt(sum.in) }));
   }
 
-  /** Lets one boundary at a time create reservations of this sender. Rows that do not exist yet cannot be locked. */
-  async lockSender(userId: string): Promise<void> {
-    await this.db
-      .$queryRaw`SELECT pg_advisory_xact_lock(hashtextextended(${`pending transfers of ${userId}`}, 0))::text`;
+  /**
+   * Lets one boundary at a time create reservations of each of these senders: rows that do not exist yet cannot be locked. In one order for all.
+   * Gives those it has: with `skip` not those whom somebody else has.
+   */
+  async lockSenders(userIds: readonly string[], rows: Rows = 'wait'): Promise<Set<string>> {
+    const skips = rows === 'skip';
+    const locked = await this.db.$queryRaw<{ id: string; isLocked: boolean }[]>`
+      WITH wanted AS MATERIALIZED (
+        SELECT id, hashtextextended('pending transfers of ' || id, 0) AS place FROM unnest(${[...new Set(userIds)]}::text[]) AS id ORDER BY 2)
+      SELECT id, CASE WHEN ${skips} THEN pg_try_advisory_xact_lock(place) ELSE pg_advisory_xact_lock(place) IS NOT NULL END AS "isLocked"
+      FROM wanted`;
+    return new Set(locked.flatMap(({ id, isLocked }) => (isLocked ? id : [])));
   }
 
-  /** How many a sender has on each account that have not expired, and how many count on each of the accounts, from whomever. */
-  async count(senderId: string, accountIds: readonly string[], now: Date): Promise<ReservationCounts> {
-    const counts = await this.db.$queryRaw<{ accountId: string; isSenders: boolean; count: number }[]>`
-      SELECT account_id AS "accountId", true AS "isSenders", count(*)::int AS count
-      FROM reservation WHERE sender_id = ${senderId}::uuid AND side = 'in' AND expires_at > ${now} GROUP BY account_id
+  /** How many these senders have on each account that have not expired, and how many count on each of the accounts, from whomever. */
+  count(senderIds: readonly string[], accountIds: readonly string[], now: Date): Promise<ReservationCount[]> {
+    return this.db.$queryRaw<ReservationCount[]>`
+      SELECT sender_id AS "senderId", account_id AS "accountId", count(*)::int AS count
+      FROM reservation WHERE sender_id = ANY(${[...senderIds]}::uuid[]) AND side = 'in' AND expires_at > ${now} GROUP BY 1, 2
       UNION ALL
-      SELECT account_id, false, incoming_count FROM reservation_total WHERE account_id = ANY(${[...accountIds]}::uuid[])`;
-    const those = (isSenders: boolean): Map<string, number> =>
-      new Map(counts.filter((one) => one.isSenders === isSenders).map(({ accountId, count }) => [accountId, count]));
-    return { ofPair: those(true), onReceiver: those(false) };
+      SELECT NULL, account_id, incoming_count FROM reservation_total WHERE account_id = ANY(${[...accountIds]}::uuid[])`;
   }
 
   /** Accounts that still count what has expired, among the oldest reservations: no more of them than one batch removes. */

@@ -49,9 +49,8 @@ export class TransferLanes {
 
   /** Throws as `TransfersService.transfer` does. */
   transfer(by: Principal, asked: NewTransfer): Promise<Shown> {
-    // How much a sender has pending is counted under a lock of the sender's own; an id of the caller's own is looked up.
-    const isPlain = asked.type !== 'pending' && asked.id === undefined;
-    return isPlain ? this.transfers.submit({ by, asked }) : this.alone.transfer(by, asked);
+    // An id of the caller's own is looked up.
+    return asked.id === undefined ? this.transfers.submit({ by, asked }) : this.alone.transfer(by, asked);
   }
 
   /** Throws as `TransfersService.deposit` does. */
