@@ -153,4 +153,36 @@ export const bugsOfKeys: readonly PlantedBug[] = [
     caughtBy: { file: leases, tests: ['that was told to come again later has not come to its end'] },
     saying: /-\s+"2",/,
   },
+  {
+    name: 'the claim of a key is not sent',
+    harm: 'A request that a client repeats is done again, and its answer overwrites the first one.',
+    changes: [
+      {
+        file: 'src/transactions/wire/flight-plan.ts',
+        text: 'const first = this.terms.first === null ? [] : [this.terms.first];',
+        replacement: 'const first = this.terms.first === null ? [] : [this.terms.first].slice(1);',
+      },
+    ],
+    caughtBy: {
+      file: 'test/first-statements.test.ts',
+      tests: ['that refuses the work has nothing of it carried out, and the substitute takes its place'],
+    },
+    saying: /what it came to before/,
+  },
+  {
+    name: 'what the crowd before a row says is taken for a refusal of the work',
+    harm: 'Work that should wait without a connection is begun again with one, and holds up everybody else.',
+    changes: [
+      {
+        file: 'src/transactions/participant.ts',
+        text: 'error instanceof DatabaseError || error instanceof NamedAnswerError',
+        replacement: 'error instanceof DatabaseError',
+      },
+    ],
+    caughtBy: {
+      file: 'test/first-statements.test.ts',
+      tests: ['is asked for once more not either where its work has given way before a row that many want'],
+    },
+    saying: /begin/,
+  },
 ];
