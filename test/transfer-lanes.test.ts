@@ -1,8 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pg from 'pg';
-import type { Config } from '../src/config/config.ts';
-import { LedgerConfig } from '../src/config/slices.ts';
 import { ProblemError } from '../src/kernel/problem.ts';
 import { readId } from '../src/kernel/ids.ts';
 import { TransferLanes } from '../src/modules/transfers/transfer-lanes.ts';
@@ -17,12 +15,15 @@ import { expectProblem } from './support/problem.ts';
 import { randomFrom } from './support/random.ts';
 import { between, send } from './support/transfers.ts';
 
+/** How many transfers may be pending from one account to another. */
+const perPair = 40;
+
 let service: TestApp;
 /** The same without lanes, on a database of its own. */
 let plain: TestApp;
 let holder: pg.Client;
 beforeAll(async () => {
-  [service, plain] = await withAndWithoutLanes();
+  [service, plain] = await withAndWithoutLanes({ LEDGER_PENDING_PER_PAIR: `${perPair}` });
   holder = new pg.Client({ connectionString: service.database.urls.owner });
   await holder.connect();
 });
@@ -91,8 +92,7 @@ describe('a batch of transfers', () => {
   it('counts what each sender has pending, also within the batch', async () => {
     const people = await crowd(service, 3, { balance: 1000 });
     const answers = await atOnce(90, (n) => send(people[n % 2]!, people[2]!, 1, { type: 'pending' }));
-    const bound = service.app.get<Config['ledger']>(LedgerConfig.KEY).pending.perPair;
-    expect(tally(answers)).toEqual({ '201': 2 * bound, '422 too-many-pending': 90 - 2 * bound });
+    expect(tally(answers)).toEqual({ '201': 2 * perPair, '409 too-many-pending': 90 - 2 * perPair });
   });
 
   it('waits for no sender whose pending transfers somebody else counts', async () => {

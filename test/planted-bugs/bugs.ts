@@ -976,7 +976,7 @@ export const bugs: readonly PlantedBug[] = [
       {
         file: 'src/modules/ledger/ledger.service.ts',
         text: `    counts: {
-      ofSender: books.pending.counts.ofSender,
+      ofSender: new Map(books.pending.counts.ofSender),
       ofPair: new Map(books.pending.counts.ofPair),
       onReceiver: new Map(books.pending.counts.onReceiver),
     },

@@ -24,8 +24,11 @@ const patient = {
 };
 
 /** The service with lanes, and without, each on a database of its own. */
-export async function withAndWithoutLanes(): Promise<[service: TestApp, plain: TestApp]> {
-  return [await startApp(patient), await startApp({ ...patient, DATABASE_LANES: 'off' })];
+export async function withAndWithoutLanes(
+  settings: NodeJS.ProcessEnv = {},
+): Promise<[service: TestApp, plain: TestApp]> {
+  const both = { ...patient, ...settings };
+  return [await startApp(both), await startApp({ ...both, DATABASE_LANES: 'off' })];
 }
 
 /** Ends both. Their books are right. */
