@@ -36,11 +36,11 @@ module.exports = {
     ...modulesKnowOnly,
     rule(
       'a-module-has-two-doors',
-      "Another module's services and its pure rules are its doors, with what they throw. Its schema, controller and repository are its own business.",
+      "Another module's services and its pure rules are its doors, with what they throw and tell. Its schema, controller and repository are its own business.",
       { path: anyModule },
       {
         path: '^src/modules/',
-        pathNot: ['^src/modules/$1/', '[.](module|service|problems)[.]ts$', '/[a-z-]+[.]ts$'],
+        pathNot: ['^src/modules/$1/', '[.](module|service|problems|events)[.]ts$', '/[a-z-]+[.]ts$'],
       },
     ),
     rule(

@@ -1,6 +1,7 @@
 import { type DynamicModule, Module, type Type } from '@nestjs/common';
 import type { Config } from './config/config.ts';
 import { configModule } from './config/slices.ts';
+import { EventsModule } from './events/events.module.ts';
 import { HttpModule } from './http/http.module.ts';
 import { AccessModule } from './modules/access/access.module.ts';
 import { AccountsModule } from './modules/accounts/accounts.module.ts';
@@ -29,6 +30,7 @@ export class AppModule {
         TransactionsModule,
         HttpModule,
         PhasedModule,
+        EventsModule,
         OperationsModule,
         RetentionModule,
         UsersModule,

@@ -1,101 +1,262 @@
-/** @servers any */
-import { channel } from 'node:diagnostics_channel';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { Inject, Injectable, Module } from '@nestjs/common';
+import pg from 'pg';
+import { z } from 'zod';
+import { EventRelay } from '../src/events/event-relay.ts';
+import { defineEvent, type EventOf } from '../src/events/event-type.ts';
+import { Events } from '../src/events/events.ts';
+import { OnEvent } from '../src/events/on-event.ts';
 import { newId } from '../src/kernel/ids.ts';
-import type { AttemptFailed, BoundaryEnded, HooksRun } from '../src/transactions/boundary/channels.ts';
-import { afterCommit } from '../src/transactions/hooks.ts';
-import { DATABASE, type Sql, type Tables } from '../src/transactions/tables.ts';
+import { generalProblems } from '../src/kernel/general.problems.ts';
+import { Phased } from '../src/phased/phased.ts';
+import { TransactionRequiredError } from '../src/transactions/errors.ts';
+import { DATABASE, type Sql } from '../src/transactions/tables.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
-import { startApp, type TestApp } from './support/app.ts';
+import { type TestApp, startApp } from './support/app.ts';
+import { errorOf, fresh } from './support/bare.ts';
+import { atOnce, crowd } from './support/crowd.ts';
+import { marksLike } from './support/marks.ts';
+import { recordStatements } from './support/statements.ts';
+import { send } from './support/transfers.ts';
 
-let service: TestApp;
-let db: Tables<'product'> & Sql;
-let run: Transactions['run'];
-beforeAll(async () => {
-  service = await startApp();
-  db = service.app.get(DATABASE);
-  const transactions = service.app.get(Transactions);
-  run = (options, work) => transactions.run(options, work);
-  await service.database.query(`CREATE FUNCTION raise(code text) RETURNS int LANGUAGE plpgsql AS
-    $$ BEGIN RAISE EXCEPTION 'planted' USING ERRCODE = code; END $$`);
+const happened = defineEvent({
+  type: 'probe.happened',
+  meaning: 'A test has done something.',
+  subject: 'ord',
+  data: z.object({ mark: z.string() }),
 });
-afterAll(() => service.close());
 
-/** What is told on the channel while the work runs. */
-async function toldOf<Message>(name: string, work: () => Promise<unknown>): Promise<Message[]> {
-  const told: Message[] = [];
-  const hear = (message: unknown): void => void told.push(message as Message);
-  channel(`holdfast:${name}`).subscribe(hear);
-  await work().catch(() => undefined);
-  channel(`holdfast:${name}`).unsubscribe(hear);
-  return told;
+/** Writes a mark for each event: `<mark>-<consumer>-<random>`. */
+@Injectable()
+class ProbeConsumers {
+  /** Called inside the boundary, before the mark is written. */
+  before: (event: EventOf<typeof happened>, consumer: string) => Promise<unknown> = async () => undefined;
+  readonly seen: { consumer: string; position: bigint; subjectId: string; mark: string }[] = [];
+
+  constructor(@Inject(DATABASE) private readonly db: Sql) {}
+
+  @OnEvent(happened)
+  async first(event: EventOf<typeof happened>) {
+    await this.act(event, 'first');
+  }
+
+  @OnEvent([happened], { name: 'probe.second', attempts: 2 })
+  async second(event: EventOf<typeof happened>) {
+    await this.act(event, 'second');
+  }
+
+  @OnEvent(happened)
+  @Phased()
+  async third(event: EventOf<typeof happened>) {
+    await this.act(event, 'third');
+  }
+
+  private async act(event: EventOf<typeof happened>, consumer: string) {
+    await this.before(event, consumer);
+    const slug = `${event.data.mark}-${consumer}-${newId()}`;
+    await this.db.$executeRaw`INSERT INTO product (id, slug, name) VALUES (gen_random_uuid(), ${slug}, ${slug})`;
+    this.seen.push({ consumer, position: event.position, subjectId: event.subjectId, mark: event.data.mark });
+  }
 }
 
-const write = () => db.product.create({ data: { id: newId(), slug: newId(), name: 'Told' } });
-const ended = (work: () => Promise<unknown>) => toldOf<BoundaryEnded>('boundary-ended', work);
+@Module({ providers: [ProbeConsumers] })
+class ProbeModule {}
 
-it('a boundary tells its name, how it ended and how often its work was run', async () => {
-  let runs = 0;
-  const told = await ended(async () => {
-    await run({ name: 'Kept' }, write);
-    await run({ name: 'Again', readOnly: false }, async () => {
-      if (++runs < 3) await db.$queryRaw`SELECT raise('40001')`;
+let service: TestApp;
+let probe: ProbeConsumers;
+let events: Events;
+let transactions: Transactions;
+let db: Sql;
+
+beforeAll(async () => {
+  service = await startApp({ EVENT_POLL_INTERVAL_MS: '200' }, [ProbeModule]);
+  probe = service.app.get(ProbeConsumers);
+  events = service.app.get(Events);
+  transactions = service.app.get(Transactions);
+  db = service.app.get<Sql>(DATABASE);
+});
+afterAll(() => service.close());
+beforeEach(() => {
+  probe.before = async () => undefined;
+});
+
+const record = (mark: string, subject = newId()) =>
+  transactions.run({ name: 'test.record' }, async () => events.record(happened({ subject, data: { mark } })));
+/** Which consumers have done it, each as often as it has. */
+const doneBy = async (mark: string): Promise<string[]> =>
+  (await marksLike(service.database, mark)).map((slug) => slug.slice(mark.length + 1).split('-')[0]!).sort();
+const storedEvents = async (mark: string): Promise<number> =>
+  (await service.database.query(`SELECT FROM event WHERE data ->> 'mark' = $1`, [mark])).length;
+/** Repeats the expectation until it holds. */
+async function holds(expectation: () => Promise<unknown>): Promise<void> {
+  for (const endsAt = performance.now() + 10_000; ; await sleep(20))
+    try {
+      await expectation();
+      return;
+    } catch (error) {
+      if (performance.now() > endsAt) throw error;
+    }
+}
+const all = ['first', 'second', 'third'];
+
+describe('an event', () => {
+  it('is stored with the boundary in which it was recorded, in the round trip of its COMMIT', async () => {
+    const mark = fresh('commit');
+    await record(fresh('warm-up'));
+    const statements = recordStatements({ isFar: true });
+    await transactions.run({ name: 'test.trips' }, async () => {
+      await db.$executeRaw`INSERT INTO product (id, slug, name) VALUES (gen_random_uuid(), ${mark}, ${mark})`;
+      for (let n = 0; n < 3; n++) events.record(happened({ subject: newId(), data: { mark } }));
     });
-    await run({ name: 'Read', readOnly: true }, () => db.product.count());
-    await run({ name: 'Refused' }, () => Promise.reject(new Error('thrown')));
+    statements.stop();
+    const sent = statements.take().filter(({ text }) => /INSERT INTO (product|event)|COMMIT/.test(text));
+    expect(sent.filter(({ text }) => text.includes('INSERT INTO event'))).toHaveLength(1);
+    expect(await storedEvents(mark)).toBe(3);
   });
-  expect(told.map(({ name, outcome, attempts, readOnly }) => [name, outcome, attempts, readOnly])).toEqual([
-    ['Kept', 'committed', 1, false],
-    ['Again', 'committed', 3, false],
-    ['Read', 'committed', 1, true],
-    ['Refused', 'rolled-back', 1, false],
-  ]);
-  expect(told.map(({ error }) => (error as Error | null)?.message ?? null)).toEqual([null, null, null, 'thrown']);
-});
 
-it('joined and nested boundaries are part of the one that began', async () => {
-  const told = await ended(() =>
-    run({ name: 'Outer' }, async () => {
-      await run({ name: 'Joined' }, write);
-      await run({ name: 'Nested', propagation: 'nested' }, write);
-      await run({ name: 'New', propagation: 'requires-new' }, write);
-    }),
-  );
-  expect(told.map(({ name }) => name)).toEqual(['New', 'Outer']);
-});
-
-it('the time for which the server waited inside is told, and is part of the whole', async () => {
-  const [told] = await ended(() =>
-    run({}, async () => {
-      await write();
-      await sleep(60);
-      await write();
-    }),
-  );
-  expect(told!.idleMs).toBeGreaterThanOrEqual(55);
-  expect(told!.durationMs).toBeGreaterThan(told!.idleMs);
-});
-
-it('an attempt that is followed by another one is told with its reason', async () => {
-  let runs = 0;
-  const told = await toldOf<AttemptFailed>('attempt-failed', () =>
-    run({ name: 'Again' }, async () => {
-      if (++runs < 3) await db.$queryRaw`SELECT raise('40P01')`;
-    }),
-  );
-  expect(told.map(({ name, attempt }) => [name, attempt])).toEqual([
-    ['Again', 1],
-    ['Again', 2],
-  ]);
-});
-
-it('hooks are counted', async () => {
-  const told = await toldOf<HooksRun>('hooks-run', async () => {
-    await run({ name: 'Hooked' }, async () => {
-      afterCommit(() => undefined);
-      afterCommit(() => undefined);
+  it('is gone with what is rolled back: the boundary, or the nested one that has recorded it', async () => {
+    const mark = fresh('rollback');
+    const refusal = generalProblems.notAllowed();
+    await expect(
+      transactions.run({ name: 'test.undone' }, async () => {
+        events.record(happened({ subject: newId(), data: { mark } }));
+        throw refusal;
+      }),
+    ).rejects.toBe(refusal);
+    await transactions.run({ name: 'test.outer' }, async () => {
+      events.record(happened({ subject: newId(), data: { mark: `${mark}-kept` } }));
+      await errorOf(
+        transactions.run({ name: 'test.inner', propagation: 'nested' }, async () => {
+          await db.$queryRaw`SELECT 1`;
+          events.record(happened({ subject: newId(), data: { mark } }));
+          throw refusal;
+        }),
+      );
     });
-    await run({ name: 'Unhooked' }, write);
+    expect([await storedEvents(mark), await storedEvents(`${mark}-kept`)]).toEqual([0, 1]);
   });
-  expect(told).toEqual([{ boundary: 'Hooked', count: 2, durationMs: expect.any(Number) }]);
+
+  it('belongs to a boundary', () => {
+    expect(() => events.record(happened({ subject: newId(), data: { mark: 'outside' } }))).toThrow(
+      TransactionRequiredError,
+    );
+  });
+
+  it('does not change, and what was read up to does not go back', async () => {
+    await record(fresh('fixed'));
+    const app = new pg.Client({ connectionString: service.database.urls.app });
+    await app.connect();
+    try {
+      await expect(app.query(`UPDATE event SET type = 'probe.changed'`)).rejects.toThrow('permission denied');
+      await expect(app.query(`UPDATE event_horizon SET position = -1`)).rejects.toThrow('never goes back');
+    } finally {
+      await app.end();
+    }
+  });
+});
+
+describe('a consumer', () => {
+  it('acts once on each event that it is told of, in a boundary or in phases', async () => {
+    const mark = fresh('once');
+    await record(mark);
+    await holds(async () => expect(await doneBy(mark)).toEqual(all));
+    expect(await service.database.query('SELECT FROM event_delivery')).toEqual([]);
+  });
+
+  it('is tried again when it has failed, and nothing of the failed attempt stays', async () => {
+    const mark = fresh('again');
+    let failures = 0;
+    probe.before = async (event, consumer) => {
+      if (event.data.mark !== mark || consumer !== 'first' || failures++ > 0) return;
+      await db.$executeRaw`INSERT INTO product (id, slug, name) VALUES (gen_random_uuid(), ${`${mark}-first-half`}, 'half')`;
+      throw new Error('not now');
+    };
+    await record(mark);
+    await holds(async () => expect(await doneBy(mark)).toEqual(all));
+    expect(failures).toBe(2);
+    expect(await marksLike(service.database, `${mark}-first-half`)).toEqual([]);
+  });
+
+  it('gives up after its attempts, and holds up neither another consumer nor another thing', async () => {
+    const [mark, other] = [fresh('dead'), fresh('other')];
+    probe.before = async (event, consumer) => {
+      if (event.data.mark === mark && consumer === 'second') throw generalProblems.notAllowed();
+    };
+    await record(mark);
+    await record(other);
+    await holds(async () => expect(await doneBy(other)).toEqual(all));
+    await holds(async () =>
+      expect(
+        await service.database.query(
+          `SELECT consumer, attempts, last_error FROM event_delivery WHERE dead_at IS NOT NULL`,
+        ),
+      ).toEqual([{ consumer: 'probe.second', attempts: 2, last_error: 'not-allowed' }]),
+    );
+    expect(await doneBy(mark)).toEqual(['first', 'third']);
+  });
+
+  it('is told of one thing in the order of its commits, also behind a failure', async () => {
+    const [mark, subject] = [fresh('order'), newId()];
+    let failed = false;
+    probe.before = async (event, consumer) => {
+      if (event.data.mark !== `${mark}-0` || consumer !== 'first' || failed) return;
+      failed = true;
+      throw new Error('not now');
+    };
+    for (let n = 0; n < 5; n++) await record(`${mark}-${n}`, subject);
+    const ofFirst = () => probe.seen.filter((one) => one.consumer === 'first' && one.subjectId === subject);
+    await holds(async () => expect(ofFirst()).toHaveLength(5));
+    expect(ofFirst().map((one) => one.mark)).toEqual([0, 1, 2, 3, 4].map((n) => `${mark}-${n}`));
+  });
+});
+
+describe('the horizon', () => {
+  it('ends before an event whose commit is under way, and passes one that was never stored', async () => {
+    const relay = service.app.get(EventRelay);
+    const late = new pg.Client({ connectionString: service.database.urls.app });
+    await late.connect();
+    const insert = (mark: string) =>
+      late.query(
+        `INSERT INTO event (id, type, version, subject_id, data, expires_at)
+         VALUES (gen_random_uuid(), 'probe.happened', 1, gen_random_uuid(), $1, now() + interval '1 day')`,
+        [{ mark }],
+      );
+    const horizon = async () =>
+      (await service.database.query<{ position: string }>('SELECT position FROM event_horizon'))[0]!.position;
+    try {
+      const [first, second] = [fresh('late'), fresh('early')];
+      await holds(async () => expect((await relay.turn()).isHeld).toBe(false));
+      await late.query('BEGIN');
+      await insert(first);
+      const before = await horizon();
+      await record(second);
+      await sleep(300);
+      // What was committed behind it waits for it.
+      expect([await horizon(), await doneBy(second)]).toEqual([before, []]);
+      await late.query('COMMIT');
+      await holds(async () => expect(await doneBy(first)).toEqual(all));
+      await holds(async () => expect(await doneBy(second)).toEqual(all));
+      const third = fresh('after-rollback');
+      await late.query('BEGIN');
+      await insert(fresh('never'));
+      await record(third);
+      await sleep(100);
+      expect(await doneBy(third)).toEqual([]);
+      await late.query('ROLLBACK');
+      await holds(async () => expect(await doneBy(third)).toEqual(all));
+    } finally {
+      await late.end();
+    }
+  });
+});
+
+describe('the product', () => {
+  it('tells of transfers and orders in the commit that makes them', async () => {
+    const [ada, bob] = await crowd(service, 2, { balance: 100 });
+    await atOnce(10, () => send(ada!, bob!, 1).expect(201));
+    const rows = await service.database.query<{ type: string; count: number }>(
+      `SELECT type, count(*)::int AS count FROM event WHERE type LIKE 'transfer.%' GROUP BY type`,
+    );
+    expect(rows).toEqual([{ type: 'transfer.posted', count: 12 }]);
+  });
 });

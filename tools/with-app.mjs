@@ -23,6 +23,7 @@ export async function withApp(work, failure = 1) {
   // A command does what it is for, and nothing beside it.
   process.env.LEDGER_SEAL_INTERVAL_MS = '0';
   process.env.RETENTION_SWEEP_INTERVAL_MS = '0';
+  process.env.EVENT_POLL_INTERVAL_MS = '0';
   try {
     const provided = await provisionBeside((line) => say(`  ${line}`));
     try {

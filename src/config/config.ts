@@ -25,6 +25,7 @@ export function makeConfig(e: Settled) {
     shop: { currencies: e.CURRENCIES === undefined ? null : currenciesIn(e.CURRENCIES) },
     ledger: ledgerSlice(e),
     phased: { workerIntervalMs: e.PHASED_WORKER_INTERVAL_MS, leaseMs: e.PHASED_LEASE_MS },
+    events: eventsSlice(e),
     retention: { sweepIntervalMs: e.RETENTION_SWEEP_INTERVAL_MS },
     shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
   });
@@ -75,6 +76,13 @@ const ledgerSlice = (e: Settled) => ({
     perPair: e.LEDGER_PENDING_PER_PAIR,
     perReceiver: e.LEDGER_PENDING_PER_ACCOUNT,
   },
+});
+
+const eventsSlice = (e: Settled) => ({
+  pollIntervalMs: e.EVENT_POLL_INTERVAL_MS,
+  keepSeconds: e.EVENT_KEEP_SECONDS,
+  leaseMs: e.EVENT_LEASE_MS,
+  mostAttempts: e.EVENT_ATTEMPTS,
 });
 
 const databaseSlice = (e: Settled) => ({

@@ -13,6 +13,7 @@ export const AuthConfig = slice('auth');
 export const LedgerConfig = slice('ledger');
 export const ShopConfig = slice('shop');
 export const PhasedConfig = slice('phased');
+export const EventsConfig = slice('events');
 export const RetentionConfig = slice('retention');
 
 /** The global @nestjs/config module that serves the slices of this config. */

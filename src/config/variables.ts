@@ -188,6 +188,22 @@ export const variables = {
   LEDGER_PENDING_PER_ACCOUNT: whole(1, 1_000_000)
     .default(20_000)
     .describe('Pending transfers to one account at a time, from all senders'),
+  EVENT_POLL_INTERVAL_MS: whole(0, 3_600_000)
+    .default(1000)
+    .describe(
+      'Pause between two searches for events of other instances and for deliveries that are due; 0 relays no events and runs no consumers on this instance',
+    ),
+  EVENT_KEEP_SECONDS: whole(60, 315_360_000)
+    .default(2_592_000)
+    .describe('How long an event can be read; one that a consumer has not done is kept longer'),
+  EVENT_LEASE_MS: whole(1000, 3_600_000)
+    .default(60_000)
+    .describe(
+      'How long a delivery is reserved for the instance that has taken it on; then another one may take it over',
+    ),
+  EVENT_ATTEMPTS: whole(1, 1000)
+    .default(15)
+    .describe('Attempts after which a consumer gives an event up; the pauses between them double up to an hour'),
   PHASED_WORKER_INTERVAL_MS: whole(0, 3_600_000)
     .default(5000)
     .describe('Pause between two searches for phased runs whose caller is gone; 0 turns them off on this instance'),

@@ -6,4 +6,5 @@ export abstract class Clock {
   abstract now(): Date;
 }
 
+export const latest = (moments: readonly Date[]): Date => new Date(Math.max(...moments.map(Number)));
 export const later = (from: Date, seconds: number): Date => new Date(from.getTime() + seconds * 1000);

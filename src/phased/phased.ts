@@ -13,6 +13,7 @@ export interface PhasedMethod {
   /** `Class.method`, or the name that was given. Runs are found by it, also those of an earlier release. */
   readonly name: string;
   readonly work: (service: object, args: unknown[]) => Promise<unknown>;
+  readonly property: string | symbol;
 }
 
 /** What runs phased methods: see PhasedRuns. */
@@ -40,6 +41,7 @@ export function Phased(options: { readonly name?: string } = {}) {
     const phased: PhasedMethod = {
       name: options.name ?? `${target.constructor.name}.${String(key)}`,
       work: (service, args) => method.apply(service, args as never[]),
+      property: key,
     };
     Reflect.defineMetadata(METHODS, [...ownMethods(target), phased], target);
     inject(target);

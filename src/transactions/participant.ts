@@ -2,12 +2,17 @@ import { ClsServiceManager } from 'nestjs-cls';
 import type { RunningBoundary } from './boundary/running-boundary.ts';
 import { boundaryOfContext, openBoundary, runningBoundary } from './current.ts';
 import { TransactionRequiredError } from './errors.ts';
-import { type FinalStatement, FinalStatementRefusedError } from './wire/final-statement.ts';
+import { type FinalGroup, type FinalStatement, FinalStatementRefusedError } from './wire/final-statement.ts';
 import { type FirstStatement, FirstStatementRefusedError } from './wire/first-statement.ts';
 import { DatabaseError, NamedAnswerError } from './wire/errors.ts';
 import { kindOf } from './wire/postgres-errors.ts';
 
-export { type FinalStatement, FinalStatementRefusedError, finalStatement } from './wire/final-statement.ts';
+export {
+  type FinalGroup,
+  type FinalStatement,
+  FinalStatementRefusedError,
+  finalStatement,
+} from './wire/final-statement.ts';
 export { type FirstStatement, firstStatement } from './wire/first-statement.ts';
 
 /** Replaces the work of a boundary whose work was done before, for example in an earlier request with the same key. */
@@ -95,6 +100,14 @@ export function participantOf(owner: object): TransactionParticipant | null {
  */
 export function sendWithCommit(statement: FinalStatement): void {
   demandRunning('A statement leaves with COMMIT of a boundary only.').hooks.sendWithCommit(statement);
+}
+
+/**
+ * Has the item stored by the one statement that leaves with COMMIT for all items of its group; not where the savepoint that it is of, or one
+ * around it, is rolled back. Gives whether it is the first of its group there. Throws TransactionRequiredError outside.
+ */
+export function gatherForCommit<T>(group: FinalGroup<T>, item: T): boolean {
+  return demandRunning('What leaves with COMMIT is gathered in a boundary only.').hooks.gatherForCommit(group, item);
 }
 
 function demandRunning(sentence: string): RunningBoundary {

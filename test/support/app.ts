@@ -75,6 +75,7 @@ export async function serve(
     // Nothing is written but what the test asks for.
     LEDGER_SEAL_INTERVAL_MS: '0',
     RETENTION_SWEEP_INTERVAL_MS: '0',
+    EVENT_POLL_INTERVAL_MS: '0',
     ...variables,
   });
   const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]), modules);

@@ -1,7 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Config } from '../../config/config.ts';
 import { LedgerConfig } from '../../config/slices.ts';
-import { Clock } from '../../kernel/clock.ts';
+import { Events } from '../../events/events.ts';
+import { Clock, latest } from '../../kernel/clock.ts';
 import { changedMeanwhile } from '../../kernel/general.problems.ts';
 import { attempt, ProblemError } from '../../kernel/problem.ts';
 import type { Rows } from '../../transactions/lane.ts';
@@ -13,6 +14,7 @@ import {
   reservationsOf,
   type SettlementRow,
 } from './ledger-rows.ts';
+import { movementEvent } from './ledger.events.ts';
 import { LedgerRepository } from './ledger.repository.ts';
 import { accountsOf, decide, foresee, wantsRoom } from './ledger.ts';
 import {
@@ -52,6 +54,7 @@ export class LedgerService {
   constructor(
     private readonly ledger: LedgerRepository,
     private readonly reservations: ReservationsRepository,
+    private readonly events: Events,
     private readonly clock: Clock,
     @Inject(LedgerConfig.KEY) private readonly config: Config['ledger'],
   ) {}
@@ -156,6 +159,7 @@ export class LedgerService {
       reservations: decided.flatMap(({ movement }) => reservationsOf(movement)),
     });
     if (written.length < decided.length) changedMeanwhile();
+    for (const one of decided) this.events.record(movementEvent(one));
     const times = new Map(written.map(({ id, createdAt }) => [id, createdAt]));
     return decided.map((one) => ({ ...one, createdAt: times.get(one.movement.id) ?? changedMeanwhile() }));
   }
@@ -209,8 +213,6 @@ export class LedgerService {
 }
 
 const isReserved = ({ pendingOut, pendingIn }: AccountState): boolean => pendingOut > 0n || pendingIn > 0n;
-
-const latest = (moments: readonly Date[]): Date => new Date(Math.max(...moments.map(Number)));
 
 function applyDecision(
   books: LockedAccounts,

@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Events } from '../../events/events.ts';
 import { allOf } from '../../kernel/all-of.ts';
 import { changedMeanwhile } from '../../kernel/general.problems.ts';
 import { newId } from '../../kernel/ids.ts';
@@ -14,6 +15,7 @@ import { LedgerService, type LockedAccounts } from '../ledger/ledger.service.ts'
 import type { Moved, Movement } from '../ledger/movement.ts';
 import { refundMovement } from '../transfers/payment.ts';
 import { paymentOf, refuseCancellation, showOrder } from './order.ts';
+import { orderCancelled, orderEvent } from './orders.events.ts';
 import { orderProblems } from './orders.problems.ts';
 import { OrdersRepository } from './orders.repository.ts';
 import type { NewCancellation } from './orders.schema.ts';
@@ -54,6 +56,7 @@ export class CancellationsService {
     private readonly stock: StockService,
     private readonly ledger: LedgerService,
     private readonly houses: HouseAccounts,
+    private readonly events: Events,
   ) {}
 
   /** What becomes of each of them, in their order. */
@@ -146,6 +149,7 @@ export class CancellationsService {
       this.orders.cancelAll(rows.map(({ order: _, ...row }) => row)),
       this.stock.write(stocks),
     ]);
+    for (const { order } of rows) this.events.record(orderEvent(orderCancelled, order));
     const stamps = new Map(written.map((stamp) => [stamp.id, stamp]));
     return new Map(rows.map((row) => [row.orderId, shown(row, stamps.get(row.orderId) ?? changedMeanwhile())]));
   }

@@ -1,4 +1,5 @@
-import { Injectable } from '@nestjs/common';
+import { Inject, Injectable } from '@nestjs/common';
+import { Events } from '../../events/events.ts';
 import { allOf } from '../../kernel/all-of.ts';
 import { changedMeanwhile } from '../../kernel/general.problems.ts';
 import { newId } from '../../kernel/ids.ts';
@@ -24,6 +25,7 @@ import {
   totalOf,
   type WantedItem,
 } from './order.ts';
+import { orderEvent, orderPlaced } from './orders.events.ts';
 import { OrdersRepository } from './orders.repository.ts';
 import { detailsOf, type NewOrder } from './orders.schema.ts';
 
@@ -55,6 +57,9 @@ interface Placed {
 /** Places orders, each seeing what those before it leave, with as many statements for a hundred as for one. Runs inside the boundary of its caller. */
 @Injectable()
 export class PlacementsService {
+  @Inject(Events)
+  private readonly events!: Events;
+
   constructor(
     private readonly orders: OrdersRepository,
     private readonly catalog: CatalogService,
@@ -155,6 +160,7 @@ export class PlacementsService {
       this.orders.createAll(rows),
       this.stock.write(stocks),
     ]);
+    for (const row of rows) this.events.record(orderEvent(orderPlaced, row));
     const times = new Map(written.map(({ id, createdAt }) => [id, createdAt]));
     return new Map(rows.map((row) => [row.id, shown(row, times.get(row.id) ?? changedMeanwhile())]));
   }

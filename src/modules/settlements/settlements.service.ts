@@ -1,4 +1,5 @@
 import { Injectable } from '@nestjs/common';
+import { Events } from '../../events/events.ts';
 import { changedMeanwhile } from '../../kernel/general.problems.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { attempt, ProblemError } from '../../kernel/problem.ts';
@@ -6,6 +7,7 @@ import { entryPair, type SettlementRow } from '../ledger/ledger-rows.ts';
 import { LedgerService, type LockedAccounts } from '../ledger/ledger.service.ts';
 import type { Moved } from '../ledger/movement.ts';
 import { refuseResolution, type Resolution, settle, type StoredTransfer } from './settlement.ts';
+import { type Made, settlementEvent } from './settlements.events.ts';
 import { SettlementsRepository } from './settlements.repository.ts';
 
 /** A transfer that is no longer pending. */
@@ -17,6 +19,7 @@ export class SettlementsService {
   constructor(
     private readonly stored: SettlementsRepository,
     private readonly ledger: LedgerService,
+    private readonly events: Events,
   ) {}
 
   /** Resolves each of the transfers that can be, and says of each what came of it, by id. Only their accounts are locked, at once. */
@@ -42,7 +45,7 @@ export class SettlementsService {
       return { transfer, after: attempt(() => decideIn(books, by, current, what)) };
     });
     const made = decided.flatMap(({ transfer, after }) =>
-      after instanceof ProblemError ? [] : [{ row: rowOf(transfer, what, by), after }],
+      after instanceof ProblemError ? [] : [{ row: rowOf(transfer, what, by), after, transfer }],
     );
     const times = await this.write(books, made);
     return new Map(
@@ -60,13 +63,10 @@ export class SettlementsService {
       row.amount === null ? [] : entryPair(row.transferId, row.amount, after),
     );
     const rows = made.map(({ row }) => row);
-    return this.ledger.settle(books, rows, entries);
+    const written = await this.ledger.settle(books, rows, entries);
+    for (const one of made) this.events.record(settlementEvent(one));
+    return written;
   }
-}
-
-interface Made {
-  readonly row: SettlementRow;
-  readonly after: Moved;
 }
 
 function decideIn(books: LockedAccounts, by: Principal, transfer: StoredTransfer, resolution: Resolution): Moved {

@@ -8,6 +8,7 @@ import { boundaryOfContext } from '../current.ts';
 import { CommitOutcomeUnknownError, ConnectionLostError, LockUnavailableError } from '../errors.ts';
 import { ReadRouter } from '../reads/router.ts';
 import { DatabaseError, StaleSessionError, TransactionEndedError, TransactionExpiredError } from '../wire/errors.ts';
+import { finalStatementsOf } from '../wire/final-statement.ts';
 import { FirstStatementRefusedError } from '../wire/first-statement.ts';
 import { enter } from '../wire/nesting.ts';
 import { isBreak } from '../wire/postgres-errors.ts';
@@ -102,7 +103,7 @@ class TransactionRun {
       this.value = await enter(beginning, work);
       // The deadline is a timer, which fires late if the event loop is busy.
       if (performance.now() > beginning.endsAt) await wire.expire();
-      await wire.commit(beginning.final);
+      await wire.commit(finalStatementsOf(beginning.final));
       return this.value;
     } catch (error) {
       await wire.rollback().catch(() => undefined); // what is thrown is why

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LoggableError } from '../../kernel/loggable-error.ts';
-import type { FinalStatement } from '../wire/final-statement.ts';
+import type { FinalGroup, FinalPart, FinalStatement } from '../wire/final-statement.ts';
 
 export type CommitHook = () => unknown;
 export type RollbackHook = (error: unknown) => unknown;
@@ -23,10 +23,17 @@ export class HookList {
   // Of savepoints that were rolled back; they wait for the end, so that they run outside the transaction.
   private readonly undone: CommitHook[] = [];
 
-  constructor(private readonly final: FinalStatement[] = []) {}
+  constructor(private readonly final: FinalPart[] = []) {}
 
   sendWithCommit(statement: FinalStatement): void {
     this.final.push(statement);
+  }
+
+  /** Whether it is the first of its group here. */
+  gatherForCommit<T>(group: FinalGroup<T>, item: T): boolean {
+    const isFirst = !this.final.some((part) => 'group' in part && part.group === (group as FinalGroup<never>));
+    this.final.push({ group: group, item });
+    return isFirst;
   }
 
   afterCommit(hook: CommitHook): void {

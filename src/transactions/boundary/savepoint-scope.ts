@@ -1,4 +1,4 @@
-import type { FinalStatement } from '../wire/final-statement.ts';
+import type { FinalPart } from '../wire/final-statement.ts';
 import { HookList } from './hook-list.ts';
 
 /** What is going on between the beginning of the transaction or savepoint and its end. */
@@ -11,7 +11,7 @@ export class SavepointScope {
   /** `final`: what leaves with COMMIT, of a transaction. */
   constructor(
     private readonly outer: SavepointScope | null,
-    final: FinalStatement[] = [],
+    final: FinalPart[] = [],
   ) {
     this.hooks = new HookList(final);
   }

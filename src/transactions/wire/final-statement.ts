@@ -28,6 +28,30 @@ export class FinalStatementRefusedError extends DatabaseError {
 /** `finalStatement('store_key')` followed by the text of the statement as a template. */
 export const finalStatement = ownStatement;
 
+/** What many calls of one boundary have to store, and one final statement stores for all of them. */
+export interface FinalGroup<T> {
+  /** Called before COMMIT, with what was gathered in its order. */
+  finalStatement(items: readonly T[]): FinalStatement;
+}
+
+/** A final statement, or an item of one that is made at the end. */
+export type FinalPart = FinalStatement | { readonly group: FinalGroup<never>; readonly item: unknown };
+
+/** The statements of the parts, each group's where its first item stands. */
+export function finalStatementsOf(parts: readonly FinalPart[]): FinalStatement[] {
+  const groups = new Map<FinalGroup<never>, unknown[]>();
+  const makers = parts.map((part): (() => FinalStatement) | null => {
+    if (!('group' in part)) return () => part;
+    const items = groups.get(part.group);
+    items?.push(part.item);
+    if (items !== undefined) return null;
+    const gathered = [part.item];
+    groups.set(part.group, gathered);
+    return () => part.group.finalStatement(gathered as never[]);
+  });
+  return makers.flatMap((make) => (make === null ? [] : [make()]));
+}
+
 /** A final statement was refused: COMMIT has stored nothing, whatever it was answered. */
 export interface RefusedFinal {
   readonly state: WireState;

@@ -1,4 +1,4 @@
-import type { FinalStatement } from './final-statement.ts';
+import type { FinalPart } from './final-statement.ts';
 import type { WireTransaction } from './transaction.ts';
 import type { WireTerms } from './wire-terms.ts';
 
@@ -7,7 +7,7 @@ export interface TransactionHandle extends WireTerms {
   /** The transaction, once it has begun. */
   wire: WireTransaction | null;
   /** What leaves with COMMIT. */
-  readonly final: FinalStatement[];
+  readonly final: FinalPart[];
   /** Calls of the client, and nested boundaries, that have begun and not ended. */
   underWay: number;
   /** A call of the client has failed: Prisma may still be at work on other parts of it. */
