@@ -83,3 +83,6 @@ export function defineEvent<Data extends z.ZodObject>(definition: EventDefinitio
   types.set(type, defined);
   return defined;
 }
+
+/** The type of this name; undefined for one that nobody defined, or an earlier release. */
+export const eventTypeOf = (type: string): EventType | undefined => types.get(type);
