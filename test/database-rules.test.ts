@@ -921,7 +921,7 @@ describe('a rule of the database', () => {
       SELECT conname AS name FROM pg_constraint WHERE connamespace = 'public'::regnamespace AND contype IN ('c', 'u', 'x')
       UNION SELECT indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
         WHERE c.relnamespace = 'public'::regnamespace AND i.indisunique AND NOT i.indisprimary AND c.relname <> '_prisma_migrations'
-      UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname <> 'updated_at_is_now' -- it writes, and refuses nothing
+      UNION SELECT tgname FROM pg_trigger WHERE NOT tgisinternal AND tgname NOT IN ('updated_at_is_now', 'event_has_a_transaction_id') -- they refuse nothing
       UNION SELECT (regexp_matches(prosrc, 'CONSTRAINT = ''([^'']+)''', 'g'))[1] FROM pg_proc WHERE pronamespace = 'public'::regnamespace`);
     const names = new Set(found.map(({ name }) => name.replaceAll('"', '')));
     const known = new Set([

@@ -3,6 +3,7 @@ import { DiscoveryModule } from '@nestjs/core';
 import { DeliveriesRepository } from './deliveries.repository.ts';
 import { EventConsumers } from './event-consumers.ts';
 import { EventRelay } from './event-relay.ts';
+import { EventRetention } from './event-retention.ts';
 import { Events } from './events.ts';
 import { EventsRepository } from './events.repository.ts';
 
@@ -10,7 +11,7 @@ import { EventsRepository } from './events.repository.ts';
 @Global()
 @Module({
   imports: [DiscoveryModule],
-  providers: [Events, EventsRepository, DeliveriesRepository, EventRelay, EventConsumers],
+  providers: [Events, EventsRepository, DeliveriesRepository, EventRelay, EventConsumers, EventRetention],
   exports: [Events, EventRelay, EventConsumers],
 })
 export class EventsModule {}

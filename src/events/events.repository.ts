@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { Config } from '../config/config.ts';
 import { EventsConfig } from '../config/slices.ts';
+import type { Removal } from '../retention/expired-rows.ts';
 import { type FinalGroup, type FinalStatement, finalStatement } from '../transactions/participant.ts';
 import { InjectDatabase, type Sql } from '../transactions/tables.ts';
 import type { NewEvent } from './event-type.ts';
@@ -101,5 +102,27 @@ export class EventsRepository implements FinalGroup<NewEvent> {
       moved AS (UPDATE event_consumer c SET position = m.through FROM mine m WHERE c.name = m.name)
       SELECT m.name AS consumer, (SELECT count(*)::int FROM made WHERE consumer = m.name) AS made, m.through < ${horizon} AS "isBehind"
       FROM mine m`;
+  }
+
+  /** Removes at most so many that are over behind this position, with none of these consumers before them. `reached` is the last that was over. */
+  async removeExpired(
+    consumers: readonly string[],
+    { most, after }: { readonly most: number; readonly after: bigint },
+  ) {
+    const [removal] = await this.db.$queryRaw<(Removal & { readonly reached: bigint | null })[]>`
+      WITH next AS MATERIALIZED (
+        SELECT ctid AS place, position, expires_at FROM event
+        WHERE position > ${after} AND position <= (
+          SELECT least(h.position, (SELECT min(c.position) FROM event_consumer c WHERE c.name = ANY (${consumers}::text[]))) FROM event_horizon h)
+        ORDER BY position LIMIT ${most}),
+      over AS MATERIALIZED (SELECT place, position FROM next WHERE expires_at <= statement_timestamp()),
+      gone AS (
+        DELETE FROM event e WHERE e.ctid = ANY (ARRAY(
+          SELECT place FROM over o WHERE NOT EXISTS (
+            SELECT FROM event_consumer c JOIN event_delivery d ON d.consumer = c.name WHERE d.position = o.position)))
+        RETURNING e.expires_at)
+      SELECT (SELECT count(*)::int FROM gone) AS removed, (SELECT max(expires_at) FROM gone) AS through,
+        (SELECT max(position) FROM over) AS reached`;
+    return removal ?? { removed: 0, through: null, reached: null };
   }
 }

@@ -518,7 +518,7 @@ export const bugs: readonly PlantedBug[] = [
       },
       {
         file: 'src/transactions/boundary/adapter.ts',
-        text: 'await wire.commit(beginning.final);',
+        text: 'await wire.commit(finalStatementsOf(beginning.final));',
         replacement: 'stored = wire.commit(beginning.final).catch(() => undefined);',
       },
       {

@@ -1,0 +1,53 @@
+import type { BrokenRule, Cases } from '../support/cases.ts';
+
+const event = (changed: Readonly<Record<string, string>>): BrokenRule => {
+  const values = {
+    id: 'gen_random_uuid()',
+    type: `'probe.happened'`,
+    version: '1',
+    subject_id: 'gen_random_uuid()',
+    data: `'{}'`,
+    expires_at: `now() + interval '1 day'`,
+    ...changed,
+  };
+  return { statements: [`INSERT INTO event (${Object.keys(values).join()}) VALUES (${Object.values(values).join()})`] };
+};
+const delivery = (columns: string, values: string): BrokenRule => ({
+  statements: [
+    `INSERT INTO event_delivery (consumer, position, order_key, ${columns}) VALUES ('probe', 1, gen_random_uuid(), ${values})`,
+  ],
+});
+const breaking = (broken: BrokenRule) => () => Promise.resolve(broken);
+
+export const cases: Cases = {
+  memory: {
+    'events/event-consumers.ts consumers': 'the consumers of the program',
+    'events/event-relay.ts listeners': 'the parts of the program that listen',
+    'events/event-type.ts types': 'the types of events of the program',
+  },
+  tables: {
+    event_horizon: 'one row',
+    event_consumer: 'one for each consumer that there ever was',
+    event_delivery: 'removed with its effect; what was given up stays until somebody has it delivered again',
+  },
+  rights: {
+    event: 'INSERT, DELETE',
+    event_horizon: 'UPDATE',
+    event_consumer: 'INSERT, UPDATE, DELETE',
+    event_delivery: 'INSERT, UPDATE, DELETE',
+  },
+  rules: {
+    event_type_is_named: breaking(event({ type: `'Order placed'` })),
+    event_version_counts_from_one: breaking(event({ version: '0' })),
+    event_data_is_an_object: breaking(event({ data: `'[]'` })),
+    event_expires_later: breaking(event({ expires_at: `now() - interval '1 day'` })),
+    event_horizon_is_only_one: breaking({ statements: ['UPDATE event_horizon SET is_only = false'] }),
+    event_horizon_waits_or_not: breaking({ statements: ['UPDATE event_horizon SET watermark = position + 1'] }),
+    event_horizon_never_goes_back: breaking({ statements: ['UPDATE event_horizon SET position = -1'] }),
+    event_consumer_is_named: breaking({
+      statements: [`INSERT INTO event_consumer (name, position) VALUES ('a b', 0)`],
+    }),
+    event_delivery_attempts_count_from_zero: breaking(delivery('attempts, due_at', `-1, now()`)),
+    event_delivery_is_due_or_dead: breaking(delivery('due_at, dead_at', 'now(), now()')),
+  },
+};
