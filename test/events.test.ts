@@ -9,12 +9,14 @@ import { OnEvent } from '../src/events/on-event.ts';
 import { newId } from '../src/kernel/ids.ts';
 import { generalProblems } from '../src/kernel/general.problems.ts';
 import { Phased } from '../src/phased/phased.ts';
+import { Sweeper } from '../src/retention/sweeper.ts';
 import { TransactionRequiredError } from '../src/transactions/errors.ts';
 import { DATABASE, type Sql } from '../src/transactions/tables.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
-import { type TestApp, startApp } from './support/app.ts';
+import { serve, startApp, type TestApp } from './support/app.ts';
 import { errorOf, fresh } from './support/bare.ts';
 import { atOnce, crowd } from './support/crowd.ts';
+import { pastRules } from './support/database.ts';
 import { marksLike } from './support/marks.ts';
 import { recordStatements } from './support/statements.ts';
 import { send } from './support/transfers.ts';
@@ -69,7 +71,7 @@ let transactions: Transactions;
 let db: Sql;
 
 beforeAll(async () => {
-  service = await startApp({ EVENT_POLL_INTERVAL_MS: '200' }, [ProbeModule]);
+  service = await startApp({ EVENT_POLL_INTERVAL_MS: '200', EVENT_LEASE_MS: '3000' }, [ProbeModule]);
   probe = service.app.get(ProbeConsumers);
   events = service.app.get(Events);
   transactions = service.app.get(Transactions);
@@ -110,7 +112,7 @@ describe('an event', () => {
     });
     statements.stop();
     const sent = statements.take().filter(({ text }) => /INSERT INTO (product|event)|COMMIT/.test(text));
-    expect(sent.filter(({ text }) => text.includes('INSERT INTO event'))).toHaveLength(1);
+    expect(sent.filter(({ text }) => text.includes('INSERT INTO event ('))).toHaveLength(1);
     expect(await storedEvents(mark)).toBe(3);
   });
 
@@ -210,7 +212,75 @@ describe('a consumer', () => {
   });
 });
 
+describe('a delivery', () => {
+  it('is taken over when its lease is over, and whoever comes late stores nothing', async () => {
+    const mark = fresh('taken-over');
+    const slow = Promise.withResolvers<undefined>();
+    let calls = 0;
+    probe.before = (event, consumer) =>
+      event.data.mark === mark && consumer === 'first' && calls++ === 0 ? slow.promise : Promise.resolve();
+    await record(mark);
+    await holds(async () => expect(await doneBy(mark)).toEqual(['second', 'third']));
+    await service.database.query('UPDATE event_delivery SET due_at = statement_timestamp() WHERE dead_at IS NULL');
+    const other = await serve(service.database, { EVENT_POLL_INTERVAL_MS: '50' }, [ProbeModule]);
+    try {
+      await holds(async () => expect(await doneBy(mark)).toEqual(all));
+      slow.resolve(undefined);
+      // Its boundary ends meanwhile.
+      await holds(async () =>
+        expect(
+          await service.database.query(
+            `SELECT FROM pg_stat_activity WHERE application_name LIKE '%ProbeConsumers%' AND state LIKE 'idle in%'`,
+          ),
+        ).toEqual([]),
+      );
+      await sleep(200);
+      expect(await doneBy(mark)).toEqual(all);
+    } finally {
+      await other.app.close();
+    }
+  });
+});
+
+describe('a consumer that never ends', () => {
+  it('loses its delivery after the lease, and holds up no other thing', async () => {
+    const [mark, ...others] = Array.from({ length: 8 }, () => fresh('never-ends'));
+    probe.before = async (event, consumer) =>
+      event.data.mark === mark && consumer === 'first' ? new Promise(() => undefined) : undefined;
+    await record(mark!);
+    for (const one of others) await record(one);
+    for (const one of others) await holds(async () => expect(await doneBy(one)).toEqual(all));
+    await holds(async () =>
+      expect(
+        await service.database.query(
+          `SELECT FROM event_delivery WHERE consumer LIKE '%first' AND last_error = 'ConsumerTimeoutError'`,
+        ),
+      ).toHaveLength(1),
+    );
+    probe.before = async () => undefined;
+    await holds(async () => expect(await doneBy(mark!)).toEqual(all));
+  });
+});
+
 describe('the horizon', () => {
+  it('counts on a transaction having its id before it draws a position', async () => {
+    const writer = new pg.Client({ connectionString: service.database.urls.app });
+    await writer.connect();
+    try {
+      // A sequence takes an id itself where it is logged, which it is once in a while.
+      await service.database.query(`SELECT nextval('event_position_seq')`);
+      const { rows } = await writer.query<{ has_id: boolean }>(
+        `INSERT INTO event (position, id, type, version, subject_id, data, expires_at)
+         SELECT nextval('event_position_seq'), gen_random_uuid(), 'probe.ignored', 1, gen_random_uuid(),
+           jsonb_build_object('has_id', pg_current_xact_id_if_assigned() IS NOT NULL), now() + interval '1 day'
+         RETURNING (data ->> 'has_id')::boolean AS has_id`,
+      );
+      expect(rows).toEqual([{ has_id: true }]);
+    } finally {
+      await writer.end();
+    }
+  });
+
   it('ends before an event whose commit is under way, and passes one that was never stored', async () => {
     const relay = service.app.get(EventRelay);
     const late = new pg.Client({ connectionString: service.database.urls.app });
@@ -247,6 +317,25 @@ describe('the horizon', () => {
     } finally {
       await late.end();
     }
+  });
+});
+
+describe('an event that is over', () => {
+  it('is removed, but not before its consumers have done it', async () => {
+    const [done, open] = [fresh('over-done'), fresh('over-open')];
+    await record(done);
+    await holds(async () => expect(await doneBy(done)).toEqual(all));
+    probe.before = async (event, consumer) => {
+      if (event.data.mark === open && consumer === 'second') throw new Error('never');
+    };
+    await record(open);
+    await holds(async () => expect(await doneBy(open)).toEqual(['first', 'third']));
+    await pastRules(
+      service.database,
+      `UPDATE event SET created_at = now() - interval '2 days', expires_at = now() - interval '1 day' WHERE data ->> 'mark' IN ('${done}', '${open}')`,
+    );
+    await service.app.get(Sweeper).sweep();
+    expect([await storedEvents(done), await storedEvents(open)]).toEqual([0, 1]);
   });
 });
 

@@ -1,7 +1,9 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Logger } from '@nestjs/common';
+import { LoggableError } from '../kernel/loggable-error.ts';
 import { ProblemError } from '../kernel/problem.ts';
 import type { Transactions } from '../transactions/transactions.ts';
-import { unitOfWork } from '../transactions/unit-of-work.ts';
+import { allowSeparateWrites, unitOfWork } from '../transactions/unit-of-work.ts';
 import { type DeliveryEnded, deliveryEnded } from './channels.ts';
 import type { DeliveriesRepository, LeasedDelivery } from './deliveries.repository.ts';
 import { DeliveryParticipant, DeliveryTakenError } from './delivery-participant.ts';
@@ -30,6 +32,20 @@ interface PlacedConsumer {
   readonly isPhased: boolean;
 }
 
+/** A delivery that was taken on, and until when it may be begun, as `performance.now()` counts. */
+interface Waiting {
+  readonly delivery: LeasedDelivery;
+  readonly beginsBy: number;
+}
+
+/** A consumer has not come to an end in time. What it stores later is refused. */
+class ConsumerTimeoutError extends LoggableError {
+  override readonly name = 'ConsumerTimeoutError';
+  constructor(consumer: string, limitMs: number) {
+    super(`${consumer} was not done with an event after ${limitMs} ms, and is no longer waited for.`);
+  }
+}
+
 /** A method that acts on events, at work on this instance: takes on what is due and calls the method for it. */
 export class EventConsumer {
   readonly name: string;
@@ -37,6 +53,8 @@ export class EventConsumer {
   private readonly logger: Logger;
   private readonly loop: WakeableLoop;
   private readonly concurrency: number;
+  private readonly waiting: Waiting[] = [];
+  private readonly active = new Set<Promise<void>>();
 
   constructor(
     private readonly consumer: PlacedConsumer,
@@ -59,39 +77,53 @@ export class EventConsumer {
   }
 
   /** Ends with the deliveries in hand; what was taken on besides is given back. */
-  stop(): Promise<void> {
-    return this.loop.stop();
+  async stop(): Promise<void> {
+    await this.loop.stop();
+    await allowSeparateWrites('each is given back by itself', () =>
+      Promise.all(this.waiting.splice(0).map(({ delivery }) => this.release(delivery))),
+    );
+    await Promise.all(this.active);
   }
 
   private async work(): Promise<number | null> {
+    // Whoever is done calls for more.
+    if (this.waiting.length >= this.concurrency) return null;
     try {
       const { deliveries, leaseMs } = this.tools;
       const most = this.concurrency * takenForEach;
       const taken = await this.alone('take', () => deliveries.take(this.name, most, leaseMs));
-      await this.doAll(taken);
-      // What stood behind those is due by now.
-      return taken.length > 0 ? 0 : null;
+      // A boundary that begins later might outlive the lease.
+      const beginsBy = performance.now() + leaseMs / 2;
+      this.waiting.push(...taken.map((delivery) => ({ delivery, beginsBy })));
+      this.fill();
+      return taken.length === most && this.waiting.length < this.concurrency ? 0 : null;
     } catch (error) {
       this.logger.warn({ err: error }, 'deliveries could not be taken on');
       return null;
     }
   }
 
-  private async doAll(taken: readonly LeasedDelivery[]): Promise<void> {
-    // A boundary that begins later might outlive the lease.
-    const endsAt = performance.now() + this.tools.leaseMs / 2;
-    const waiting = [...taken];
-    const doNext = async (): Promise<void> => {
-      for (let next = waiting.shift(); next !== undefined; next = waiting.shift())
-        await (this.loop.isStopped || performance.now() > endsAt ? this.release(next) : this.do(next));
-    };
-    await Promise.all(Array.from({ length: Math.min(this.concurrency, taken.length) }, doNext));
+  private fill(): void {
+    while (this.active.size < this.concurrency && !this.loop.isStopped) {
+      const next = this.waiting.shift();
+      if (next === undefined) return;
+      const isLate = performance.now() > next.beginsBy;
+      const doing = (isLate ? this.release(next.delivery) : this.do(next.delivery)).then(() => {
+        this.active.delete(doing);
+        this.fill();
+        // What stood behind it is due by now.
+        this.loop.wake();
+      });
+      this.active.add(doing);
+    }
   }
 
   private async do(delivery: LeasedDelivery): Promise<void> {
     const participant = new DeliveryParticipant(delivery, this.tools.deliveries);
     try {
-      await unitOfWork(this.name, () => this.tools.transactions.with(participant, () => this.call(delivery)));
+      await this.inTime(
+        unitOfWork(this.name, () => this.tools.transactions.with(participant, () => this.call(delivery))),
+      );
       this.tell(delivery, 'done');
     } catch (error) {
       if (error instanceof DeliveryTakenError) return;
@@ -106,6 +138,23 @@ export class EventConsumer {
     const { method, provider, isPhased } = this.consumer;
     const work = () => callConsumer(provider, method, event);
     return isPhased ? work() : this.tools.transactions.run({ name: this.name, ...method.options.boundary }, work);
+  }
+
+  /** A method that never ends must not keep its place for ever. */
+  private async inTime(work: Promise<unknown>): Promise<void> {
+    const { leaseMs } = this.tools;
+    const done = new AbortController();
+    // Its own end is of no interest when it is late.
+    work.catch(() => undefined);
+    const late = sleep(leaseMs, null, { ref: false, signal: done.signal }).then(
+      () => Promise.reject(new ConsumerTimeoutError(this.name, leaseMs)),
+      () => undefined,
+    );
+    try {
+      await Promise.race([work, late]);
+    } finally {
+      done.abort();
+    }
   }
 
   private async fail(delivery: LeasedDelivery, error: unknown): Promise<void> {

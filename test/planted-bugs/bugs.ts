@@ -1,5 +1,6 @@
 import { bugsOfConnections } from './bugs-of-connections.ts';
 import { bugsOfDiagnostics } from './bugs-of-diagnostics.ts';
+import { bugsOfEvents } from './bugs-of-events.ts';
 import { bugsOfHttp } from './bugs-of-http.ts';
 import { bugsOfIdentity } from './bugs-of-identity.ts';
 import { bugsOfKeys } from './bugs-of-keys.ts';
@@ -993,6 +994,7 @@ export const bugs: readonly PlantedBug[] = [
   ...bugsOfConnections,
   ...bugsOfDiagnostics,
   ...bugsOfOperations,
+  ...bugsOfEvents,
   ...bugsOfHttp,
   ...bugsOfIdentity,
   ...bugsOfKeys,

@@ -1,0 +1,113 @@
+import type { PlantedBug } from './bugs.ts';
+
+const file = 'test/events.test.ts';
+
+/** Mistakes in how events are told, and acted on. */
+export const bugsOfEvents: readonly PlantedBug[] = [
+  {
+    name: 'an event of a nested boundary that was rolled back is told',
+    harm: 'A mail tells of an order that never was.',
+    changes: [
+      {
+        file: 'src/transactions/boundary/hook-list.ts',
+        text: '    this.undone.push(...inner.undone, ',
+        replacement: '    this.final.push(...inner.final);\n    this.undone.push(...inner.undone, ',
+      },
+    ],
+    caughtBy: {
+      file,
+      tests: ['is gone with what is rolled back: the boundary, or the nested one that has recorded it'],
+    },
+    saying: /-\s+0,\s+\+\s+1,/,
+  },
+  {
+    name: 'the horizon passes over commits that are under way',
+    harm: 'An event that is stored a little later than one behind it is never told.',
+    changes: [
+      {
+        file: 'src/events/horizon.ts',
+        text: 'const position = isSettled && watermark > contiguous ? watermark : contiguous;',
+        replacement: 'const position = isSettled && watermark > contiguous ? watermark : last;',
+      },
+    ],
+    caughtBy: {
+      file,
+      tests: ['ends before an event whose commit is under way, and passes one that was never stored'],
+    },
+    saying: /toEqual/,
+  },
+  {
+    name: 'a position that was never stored holds the horizon up for ever',
+    harm: 'After the first transaction that fails at its COMMIT nobody is told of anything.',
+    changes: [
+      {
+        file: 'src/events/horizon.ts',
+        text: 'oldestRunning >= settledBy;',
+        replacement: 'oldestRunning < 0n;',
+      },
+    ],
+    caughtBy: {
+      file,
+      tests: ['ends before an event whose commit is under way, and passes one that was never stored'],
+    },
+    saying: /toEqual/,
+  },
+  {
+    name: 'an event is acknowledged before its effect is stored',
+    harm: 'What a consumer did not come to when it failed is never done.',
+    changes: [
+      {
+        file: 'src/events/event-consumer.ts',
+        text: 'await this.inTime(unitOfWork(this.name, () => this.tools.transactions.with(participant, () => this.call(delivery))));',
+        replacement: `await this.tools.transactions.with(participant, () => this.alone('acknowledge', async () => undefined));
+      await unitOfWork(this.name, () => this.call(delivery));`,
+      },
+    ],
+    caughtBy: { file, tests: ['is tried again when it has failed, and nothing of the failed attempt stays'] },
+    saying: /"first",/,
+  },
+  {
+    name: 'the next event of a thing does not wait for the one before',
+    harm: 'A parcel is sent for an order that was cancelled.',
+    changes: [
+      {
+        file: 'src/events/deliveries.repository.ts',
+        text: 'before.position < d.position',
+        replacement: 'before.position < 0',
+      },
+    ],
+    caughtBy: { file, tests: ['is told of one thing in the order of its commits, also behind a failure'] },
+    saying: /-0"/,
+  },
+  {
+    name: 'whoever has lost a delivery stores its effect all the same',
+    harm: 'What was taken over from a slow instance is done twice.',
+    changes: [
+      {
+        file: 'src/events/deliveries.repository.ts',
+        text: 'AND position = ${position}::bigint AND lease = ${lease}::uuid',
+        replacement: 'AND position = ${position}::bigint AND ${lease}::uuid IS NOT NULL',
+      },
+      {
+        file: 'src/events/deliveries.repository.ts',
+        text: 'CASE WHEN NOT EXISTS (SELECT FROM removed) THEN ARRAY[0] END',
+        replacement: 'CASE WHEN NOT EXISTS (SELECT FROM removed) THEN NULL::int[] END',
+      },
+    ],
+    caughtBy: { file, tests: ['is taken over when its lease is over, and whoever comes late stores nothing'] },
+    saying: /\+\s+"first",/,
+  },
+  {
+    name: 'a position is drawn before the transaction has its id',
+    harm: 'Who waits for all transactions before an id does not wait for this one: its event is never told.',
+    changes: [
+      {
+        file: 'prisma/migrations/20261130220000_events/migration.sql',
+        text: 'PERFORM pg_current_xact_id();',
+        replacement: 'PERFORM 1;',
+      },
+    ],
+    caughtBy: { file, tests: ['counts on a transaction having its id before it draws a position'] },
+    saying: /"has_id": false/,
+  },
+];
