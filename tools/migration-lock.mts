@@ -5,6 +5,7 @@ import { Client, type Pool, type PoolClient } from 'pg';
 const LOCK_TIMEOUT_MS = 2000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
+const FIRST_LOOK_MS = 50;
 const LOOK_EVERY_MS = 200;
 
 /** What PostgreSQL runs outside a transaction, or may commit in between: a part of it may be there when it fails. */
@@ -113,7 +114,7 @@ export class LockGuard {
 class Watch {
   readonly #client: Client;
   readonly #pid: number;
-  #isOver = false;
+  readonly #end = new AbortController();
   #looking: Promise<void> = Promise.resolve();
   #seen: readonly Holder[] = [];
 
@@ -137,22 +138,24 @@ class Watch {
   }
 
   async end(): Promise<void> {
-    this.#isOver = true;
+    this.#end.abort();
     await this.#looking;
     await this.#client.end().catch(() => undefined);
   }
 
-  /** A migration is not to fail because nobody can be asked who holds it up. */
   async #look(): Promise<void> {
+    const { signal } = this.#end;
     try {
+      // Most scripts are over by then, and are not to wait for a connection that tells nothing of them.
+      await sleep(FIRST_LOOK_MS, undefined, { signal });
       await this.#client.connect();
-      while (!this.#isOver) {
+      while (!signal.aborted) {
         const { rows } = await this.#client.query<Holder>(holdersOf, [this.#pid]);
         if (rows.length > 0) this.#seen = rows;
-        await sleep(LOOK_EVERY_MS);
+        await sleep(LOOK_EVERY_MS, undefined, { signal });
       }
     } catch {
-      this.#isOver = true;
+      // It is over; or nobody can be asked who holds up the migration, which is not to fail for that.
     }
   }
 }
