@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hash } from '@node-rs/argon2';
+import pg from 'pg';
 import type { Response } from 'supertest';
 import { AccessTokens } from '../../src/http/access/access-tokens.ts';
 import { newId, readId, showId } from '../../src/kernel/ids.ts';
@@ -69,6 +70,31 @@ export async function inFlight<T>(width: number, times: number, work: (n: number
 
 /** All at the same moment. */
 export const atOnce = <T>(times: number, work: (n: number) => Promise<T>): Promise<T[]> => inFlight(times, times, work);
+
+/**
+ * Begins the work while somebody else holds the row, and lets go once at least two wait for it: whoever has read the row without a lock has read
+ * what is old by then. Without this, requests that are sent at once may still come one after the other.
+ * @public The tests of tools/module-template use it, which knip does not read.
+ */
+export async function meetAt<T>(
+  { urls, query }: TestDatabase,
+  table: string,
+  id: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const holder = new pg.Client({ connectionString: urls.owner });
+  await holder.connect();
+  try {
+    await holder.query('BEGIN');
+    await holder.query(`SELECT FROM "${table}" WHERE id = $1 FOR NO KEY UPDATE`, [id]);
+    const working = work();
+    await untilBlocked({ query }, 2);
+    await holder.query('COMMIT');
+    return await working;
+  } finally {
+    await holder.end();
+  }
+}
 
 /** Until so many sessions wait for somebody else's lock, and have for so long. */
 export async function untilBlocked({ query }: Pick<TestDatabase, 'query'>, count: number, forMs = 0): Promise<void> {
