@@ -24,7 +24,14 @@ import { eventually } from './support/crowd.ts';
 import { makeHome } from './support/home.ts';
 import { uuidOf } from './support/make.ts';
 import { ask } from './support/own-cluster.ts';
-import { buildService, keepAliveClient, killServices, type ServiceProcess, startService } from './support/process.ts';
+import {
+  buildService,
+  keepAliveClient,
+  killServices,
+  leastEnvironment,
+  type ServiceProcess,
+  startService,
+} from './support/process.ts';
 
 // What an operator does on the worst day, with the commands that there are. Each part goes on with what the one before has left.
 
@@ -52,9 +59,8 @@ interface Outcome {
 }
 
 function begin(name: string, args: readonly string[], variables: Record<string, string>): ChildProcess {
-  const { PATH = '', HOME = '' } = process.env;
   const program = ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', name), ...args];
-  return spawn(process.execPath, program, { env: { PATH, HOME, HOLDFAST_HOME: home, ...variables } });
+  return spawn(process.execPath, program, { env: { ...leastEnvironment(), HOLDFAST_HOME: home, ...variables } });
 }
 
 function outcomeOf(child: ChildProcess): Promise<Outcome> {

@@ -17,7 +17,7 @@ import type { Variables } from './support/app.ts';
 import { type Core, startCore } from './support/core.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { serviceWith } from './support/one-boundary.ts';
-import { buildService } from './support/process.ts';
+import { buildService, leastEnvironment } from './support/process.ts';
 import { testSecret } from './support/secret.ts';
 
 let database: TestDatabase;
@@ -422,12 +422,11 @@ describe('npm run transactions', () => {
   });
   afterAll(() => rmSync(copy, { recursive: true, force: true }));
 
-  const { PATH, HOME } = process.env;
   const run = (args: string[], variables: Variables = {}) =>
     spawnSync(process.execPath, ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', ...args], {
       cwd: copy,
       encoding: 'utf8',
-      env: { PATH, HOME, ...variables },
+      env: { ...leastEnvironment(), ...variables },
       timeout: 60_000,
     });
   const tool = (variables?: Variables) => run([join('tools', 'transactions.mts')], variables);

@@ -5,7 +5,7 @@ import { askedIn, type Volume, volumeOf } from '../tools/fill/volume.mts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { eventually } from './support/crowd.ts';
-import { buildService } from './support/process.ts';
+import { buildService, leastEnvironment } from './support/process.ts';
 import { testSecret } from './support/secret.ts';
 
 let service: TestApp;
@@ -29,9 +29,8 @@ const variables = () => ({
 });
 
 function begin(name: string, args: readonly string[], more: Record<string, string>, input: string): ChildProcess {
-  const { PATH = '', HOME = '' } = process.env;
   const program = ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', name), ...args];
-  const child = spawn(process.execPath, program, { env: { PATH, HOME, ...variables(), ...more } });
+  const child = spawn(process.execPath, program, { env: { ...leastEnvironment(), ...variables(), ...more } });
   child.stdin.end(input);
   return child;
 }

@@ -20,7 +20,7 @@ import { type Core, startCore } from './support/core.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
 import { type LockableIds, lockableRows } from './support/lock-order-rows.ts';
 import { makers } from './support/make.ts';
-import { buildService } from './support/process.ts';
+import { buildService, leastEnvironment } from './support/process.ts';
 
 type Rows = Partial<Record<Lockable, readonly string[]>>;
 
@@ -239,8 +239,8 @@ describe('a test run', () => {
   beforeAll(buildService, 300_000);
 
   function runTests(file: string) {
-    const { PATH, HOME, POSTGRES_BINARIES } = process.env;
-    const env = { PATH, HOME, ...(POSTGRES_BINARIES && { POSTGRES_BINARIES }) };
+    const { POSTGRES_BINARIES } = process.env;
+    const env = { ...leastEnvironment(), ...(POSTGRES_BINARIES && { POSTGRES_BINARIES }) };
     const args = [
       '--disable-warning=MODULE_TYPELESS_PACKAGE_JSON',
       join('tools', 'test.mts'),

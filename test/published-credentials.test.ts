@@ -19,7 +19,7 @@ import { runningCluster } from '../src/embedded/cluster.ts';
 import { api } from './support/app.ts';
 import { makeHome } from './support/home.ts';
 import { ask } from './support/own-cluster.ts';
-import { buildService, killServices, type ServiceProcess, startService } from './support/process.ts';
+import { buildService, killServices, leastEnvironment, type ServiceProcess, startService } from './support/process.ts';
 import { testSecret } from './support/secret.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-credentials-'));
@@ -184,8 +184,7 @@ describe.each([
     expect(service.said()).toContain('are lost with this folder');
     expect(await ask(runningCluster(home)?.url('owner') ?? '', 'SELECT FROM "user"')).toEqual([]);
     // The command that would add them refuses as well.
-    const { PATH = '', HOME = '' } = process.env;
-    const env = { PATH, HOME, HOLDFAST_HOME: home, ...variables, EMBEDDED_DATABASE: 'true' };
+    const env = { ...leastEnvironment(), HOLDFAST_HOME: home, ...variables, EMBEDDED_DATABASE: 'true' };
     const seeding = promisify(execFile)(process.execPath, [join('tools', 'seed.mjs')], { env });
     await expect(seeding).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('none are added') });
     expect(await letIn(seenFrom)).toEqual([]);

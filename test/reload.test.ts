@@ -21,6 +21,7 @@ import { processesIn } from '../src/embedded/processes.ts';
 import { fullCount } from './support/counts.ts';
 import { eventually } from './support/crowd.ts';
 import { makeHome } from './support/home.ts';
+import { leastEnvironment } from './support/process.ts';
 
 const reloads = fullCount(3, 50);
 const patience = 180_000;
@@ -51,11 +52,10 @@ beforeAll(async () => {
   symlinkSync(resolve('node_modules'), join(project, 'node_modules'));
   const PORT = String(await freePort());
   url = `http://127.0.0.1:${PORT}`;
-  const { PATH = '', HOME = '' } = process.env;
   const flags = ['--disable-warning=MODULE_TYPELESS_PACKAGE_JSON', join('tools', 'dev.mts'), '--no-types'];
   dev = spawn(process.execPath, flags, {
     cwd: project,
-    env: { PATH, HOME, HOLDFAST_HOME: home, PORT, LOG_LEVEL: 'warn' },
+    env: { ...leastEnvironment(), HOLDFAST_HOME: home, PORT, LOG_LEVEL: 'warn' },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   for (const stream of [dev.stdout, dev.stderr]) stream?.on('data', (chunk: Buffer) => (said += chunk.toString()));

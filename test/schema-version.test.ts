@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { breaking } from '../src/database/schema-version.ts';
 import { serve } from './support/app.ts';
 import { createDatabase, type TestDatabase } from './support/database.ts';
-import { buildService, killServices, startService } from './support/process.ts';
+import { buildService, killServices, leastEnvironment, startService } from './support/process.ts';
 import { testSecret } from './support/secret.ts';
 
 const own = readdirSync(join('prisma', 'migrations'), { withFileTypes: true })
@@ -151,14 +151,15 @@ it.each([
   async (name, args, expected) => {
     await buildService();
     await database.query('DELETE FROM _prisma_migrations WHERE migration_name = $1', [last]);
-    const { PATH = '', HOME = '' } = process.env;
     const variables = {
       DATABASE_WRITE_URL: database.urls.app,
       DATABASE_READ_URL: database.urls.reader,
       AUTH_SECRET: testSecret,
       LOG_LEVEL: 'silent',
     };
-    const child = spawn(process.execPath, [join('tools', name), ...args], { env: { PATH, HOME, ...variables } });
+    const child = spawn(process.execPath, [join('tools', name), ...args], {
+      env: { ...leastEnvironment(), ...variables },
+    });
     let said = '';
     let saidAt = 0;
     child.stderr.on('data', (chunk: Buffer) => {

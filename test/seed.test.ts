@@ -7,7 +7,7 @@ import { runningCluster } from '../src/embedded/cluster.ts';
 import { api, type Api } from './support/app.ts';
 import { makeHome } from './support/home.ts';
 import { ask } from './support/own-cluster.ts';
-import { buildService, killServices, type ServiceProcess, startService } from './support/process.ts';
+import { buildService, killServices, leastEnvironment, type ServiceProcess, startService } from './support/process.ts';
 
 const home = makeHome('seed');
 let service: ServiceProcess;
@@ -41,8 +41,9 @@ function command(
   args: readonly string[] = [],
   input = '',
 ): Promise<{ code: number | null; said: string }> {
-  const { PATH = '', HOME = '' } = process.env;
-  const child = spawn(process.execPath, [join('tools', name), ...args], { env: { PATH, HOME, HOLDFAST_HOME: home } });
+  const child = spawn(process.execPath, [join('tools', name), ...args], {
+    env: { ...leastEnvironment(), HOLDFAST_HOME: home },
+  });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   child.stdin.end(input);

@@ -13,6 +13,7 @@ import {
   type Exit,
   keepAliveClient,
   killServices,
+  leastEnvironment,
   type Reply,
   type ServiceProcess,
   startService,
@@ -257,10 +258,9 @@ describe.each(['SIGINT', 'SIGHUP', 'SIGQUIT'] as const)('%s', (signal) => {
 });
 
 it('a service that was started with a channel to its starter ends with that, as with a terminal that is closed', async () => {
-  const { PATH = '', HOME = '' } = process.env;
   const database = { DATABASE_WRITE_URL: home.database.urls.app, AUTH_SECRET: testSecret };
   const service = fork(join('dist', 'src', 'main.js'), {
-    env: { PATH, HOME, PORT: '0', LOG_LEVEL: 'warn', SHUTDOWN_DRAIN_MS: '60000', ...database },
+    env: { ...leastEnvironment(), PORT: '0', LOG_LEVEL: 'warn', SHUTDOWN_DRAIN_MS: '60000', ...database },
     execArgv: [],
     stdio: ['ignore', 'ignore', 'pipe', 'ipc'],
   });

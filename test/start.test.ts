@@ -12,7 +12,7 @@ import { eventually } from './support/crowd.ts';
 import { clusterUrls, createDatabase } from './support/database.ts';
 import { makeHome } from './support/home.ts';
 import { ask } from './support/own-cluster.ts';
-import { buildService, killServices, type ServiceProcess, startService } from './support/process.ts';
+import { buildService, killServices, leastEnvironment, type ServiceProcess, startService } from './support/process.ts';
 import { testSecret } from './support/secret.ts';
 
 jest.setTimeout(180_000);
@@ -52,8 +52,7 @@ async function pay(url: string): Promise<void> {
 }
 /** A command of the project, on the same home. */
 function tool(name: string, args: readonly string[], variables: Record<string, string> = {}) {
-  const { PATH = '', HOME = '' } = process.env;
-  const env = { PATH, HOME, HOLDFAST_HOME: home, ...variables };
+  const env = { ...leastEnvironment(), HOLDFAST_HOME: home, ...variables };
   const child = spawn(process.execPath, [join('tools', name), ...args], { env });
   let said = '';
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));

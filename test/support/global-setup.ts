@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { shutOut } from '../../src/config/platform-variables.ts';
 import { type Cluster, startCluster } from '../../src/embedded/cluster.ts';
 import type { ClusterUrls } from './database.ts';
@@ -9,6 +10,8 @@ import { applyMigrations } from './migrations.ts';
 export default async function setUp(): Promise<void> {
   // The workers have their environment from here: no connection of a test is another one for what is set at the terminal.
   shutOut(process.env);
+  // What the tests start as programs, many times each, Node compiles once.
+  process.env['NODE_COMPILE_CACHE'] ??= resolve('node_modules', '.cache', 'node');
   await clearLeftovers();
   openLockOrders();
   const cluster = await startCluster({

@@ -54,6 +54,12 @@ function taken(lock: string): boolean {
   }
 }
 
+/** What a program needs of our environment: where others lie, and what Node has compiled already. */
+export function leastEnvironment(): Record<string, string | undefined> {
+  const { PATH = '', HOME = '', NODE_COMPILE_CACHE } = process.env;
+  return { PATH, HOME, NODE_COMPILE_CACHE };
+}
+
 /** Starts it with these variables and none of ours. `cwd`: where it looks for .env and the migrations. */
 export const startService = (variables: Record<string, string | undefined>, cwd = process.cwd()): ServiceProcess =>
   startProgram([join(process.cwd(), 'dist', 'src', 'main.js')], variables, cwd);
@@ -64,10 +70,9 @@ export function startProgram(
   variables: Record<string, string | undefined>,
   cwd = process.cwd(),
 ): ServiceProcess {
-  const { PATH = '', HOME = '' } = process.env;
   const child = spawn(process.execPath, program, {
     cwd,
-    env: { PATH, HOME, HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn', ...unlimited, ...variables },
+    env: { ...leastEnvironment(), HOST: '127.0.0.1', PORT: '0', LOG_LEVEL: 'warn', ...unlimited, ...variables },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   running.add(child);
