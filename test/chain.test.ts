@@ -1,25 +1,15 @@
-import { spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { join } from 'node:path';
 import pg from 'pg';
 import { newId, showId } from '../src/kernel/ids.ts';
 import { ReservationSweep } from '../src/modules/ledger/reservation-sweep.service.ts';
-import {
-  batchSize,
-  ChainAheadError,
-  ChainService,
-  hex,
-  type Verification,
-} from '../src/modules/audit/chain.service.ts';
+import { batchSize, ChainAheadError, ChainService } from '../src/modules/audit/chain.service.ts';
 import { Transactions } from '../src/transactions/transactions.ts';
 import { serve, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { fullCount } from './support/counts.ts';
 import { atOnce, crowd, eventually, inFlight } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
-import { buildService } from './support/process.ts';
 import { randomFrom } from './support/random.ts';
-import { testSecret } from './support/secret.ts';
 
 // Of transfers that two instances seal in the background.
 const many = fullCount(250, 1000);
@@ -602,124 +592,5 @@ describe('what somebody with all rights changes behind the rules is found:', () 
     );
     await expect(chain.seal()).rejects.toThrow(ChainAheadError);
     expect(await chain.findAhead()).toBeInstanceOf(ChainAheadError);
-  });
-});
-
-function runTool(
-  name: string,
-  variables: Record<string, string>,
-  ...args: string[]
-): Promise<{ code: number | null; out: string; said: string }> {
-  const { PATH = '', HOME = '' } = process.env;
-  const given = {
-    DATABASE_WRITE_URL: service.database.urls.app,
-    AUTH_SECRET: testSecret,
-    ...variables,
-  };
-  const child = spawn(process.execPath, [join('tools', name), ...args], { env: { PATH, HOME, ...given } });
-  let [out, said] = ['', ''];
-  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-  child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, out, said })));
-}
-const noted = ({ head }: Verification): string => `${head.seq}:${hex(head.hash)}`;
-
-describe('npm run restore:check', () => {
-  beforeAll(buildService);
-  const run = (...args: string[]) => runTool('restore-check.mjs', {}, ...args);
-
-  it('ends with 0 when books and chain are right and what comes can be sealed', async () => {
-    await sealAll();
-    const verification = await chain.verify();
-    const { code, out } = await run(noted(verification));
-    expect([code, out]).toEqual([0, expect.stringContaining(`Head: ${noted(verification)}\n`)]);
-    expect(out).toContain('The books are right.\n');
-  });
-
-  it('ends with 1 when the books are wrong, a noted link is missing, or the server gives out transaction ids again', async () => {
-    const account = uuidOf(people[0]!.accountId);
-    const add = (amount: number) =>
-      superuser.query(`SET session_replication_role = replica; UPDATE account SET balance = balance + ${amount} WHERE id = '${account}';
-        SET session_replication_role = DEFAULT`);
-    await add(1);
-    try {
-      expect(await run()).toMatchObject({
-        code: 1,
-        out: expect.stringContaining('an account is not the sum of its entries'),
-      });
-    } finally {
-      await add(-1);
-    }
-    const { head } = await chain.verify();
-    const later = `${head.seq + 1n}:${'f'.repeat(64)}`;
-    expect(await run(later)).toMatchObject({
-      code: 1,
-      out: expect.stringContaining(`is missing: link ${head.seq + 1n} was noted`),
-    });
-    const { horizon } = (await superuser.query('SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon'))
-      .rows[0];
-    const seal = (txid: string) => superuser.query(`UPDATE chain_link SET txid = $1 WHERE seq = $2`, [txid, head.seq]);
-    await seal(String(BigInt(horizon) + 1_000_000n));
-    try {
-      expect(await run()).toMatchObject({ code: 1, out: expect.stringContaining('The chain has sealed transaction') });
-    } finally {
-      await seal(String(head.place!.txid));
-    }
-    expect(await run()).toMatchObject({ code: 0 });
-  });
-
-  it('ends with 2 when it is called in another way', async () => {
-    expect(await run('12')).toMatchObject({ code: 2, out: '' });
-  });
-});
-
-describe('npm run ledger:verify', () => {
-  beforeAll(buildService);
-  const run = (variables: Record<string, string>, ...args: string[]) =>
-    runTool('verify-ledger.mjs', variables, ...args);
-
-  it('ends with 0, the number of links and the head', async () => {
-    await sealAll();
-    const verification = await chain.verify();
-    await transfer();
-    const { code, out } = await run({});
-    expect([code, out]).toEqual([
-      0,
-      `${verification.head.seq} links are right. Head: ${noted(verification)}\n1 item is not sealed yet.\n`,
-    ]);
-    expect(await run({}, noted(verification))).toMatchObject({ code: 0, out });
-    // It has sealed nothing itself.
-    expect((await chain.verify()).unsealed).toBe(1n);
-  });
-
-  it('ends with 1 and the first link that is wrong', async () => {
-    const [, , third] = await links();
-    const change = (sign: '+' | '-') =>
-      superuser.query(`SET session_replication_role = replica; UPDATE transfer SET amount = amount ${sign} 1 WHERE id = '${third!.id}';
-        SET session_replication_role = DEFAULT`);
-    await change('+');
-    try {
-      const { code, out } = await run({});
-      expect(code).toBe(1);
-      expect(out).toMatch(
-        new RegExp(
-          `^Link 3, of transfer ${showId('tr', third!.id)}, does not fit: the transfer, its entries or the link were changed\\.\n2 links are right\\. Head: 2:[0-9a-f]{64}\n\\d+ items are not sealed by them\\.\n$`,
-        ),
-      );
-    } finally {
-      await change('-');
-    }
-  });
-
-  it('ends with 2 and one sentence when it could not be found out', async () => {
-    const away = await run({ DATABASE_WRITE_URL: 'postgres://app:hidden@127.0.0.1:1/db' });
-    expect([away.code, away.out]).toEqual([2, '']);
-    expect(away.said).toMatch(/^.*ECONNREFUSED 127\.0\.0\.1:1.*\n$/m);
-    expect(away.said).not.toContain('hidden');
-    expect(await run({}, '12')).toEqual({
-      code: 2,
-      out: '',
-      said: 'Usage: npm run ledger:verify [-- <length>:<head>], the head in 64 hexadecimal digits.\n',
-    });
   });
 });
