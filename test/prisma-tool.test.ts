@@ -232,11 +232,8 @@ describe('npm run prisma', () => {
 
     /** A transaction of the service that has read the table, or written to it, and stays open. */
     async function hold(database: string, statement: string): Promise<void> {
-      await ask(`CREATE DATABASE "${database}"`);
+      await ask(`CREATE DATABASE "${database}" TEMPLATE with_goods`);
       databaseUrl = cluster.url('owner', database);
-      expect(await runPrisma(['migrate', 'deploy'], { databaseUrl, quiet: true, root: scratch })).toMatchObject({
-        code: 0,
-      });
       holder = new Client({ connectionString: cluster.url('app', database), application_name: 'holdfast write' });
       await holder.connect();
       await holder.query('BEGIN');
@@ -268,10 +265,13 @@ describe('npm run prisma', () => {
         database(),
       );
     const goods = join(migrations, '29981231000000_goods');
-    beforeAll(() => {
+    beforeAll(async () => {
       mkdirSync(goods);
       const sql = 'CREATE TABLE goods (id int); GRANT SELECT, INSERT ON goods TO holdfast_app;';
       writeFileSync(join(goods, 'migration.sql'), sql);
+      await ask('CREATE DATABASE with_goods');
+      const run = { databaseUrl: cluster.url('owner', 'with_goods'), quiet: true, root: scratch };
+      expect(await runPrisma(['migrate', 'deploy'], run)).toMatchObject({ code: 0 });
     });
     afterEach(async () => {
       await holder.end();
