@@ -91,7 +91,7 @@ export async function serve(
 
 export function api(url: string, token?: string): Api {
   const signed = (test: request.Test) => {
-    const checked = test.expect(demandDeclared);
+    const checked = held(test);
     return token === undefined ? checked : checked.auth(token, { type: 'bearer' });
   };
   const to = request(url);
@@ -104,6 +104,29 @@ export function api(url: string, token?: string): Api {
     patch: (path, body) => signed(to.patch(path).send(body)),
     delete: (path) => signed(to.delete(path)),
   };
+}
+
+/**
+ * Held against the document. supertest writes down for each check where it was asked for, which takes as long as a statement of the database: it
+ * is told of no place here, and the place is made to text where a check fails.
+ */
+function held(test: request.Test): request.Test {
+  const place: { stack?: string } = {};
+  Error.captureStackTrace(place, held);
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  const checked = test.expect((response) => {
+    try {
+      demandDeclared(response);
+    } catch (error) {
+      const { name, message } = error as Error;
+      throw Object.assign(error as Error, {
+        stack: `${name}: ${message}\n${(place.stack ?? '').replace(/^.*\n/, '')}`,
+      });
+    }
+  });
+  Error.stackTraceLimit = stackTraceLimit;
+  return checked;
 }
 
 // A route that is not in the document is a test's own.
