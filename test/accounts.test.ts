@@ -1,3 +1,4 @@
+/** @servers any */
 import { showId } from '../src/kernel/ids.ts';
 import { type Api, readAll, startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';

@@ -1,3 +1,4 @@
+/** @servers any */
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ClockReadings, DatabaseClock } from '../src/database/database-clock.ts';

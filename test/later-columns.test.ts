@@ -1,3 +1,4 @@
+/** @servers any */
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { send } from './support/requests.ts';

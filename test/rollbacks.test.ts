@@ -1,3 +1,4 @@
+/** @servers any */
 import { hash } from '@node-rs/argon2';
 import type request from 'supertest';
 import type { Principal } from '../src/kernel/principal.ts';

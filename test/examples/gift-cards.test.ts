@@ -1,3 +1,4 @@
+/** @servers any */
 import { Injectable } from '@nestjs/common';
 import { newId } from '../../src/kernel/ids.ts';
 import { rollBackEachTest } from '../../src/testing/testing.ts';
