@@ -1,6 +1,7 @@
 const { channel } = require('node:diagnostics_channel');
 const { setTimeout: sleep } = require('node:timers/promises');
 const { TestEnvironment } = require('jest-environment-node');
+require('./compiled.cjs');
 
 const TOLD = Symbol.for('holdfast errors of the services');
 // What is being closed at the end of a file may take as long on a busy machine.
