@@ -4,11 +4,9 @@ import type { Response } from 'supertest';
 import { Sweeper } from '../src/retention/sweeper.ts';
 import { serve, startApp, type TestApp, api } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
-import { fullCount } from './support/counts.ts';
-import { atOnce, crowd, eventually, inFlight, tally } from './support/crowd.ts';
+import { atOnce, crowd, eventually, tally } from './support/crowd.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { expectProblem } from './support/problem.ts';
-import { randomFrom } from './support/random.ts';
 
 let service: TestApp;
 let make: ReturnType<typeof makers>;
@@ -281,41 +279,5 @@ describe('copies at once', () => {
     expect(done.filter(({ headers }) => headers['idempotent-replayed'] === undefined)).toHaveLength(1);
     expect(new Set(done.map((answer) => JSON.stringify(kept(answer)))).size).toBe(1);
     expect((await transfersOf(ada)) - before).toBe(1);
-  });
-
-  const keys = fullCount(100, 10_000);
-  it(`of ${keys} requests, two to ten of each, have one effect and one answer each`, async () => {
-    const random = randomFrom(20261121);
-    const people = await crowd(service, 8, { balance: 5 * keys });
-    const requests = Array.from({ length: keys }, (_, n) => ({
-      key: randomUUID(),
-      by: people[n % 8]!,
-      // Some are refused, which is an answer as well.
-      amount: n % 5 === 0 ? 2_000_000_000 : random.whole(1, 5),
-    }));
-    const copies = requests.flatMap((request) => Array.from({ length: random.whole(2, 10) }, () => request));
-    // Copies of one stand next to each other, so that they meet.
-    const answers = await inFlight(24, copies.length, async (n) => {
-      const { key, by, amount } = copies[n]!;
-      return eventually(
-        async () => by.api.post('/v1/transfers', body(amount, by, bob)).set('idempotency-key', key),
-        ({ status }) => status !== 409,
-      );
-    });
-    const seen = new Map<string, Set<string>>();
-    const first = new Map<string, number>();
-    copies.forEach(({ key }, n) => {
-      const answer = answers[n]!;
-      seen.set(key, (seen.get(key) ?? new Set()).add(JSON.stringify(kept(answer))));
-      if (answer.headers['idempotent-replayed'] === undefined) first.set(key, (first.get(key) ?? 0) + 1);
-    });
-    expect([...seen.values()].filter(({ size }) => size !== 1)).toEqual([]);
-    expect([...first.values()].filter((times) => times !== 1)).toEqual([]);
-    expect(first.size).toBe(keys);
-    for (const person of people) {
-      const granted = requests.filter(({ by, amount }) => by === person && amount < 10);
-      expect(await transfersOf(person)).toBe(granted.length);
-      expect(await make.balanceOf(person)).toBe(5 * keys - granted.reduce((sum, { amount }) => sum + amount, 0));
-    }
   });
 });

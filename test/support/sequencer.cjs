@@ -18,7 +18,7 @@ const longest = [
   'chain',
   'seed',
   'shutdown',
-  'idempotency',
+  'idempotency-copies',
   'chain-commands',
   'ledger-locks',
   'pages-meanwhile',
