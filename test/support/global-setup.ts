@@ -17,7 +17,8 @@ export default async function setUp(): Promise<void> {
   const cluster = await startCluster({
     home: makeHome(),
     durable: false,
-    maxConnections: 300,
+    // A hundred and more for each file that runs.
+    maxConnections: 400,
     ...(process.env['POSTGRES_BINARIES'] && { binaries: process.env['POSTGRES_BINARIES'] }),
   });
   (globalThis as { holdfastCluster?: Cluster }).holdfastCluster = cluster;
