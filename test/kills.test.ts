@@ -90,6 +90,11 @@ it(`what was acknowledged is there, and what was not is done once by its key, ov
     `SELECT (SELECT count(*)::int FROM transfer WHERE kind IN ('transfer', 'payment')) AS transfers, (SELECT count(*)::int FROM "order") AS orders`,
   );
   expect(row).toEqual({ transfers: kills * perKill, orders: (kills * perKill) / 4 });
+  // Each is told once, and nothing else is.
+  const untold = await home.database.query(`
+    SELECT happened.id, count(e.id) AS events FROM (SELECT id FROM transfer UNION ALL SELECT id FROM "order") AS happened
+    FULL JOIN event e ON e.subject_id = happened.id GROUP BY happened.id HAVING count(e.id) <> 1 OR happened.id IS NULL`);
+  expect(untold).toEqual([]);
 });
 
 const start = () =>

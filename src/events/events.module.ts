@@ -5,6 +5,7 @@ import { EventConsumers } from './event-consumers.ts';
 import { EventRelay } from './event-relay.ts';
 import { EventRetention } from './event-retention.ts';
 import { Events } from './events.ts';
+import './events.checks.ts';
 import { EventsRepository } from './events.repository.ts';
 
 /** Gives every service {@link Events}, and calls the methods with `@OnEvent()`. */

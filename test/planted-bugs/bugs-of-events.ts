@@ -58,9 +58,10 @@ export const bugsOfEvents: readonly PlantedBug[] = [
     changes: [
       {
         file: 'src/events/event-consumer.ts',
-        text: 'await this.inTime(unitOfWork(this.name, () => this.tools.transactions.with(participant, () => this.call(delivery))));',
-        replacement: `await this.tools.transactions.with(participant, () => this.alone('acknowledge', async () => undefined));
-      await unitOfWork(this.name, () => this.call(delivery));`,
+        text: 'unitOfWork(this.name, () => this.tools.transactions.with(participant, () => this.call(delivery))),',
+        replacement: `this.tools.transactions
+          .with(participant, () => this.alone('acknowledge', async () => undefined))
+          .then(() => unitOfWork(this.name, () => this.call(delivery))),`,
       },
     ],
     caughtBy: { file, tests: ['is tried again when it has failed, and nothing of the failed attempt stays'] },

@@ -153,4 +153,11 @@ defineChecks([
           AND (o.from_account_id, o.to_account_id) = (t.to_account_id, t.from_account_id)
         ELSE true END IS NOT TRUE`,
   },
+  {
+    mistake: 'an event tells of a transfer that is not there',
+    table: 'event',
+    wrong: `
+      SELECT e.id::text AS id FROM event e LEFT JOIN transfer t ON t.id = e.subject_id
+      WHERE e.type LIKE 'transfer.%' AND t.id IS NULL`,
+  },
 ]);

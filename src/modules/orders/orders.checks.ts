@@ -68,4 +68,11 @@ defineChecks([
       SELECT m.sku_id || ' ' || m.seq AS id FROM stock_movement m
       WHERE m.order_id IS NOT NULL AND NOT EXISTS (SELECT FROM order_line l WHERE l.order_id = m.order_id AND l.sku_id = m.sku_id)`,
   },
+  {
+    mistake: 'an event tells of an order that is not there, or is not as it says',
+    table: 'event',
+    wrong: `
+      SELECT e.id::text AS id FROM event e LEFT JOIN "order" o ON o.id = e.subject_id
+      WHERE e.type LIKE 'order.%' AND (o.id IS NULL OR e.type = 'order.cancelled' AND o.status <> 'cancelled')`,
+  },
 ]);
