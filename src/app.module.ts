@@ -7,6 +7,7 @@ import { AccessModule } from './modules/access/access.module.ts';
 import { AccountsModule } from './modules/accounts/accounts.module.ts';
 import { AuditModule } from './modules/audit/audit.module.ts';
 import { CatalogModule } from './modules/catalog/catalog.module.ts';
+import { EventFeedModule } from './modules/events/events.module.ts';
 import { OrdersModule } from './modules/orders/orders.module.ts';
 import { PasswordsModule } from './modules/passwords/passwords.module.ts';
 import { SessionsModule } from './modules/sessions/sessions.module.ts';
@@ -42,6 +43,7 @@ export class AppModule {
         AuditModule,
         CatalogModule,
         OrdersModule,
+        EventFeedModule,
         ...more,
       ],
     };

@@ -87,9 +87,11 @@ const names = [...Object.keys(lists), ...others];
 
 function documentedLists(): Record<string, unknown> {
   const { paths } = JSON.parse(readFileSync('openapi.json', 'utf8')) as {
-    paths: Record<string, { get?: { parameters: { name?: string }[] } }>;
+    paths: Record<string, { get?: { operationId: string; parameters: { name?: string }[] } }>;
   };
-  const isPaged = ({ get }: (typeof paths)[string]) => get?.parameters.some(({ name }) => name === 'cursor');
+  // A feed has cursors as well, and no end.
+  const isPaged = ({ get }: (typeof paths)[string]) =>
+    get?.operationId.startsWith('list') === true && get.parameters.some(({ name }) => name === 'cursor');
   return Object.fromEntries(Object.entries(paths).filter(([, path]) => isPaged(path)));
 }
 

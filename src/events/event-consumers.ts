@@ -35,6 +35,11 @@ export class EventConsumers implements OnModuleInit, OnApplicationBootstrap, Bef
     return [...this.consumers.keys()].sort();
   }
 
+  /** Whether there is a consumer of this name that is told of events of this type. */
+  isTold(name: string, type: string): boolean {
+    return this.consumers.get(name)?.types.includes(type) === true;
+  }
+
   /** Throws where two consumers have one name: a delivery could not be given to the right one. */
   onModuleInit(): void {
     const providers = new Set(this.discovery.getProviders().map(({ instance }) => instance as unknown));

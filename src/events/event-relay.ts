@@ -19,6 +19,8 @@ export interface Turn {
   readonly consumers: readonly string[];
   /** Whether there is more to be done by now. */
   readonly isBehind: boolean;
+  /** Up to where events may be read; null where another instance was at it. */
+  readonly horizon: bigint | null;
   /** Whether a position is missing, or another instance was at it. */
   readonly isHeld: boolean;
 }
@@ -73,7 +75,7 @@ export class EventRelay implements BeforeApplicationShutdown {
   turn(): Promise<Turn> {
     return this.transactions.run({ name: 'EventRelay.turn' }, async () => {
       const horizon = await this.events.lockHorizon();
-      if (horizon === null) return { consumers: [], isBehind: false, isHeld: true };
+      if (horizon === null) return { consumers: [], isBehind: false, isHeld: true, horizon: null };
       // A separate statement: it sees all that had ended when the horizon was read.
       const ahead = await this.events.lookAhead(horizon.position, turnSize);
       const next = advanced(horizon, horizon.oldestRunning, ahead);
@@ -83,6 +85,7 @@ export class EventRelay implements BeforeApplicationShutdown {
       return {
         consumers: fannedOut.flatMap(({ consumer, made }) => (made > 0 ? [consumer] : [])),
         isBehind: fannedOut.some((one) => one.isBehind) || next.position - horizon.position >= turnSize,
+        horizon: next.position,
         isHeld: next.watermark !== null,
       };
     });

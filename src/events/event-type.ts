@@ -62,7 +62,8 @@ export type EventOf<T> = T extends EventType<infer Data> ? RecordedEvent<Data> :
 // Like the registry of zod: what is defined is known for as long as the process lives.
 const types = new Map<string, EventType>();
 
-const typeName = /^[a-z]+(-[a-z]+)*(\.[a-z]+(-[a-z]+)*)+$/;
+/** What the name of a type looks like. */
+export const typeName = /^[a-z]+(-[a-z]+)*(\.[a-z]+(-[a-z]+)*)+$/;
 
 /** Defines a type of events. Throws MisuseError where its name is defined already, or is not of the form `thing.participle`. */
 export function defineEvent<Data extends z.ZodObject>(definition: EventDefinition<Data>): EventType<Data> {
@@ -86,3 +87,6 @@ export function defineEvent<Data extends z.ZodObject>(definition: EventDefinitio
 
 /** The type of this name; undefined for one that nobody defined, or an earlier release. */
 export const eventTypeOf = (type: string): EventType | undefined => types.get(type);
+
+/** Every type of the modules that have been loaded, by name. */
+export const eventTypes = (): EventType[] => [...types.values()].sort((a, b) => (a.type < b.type ? -1 : 1));

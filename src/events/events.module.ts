@@ -13,6 +13,6 @@ import { EventsRepository } from './events.repository.ts';
 @Module({
   imports: [DiscoveryModule],
   providers: [Events, EventsRepository, DeliveriesRepository, EventRelay, EventConsumers, EventRetention],
-  exports: [Events, EventRelay, EventConsumers],
+  exports: [Events, EventRelay, EventConsumers, DeliveriesRepository],
 })
 export class EventsModule {}

@@ -7,5 +7,6 @@ export { Prepared, Prepares } from './input/preparation.ts';
 export { PreviewQuotaGuard } from './limits/preview-quota.guard.ts';
 export { AddressQuota, LogInQuotaGuard, PasswordQuota, SignUpQuotaGuard } from './limits/quotas.guard.ts';
 export { Refuses } from './problems/refuses.ts';
+export { MayWait, type Patience, Waiting } from './responses/waiting.ts';
 export { AlsoReturns, Returns, ReturnsCreated, ReturnsNothing } from './responses/returns.ts';
 export { TakesLongBody } from './route-facts.ts';

@@ -1,4 +1,6 @@
-import type { BrokenRule, Cases } from '../support/cases.ts';
+import { newId, showId } from '../../src/kernel/ids.ts';
+import type { BrokenRule, Cases, World } from '../support/cases.ts';
+import { uuidOf } from '../support/make.ts';
 
 const event = (changed: Readonly<Record<string, string>>): BrokenRule => {
   const values = {
@@ -19,8 +21,39 @@ const delivery = (columns: string, values: string): BrokenRule => ({
 });
 const breaking = (broken: BrokenRule) => () => Promise.resolve(broken);
 
+const consumer = 'Cases.act';
+
+/** Something that concerns the person, and of which the books know nothing, is told; gives the id of the event. */
+async function tell({ service }: World, by: { id: string }): Promise<string> {
+  const id = newId();
+  await service.database.query(
+    `INSERT INTO event (id, type, version, subject_id, owner_id, data, expires_at)
+     VALUES ($1, 'cases.happened', 1, gen_random_uuid(), $2, '{}', now() + interval '1 day')`,
+    [id, uuidOf(by.id)],
+  );
+  await service.database.query(
+    'UPDATE event_horizon SET position = greatest(position, (SELECT max(position) FROM event))',
+  );
+  return showId('evt', id);
+}
+
+/** The same, given up by a consumer. */
+async function giveUp(world: World): Promise<string> {
+  const id = await tell(world, world.alice);
+  const { query } = world.service.database;
+  await query('INSERT INTO event_consumer (name, position) VALUES ($1, 0) ON CONFLICT DO NOTHING', [consumer]);
+  await query(
+    `INSERT INTO event_delivery (consumer, position, order_key, attempts, due_at, dead_at, last_error)
+     SELECT $1, position, subject_id, 15, 'infinity', now(), 'Error' FROM event WHERE id = $2`,
+    [consumer, uuidOf(id)],
+  );
+  return id;
+}
+
 export const cases: Cases = {
   memory: {
+    'modules/events/event-waiters.ts waiters': 'its size: 1,000 requests, 20 of one user',
+    'events/event-consumer.ts active': 'the deliveries in hand: its concurrency',
     'events/event-consumers.ts consumers': 'the consumers of the program',
     'events/event-relay.ts listeners': 'the parts of the program that listen',
     'events/event-type.ts types': 'the types of events of the program',
@@ -49,5 +82,23 @@ export const cases: Cases = {
     }),
     event_delivery_attempts_count_from_zero: breaking(delivery('attempts, due_at', `-1, now()`)),
     event_delivery_is_due_or_dead: breaking(delivery('due_at, dead_at', 'now(), now()')),
+  },
+  things: { evt: tell },
+  rows: { 'GET /v1/event-deliveries': async (world) => void (await giveUp(world)) },
+  routes: {
+    'POST /v1/events/{id}/redeliver': async (world) => ({
+      caller: world.operator,
+      id: await giveUp(world),
+      body: { consumer: null },
+    }),
+  },
+  boundaries: {
+    'RedeliveriesService.redeliver': { last: 'UPDATE event_delivery', call: 'POST /v1/events/{id}/redeliver' },
+  },
+  measured: {
+    'POST /v1/events/:id/redeliver': async (world) => {
+      const id = await giveUp(world);
+      return () => world.operator.api.post(`/v1/events/${id}/redeliver`);
+    },
   },
 };

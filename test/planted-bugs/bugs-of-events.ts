@@ -111,4 +111,36 @@ export const bugsOfEvents: readonly PlantedBug[] = [
     caughtBy: { file, tests: ['counts on a transaction having its id before it draws a position'] },
     saying: /"has_id": false/,
   },
+  {
+    name: 'the feed reads above the horizon',
+    harm: 'Whoever follows the feed never sees an event that was stored a little later than one behind it.',
+    changes: [
+      {
+        file: 'src/modules/events/feed.repository.ts',
+        text: 'WHERE owner_id = ${userId}::uuid AND position > ${after} AND position <= (SELECT position FROM event_horizon)',
+        replacement: 'WHERE owner_id = ${userId}::uuid AND position > ${after}',
+      },
+    ],
+    caughtBy: {
+      file: 'test/event-feed.test.ts',
+      tests: ['waits for a commit that is late, and passes over nothing'],
+    },
+    saying: /\+\s+"early-/,
+  },
+  {
+    name: 'the feed forgets whose events it reads',
+    harm: 'Every customer reads what all others do.',
+    changes: [
+      {
+        file: 'src/modules/events/feed.repository.ts',
+        text: 'WHERE owner_id = ${userId}::uuid AND position',
+        replacement: 'WHERE owner_id IS NOT NULL AND ${userId}::uuid IS NOT NULL AND position',
+      },
+    ],
+    caughtBy: {
+      file: 'test/event-feed.test.ts',
+      tests: ['shows a customer what is theirs on either side, an operator everything, and nobody the rest'],
+    },
+    saying: /\+\s+"of-bob",/,
+  },
 ];

@@ -88,8 +88,9 @@ function operation(template: string, method: Method, described: Described, compo
 export const parameterOf = ({ parameters }: Operation, name: string): Parameter | null =>
   parameters.find((parameter) => parameter.name === name) ?? null;
 
-/** Whether the operation answers page by page. */
-export const isList = (operation: Operation): boolean => parameterOf(operation, 'cursor') !== null;
+/** Whether the operation answers page by page. A feed has cursors as well, and no end. */
+export const isList = (operation: Operation): boolean =>
+  parameterOf(operation, 'cursor') !== null && operation.id.startsWith('list');
 
 /** `usr` of `usr_01h455vb4pex5vsknk084sn02q`; null of what is no id. */
 export const prefixOf = (value: unknown): string | null =>

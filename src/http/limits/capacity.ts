@@ -11,6 +11,8 @@ declare module 'fastify' {
   interface FastifyRequest {
     /** Whether it is counted among those that are being answered. */
     isInFlight: boolean;
+    /** Has it counted no longer: its answer is made, or it waits for something to answer with. */
+    leaveFlight(): void;
     /** To be called when its body is here; null where it has none. */
     arrived: (() => void) | null;
   }
@@ -23,6 +25,10 @@ declare module 'fastify' {
 export function boundInFlight(fastify: FastifyInstance, { mostInFlight: most }: Config['http']): void {
   let inFlight = 0;
   fastify.decorateRequest('isInFlight', false);
+  fastify.decorateRequest('leaveFlight', function (this: FastifyRequest) {
+    if (this.isInFlight) inFlight--;
+    this.isInFlight = false;
+  });
   fastify.addHook('preValidation', (request, _, done) => {
     if (inFlight >= most) return done(refusal());
     request.isInFlight = true;
@@ -31,8 +37,7 @@ export function boundInFlight(fastify: FastifyInstance, { mostInFlight: most }: 
   });
   // Twice for an answer that fails while it is sent, and is answered in another way.
   fastify.addHook('onSend', (request, _reply, _payload, done) => {
-    if (request.isInFlight) inFlight--;
-    request.isInFlight = false;
+    request.leaveFlight();
     done();
   });
 }

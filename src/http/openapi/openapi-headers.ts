@@ -47,6 +47,10 @@ export const commonHeaders = {
     description: 'Where the body was left out as preferred',
     schema: { ...text, const: 'return=minimal' },
   },
+  WaitApplied: {
+    description: 'Where `Prefer: wait` was sent: how many seconds were waited at most',
+    schema: { ...text, examples: ['wait=20'] },
+  },
   RightType: {
     description: 'What bodies may be, with the name of the method',
     schema: { ...text, const: 'application/json' },
@@ -119,4 +123,5 @@ export const everyAnswer = {
 export const links = { Link: headerRef('Link') };
 export const tagged = { ETag: headerRef('ETag') };
 export const minimal = { 'Preference-Applied': headerRef('PreferenceApplied') };
+export const waited = { 'Preference-Applied': headerRef('WaitApplied') };
 export const replayed = { [idempotentReplayed]: headerRef('IdempotentReplayed') };

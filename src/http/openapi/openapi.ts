@@ -23,7 +23,9 @@ import {
   parameterRef,
   replayed,
   tagged,
+  waited,
 } from './openapi-headers.ts';
+import { describeWebhooks } from './openapi-webhooks.ts';
 import { describeRefusals, impliedProblems } from './refusals.ts';
 
 type Json = Record<string, unknown>;
@@ -51,6 +53,7 @@ export function describeApi(app: INestApplication): OpenAPIObject {
     standardSchemaConverter: (schema, { schemaType }) => convert(schema as z.ZodType, schemaType, schemas),
   });
   convert(Problem, 'output', schemas);
+  const webhooks = describeWebhooks((schema) => convert(schema, 'output', schemas));
   const operations = Object.values(paths).flatMap((path) => Object.entries(path) as [string, Operation][]);
   const responses = new Map<string, Json>();
   // Examples first: they show what is answered to whoever asks for no more.
@@ -61,7 +64,7 @@ export function describeApi(app: INestApplication): OpenAPIObject {
   // Ours, not those that Nest has made of them: it writes `const` and `examples` as OpenAPI 3.0 did.
   const named = { schemas: ordered(schemas), responses: ordered(responses), examples: exampleProblems() };
   const components = { ...frame.components, ...named } as OpenAPIObject['components'] & object;
-  return { ...frame, tags: [...tags].map((name) => ({ name })), paths, components };
+  return { ...frame, tags: [...tags].map((name) => ({ name })), paths, webhooks, components } as OpenAPIObject;
 }
 
 const ordered = (named: Map<string, Json>) => Object.fromEntries([...named].sort(([a], [b]) => (a < b ? -1 : 1)));
@@ -102,7 +105,7 @@ function complete(method: string, operation: Operation, shared: Map<string, Json
   // Said, not left out: whoever reads the document tells what is open from what was forgotten.
   operation.security ??= [];
   const takes = (name: string): boolean => operation.parameters?.some((one) => one.name === name) === true;
-  const also = { ...(takes('cursor') && links), ...(takes(idempotencyKey) && replayed) };
+  const also = headersFor(takes);
   for (const response of Object.values(operation.responses))
     response['headers'] = { ...(response['headers'] as Json | undefined), ...everyAnswer, ...also };
   if (method === 'get') offerNothingNew(operation, shared);
@@ -114,6 +117,13 @@ function complete(method: string, operation: Operation, shared: Map<string, Json
   Object.assign(operation, { parameters: operation.parameters.map(parameterRef) });
   Reflect.deleteProperty(operation, refusedWith);
 }
+
+/** What a success carries because of what the operation takes. */
+const headersFor = (takes: (name: string) => boolean): Json => ({
+  ...(takes('cursor') && links),
+  ...(takes('Prefer') && waited),
+  ...(takes(idempotencyKey) && replayed),
+});
 
 /** Every answer to GET has an ETag, and none of a body when its reader has it already. */
 function offerNothingNew(operation: Operation, shared: Map<string, Json>): void {
@@ -152,6 +162,11 @@ function modernise(parameter: Parameter): void {
   const { schema } = parameter;
   if ('example' in schema) schema['examples'] = [schema['example']];
   delete schema['example'];
+  const [only, ...others] = (schema['enum'] ?? []) as readonly unknown[];
+  if (only !== undefined && others.length === 0) {
+    schema['const'] = only;
+    delete schema['enum'];
+  }
   delete schema['description'];
   const [shown] = (schema['examples'] ?? []) as readonly unknown[];
   if (parameter.in === 'header' && parameter.required && shown !== undefined) parameter.example = shown;

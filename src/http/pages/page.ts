@@ -61,10 +61,7 @@ export async function page<Row, Key>(
   keyOf: (row: Row) => Key,
 ) {
   const { limit, cursor, ...filter } = query;
-  const binding = createHash('sha256')
-    .update(JSON.stringify([list, filter]))
-    .digest('base64url')
-    .slice(0, 11);
+  const binding = bindingOf(list, filter);
   const after = cursor === undefined ? null : readCursor(cursor, binding, key);
   const cursorOf = (row: Row): string => writeCursor(binding, keyOf(row));
   const follow = (row: Row, take: number) => read({ after: readCursor(cursorOf(row), binding, key), take });
@@ -107,12 +104,20 @@ function fitIn(size: AnswerSize): (row: unknown) => boolean {
 const holdsLists = (row: unknown): boolean =>
   typeof row === 'object' && row !== null && Object.values(row).some((value) => Array.isArray(value));
 
-const writeCursor = (binding: string, key: unknown): string => JSON.stringify([binding, key]);
+/** What the cursors of a list with this filter and reader have in common, and no others. */
+export const bindingOf = (list: string, filter: object): string =>
+  createHash('sha256')
+    .update(JSON.stringify([list, filter]))
+    .digest('base64url')
+    .slice(0, 11);
+
+export const writeCursor = (binding: string, key: unknown): string => JSON.stringify([binding, key]);
 
 export const malformedCursor = (): ProblemError =>
   httpProblems.malformedCursor('The cursor is not one of this list with this filter.');
 
-function readCursor<Key>(cursor: string, binding: string, key: z.ZodType<Key>): Key {
+/** The key in a cursor of this binding. Throws malformed-cursor. */
+export function readCursor<Key>(cursor: string, binding: string, key: z.ZodType<Key>): Key {
   let parsed: unknown;
   try {
     parsed = JSON.parse(cursor);
