@@ -13,6 +13,7 @@ import { PasswordsModule } from './modules/passwords/passwords.module.ts';
 import { SessionsModule } from './modules/sessions/sessions.module.ts';
 import { TransfersModule } from './modules/transfers/transfers.module.ts';
 import { UsersModule } from './modules/users/users.module.ts';
+import { WebhooksModule } from './modules/webhooks/webhooks.module.ts';
 import { logModule } from './operations/log.ts';
 import { OperationsModule } from './operations/operations.module.ts';
 import { PhasedModule } from './phased/phased.module.ts';
@@ -44,6 +45,7 @@ export class AppModule {
         CatalogModule,
         OrdersModule,
         EventFeedModule,
+        WebhooksModule,
         ...more,
       ],
     };

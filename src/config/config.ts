@@ -1,4 +1,6 @@
+import { isIP } from 'node:net';
 import { currenciesIn } from '../kernel/currencies.ts';
+import { isLoopbackAddress } from './address.ts';
 import type { Environment } from './environment.ts';
 import { originsIn } from './origins.ts';
 
@@ -26,6 +28,7 @@ export function makeConfig(e: Settled) {
     ledger: ledgerSlice(e),
     phased: { workerIntervalMs: e.PHASED_WORKER_INTERVAL_MS, leaseMs: e.PHASED_LEASE_MS },
     events: eventsSlice(e),
+    webhooks: webhooksSlice(e),
     retention: { sweepIntervalMs: e.RETENTION_SWEEP_INTERVAL_MS },
     shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
   });
@@ -84,6 +87,18 @@ const eventsSlice = (e: Settled) => ({
   leaseMs: e.EVENT_LEASE_MS,
   mostAttempts: e.EVENT_ATTEMPTS,
 });
+
+const webhooksSlice = (e: Settled) => {
+  // As for demo people: nobody else reaches the service, so nobody else names an address.
+  const isOurs =
+    e.NODE_ENV !== 'production' && (e.HOST === 'localhost' || (isIP(e.HOST) > 0 && isLoopbackAddress(e.HOST)));
+  return {
+    privateAddresses: e.WEBHOOK_PRIVATE_ADDRESSES ?? (isOurs ? 'allow' : 'refuse'),
+    pollIntervalMs: e.WEBHOOK_POLL_INTERVAL_MS,
+    timeoutMs: e.WEBHOOK_TIMEOUT_MS,
+    requestsAtOnce: e.WEBHOOK_REQUESTS_AT_ONCE,
+  };
+};
 
 const databaseSlice = (e: Settled) => ({
   writeUrl: e.DATABASE_WRITE_URL,

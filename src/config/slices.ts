@@ -14,6 +14,7 @@ export const LedgerConfig = slice('ledger');
 export const ShopConfig = slice('shop');
 export const PhasedConfig = slice('phased');
 export const EventsConfig = slice('events');
+export const WebhooksConfig = slice('webhooks');
 export const RetentionConfig = slice('retention');
 
 /** The global @nestjs/config module that serves the slices of this config. */

@@ -204,6 +204,21 @@ export const variables = {
   EVENT_ATTEMPTS: whole(1, 1000)
     .default(15)
     .describe('Attempts after which a consumer gives an event up; the pauses between them double up to an hour'),
+  WEBHOOK_PRIVATE_ADDRESSES: z
+    .enum(['allow', 'refuse'])
+    .optional()
+    .describe(
+      'With `allow`, webhooks may go to private addresses and by http; if empty, `allow` only if HOST is a loopback address, and in production `refuse`',
+    ),
+  WEBHOOK_POLL_INTERVAL_MS: whole(0, 3_600_000)
+    .default(1000)
+    .describe('Pause between two searches for webhooks that are due; 0 sends none from this instance'),
+  WEBHOOK_TIMEOUT_MS: whole(100, 60_000)
+    .default(10_000)
+    .describe('How long one request to an endpoint of webhooks may take in all'),
+  WEBHOOK_REQUESTS_AT_ONCE: whole(1, 1000)
+    .default(32)
+    .describe('Requests to endpoints of webhooks at a time on each instance; at most 4 of one owner'),
   PHASED_WORKER_INTERVAL_MS: whole(0, 3_600_000)
     .default(5000)
     .describe('Pause between two searches for phased runs whose caller is gone; 0 turns them off on this instance'),
