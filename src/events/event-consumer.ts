@@ -62,7 +62,7 @@ export class EventConsumer {
   ) {
     const { method } = consumer;
     this.name = method.name;
-    this.types = method.types;
+    this.types = method.types();
     this.concurrency = method.options.concurrency ?? defaultConcurrency;
     this.logger = new Logger(`Events ${this.name}`);
     this.loop = new WakeableLoop(() => this.work(), tools.pollIntervalMs);

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { MisuseError } from '../kernel/loggable-error.ts';
 import type { AnyOptions } from '../transactions/boundary/options.ts';
 import type { z } from 'zod';
-import type { EventType, RecordedEvent } from './event-type.ts';
+import { allEventTypes, type EventType, type RecordedEvent } from './event-type.ts';
 
 /** How a consumer is called. */
 export interface ConsumerOptions {
@@ -19,10 +19,14 @@ export interface ConsumerOptions {
 /** A method that acts on events, as its decorator stands on it. */
 export interface ConsumingMethod {
   readonly name: string;
-  readonly types: readonly string[];
+  /** Asked for when all modules are loaded. */
+  readonly types: () => readonly string[];
   readonly options: ConsumerOptions;
   readonly property: string | symbol;
 }
+
+/** In the place of types of events: all that the program has defined when it starts. */
+export const anyEvent = Symbol('any event');
 
 const CONSUMERS = Symbol('consuming methods');
 const mostAtOnce = 100;
@@ -35,7 +39,7 @@ const mostAttempts = 1000;
  * of the delivery, and done to its end.
  */
 export function OnEvent<Data extends z.ZodObject>(
-  types: EventType<Data> | readonly EventType<Data>[],
+  types: EventType<Data> | readonly EventType<Data>[] | typeof anyEvent,
   options: ConsumerOptions = {},
 ) {
   return <M extends (event: RecordedEvent<Data>) => Promise<unknown>>(
@@ -46,11 +50,19 @@ export function OnEvent<Data extends z.ZodObject>(
     const name = options.name ?? `${prototype.constructor.name}.${String(property)}`;
     refuseCount(name, 'concurrency', options.concurrency, mostAtOnce);
     refuseCount(name, 'attempts', options.attempts, mostAttempts);
-    const list = (Array.isArray(types) ? types : [types]) as readonly EventType[];
-    if (list.length === 0) throw new MisuseError(`${name} names no type of events.`);
-    const one: ConsumingMethod = { name, types: list.map(({ type }) => type), options, property };
+    const one: ConsumingMethod = { name, types: typesIn(name, types), options, property };
     Reflect.defineMetadata(CONSUMERS, [...consumingMethodsOf(prototype), one], prototype);
   };
+}
+
+function typesIn<Data extends z.ZodObject>(
+  name: string,
+  types: EventType<Data> | readonly EventType<Data>[] | typeof anyEvent,
+): () => readonly string[] {
+  if (types === anyEvent) return allEventTypes;
+  const list = (Array.isArray(types) ? types : [types]) as readonly EventType[];
+  if (list.length === 0) throw new MisuseError(`${name} names no type of events.`);
+  return () => list.map(({ type }) => type);
 }
 
 function refuseCount(name: string, option: string, given: number | undefined, most: number): void {

@@ -15,10 +15,15 @@ import {
   SignedIn,
 } from '../../http/route.ts';
 import type { Principal } from '../../kernel/principal.ts';
+import { WebhookDeliveriesService } from './webhook-deliveries.service.ts';
 import { WebhookEndpointsService } from './webhook-endpoints.service.ts';
 import { webhookProblems } from './webhooks.problems.ts';
 import {
   NewWebhookEndpoint,
+  WebhookDeliveryId,
+  WebhookDeliveryPage,
+  WebhookDeliveryQuery,
+  WebhookDeliveryView,
   WebhookEndpointId,
   WebhookEndpointPage,
   WebhookEndpointPatch,
@@ -29,7 +34,10 @@ import {
 
 @Controller('v1/webhook-endpoints')
 export class WebhookEndpointsController {
-  constructor(private readonly endpoints: WebhookEndpointsService) {}
+  constructor(
+    private readonly endpoints: WebhookEndpointsService,
+    private readonly deliveries: WebhookDeliveriesService,
+  ) {}
 
   @Post()
   @SignedIn()
@@ -91,5 +99,30 @@ export class WebhookEndpointsController {
   @Refuses(webhookProblems.endpointNotFound)
   rotateWebhookSecret(@Caller() caller: Principal, @Param('id', WebhookEndpointId) id: string) {
     return this.endpoints.rotateSecret(caller, id);
+  }
+
+  @Get(':id/deliveries')
+  @SignedIn()
+  @Returns(200, WebhookDeliveryPage)
+  @Refuses(webhookProblems.endpointNotFound)
+  listWebhookDeliveries(
+    @Caller() caller: Principal,
+    @Param('id', WebhookEndpointId) id: string,
+    @Query(WebhookDeliveryQuery) query: WebhookDeliveryQuery,
+  ) {
+    return this.deliveries.list(caller, id, query);
+  }
+
+  @Post(':id/deliveries/:deliveryId/redeliver')
+  @SignedIn()
+  @Idempotent('required')
+  @Returns(202, WebhookDeliveryView)
+  @Refuses(webhookProblems.endpointNotFound, webhookProblems.deliveryNotFound, webhookProblems.endpointDisabled)
+  redeliverWebhook(
+    @Caller() caller: Principal,
+    @Param('id', WebhookEndpointId) id: string,
+    @Param('deliveryId', WebhookDeliveryId) deliveryId: string,
+  ) {
+    return this.deliveries.redeliver(caller, id, deliveryId);
   }
 }

@@ -73,7 +73,10 @@ export class WebhookEndpointsRepository {
   /** Has what waits sent from now on, and the failures of before forgotten. The caller has locked the queue. */
   async resume(id: string): Promise<void> {
     await this.db.$executeRaw`
-      UPDATE webhook_queue SET failing_since = NULL, due_at = coalesce(due_at, statement_timestamp()) WHERE endpoint_id = ${id}::uuid`;
+      UPDATE webhook_queue q SET failing_since = NULL, due_at = CASE
+        WHEN lease IS NOT NULL THEN due_at
+        WHEN EXISTS (SELECT FROM webhook_delivery d WHERE d.endpoint_id = q.endpoint_id AND d.state = 'pending') THEN statement_timestamp() END
+      WHERE endpoint_id = ${id}::uuid`;
   }
 
   /** The new secret; the present one signs beside it for so many seconds. */

@@ -2,6 +2,13 @@ import { defineProblems, notFoundProblem } from '../../kernel/problem.ts';
 
 export const webhookProblems = defineProblems({
   endpointNotFound: notFoundProblem('webhook endpoint'),
+  deliveryNotFound: notFoundProblem('webhook delivery'),
+  endpointDisabled: {
+    kind: 'conflict',
+    code: 'webhook-endpoint-disabled',
+    title: 'Webhook endpoint disabled',
+    meaning: 'Nothing is sent to an endpoint that is disabled. Enable it first: PATCH with `enabled: true`.',
+  },
   tooManyEndpoints: {
     kind: 'conflict',
     code: 'too-many-webhook-endpoints',

@@ -83,3 +83,47 @@ export const WebhookEndpointPage = pageOf(WebhookEndpointView).meta({
   id: 'WebhookEndpointPage',
   description: 'Webhook endpoints, newest first',
 });
+
+export const WebhookDeliveryId = idIn('whd');
+
+const WebhookAttemptView = z
+  .object({
+    at: z.iso.datetime().meta({ description: 'RFC 3339, UTC', examples: ['2026-11-21T09:30:00.000Z'] }),
+    status: z
+      .int()
+      .nullable()
+      .meta({ description: 'Of the response; null where there was none', examples: [503] }),
+    durationMs: z.int().meta({ description: 'How long the request took, milliseconds', examples: [120] }),
+    error: z
+      .string()
+      .nullable()
+      .meta({
+        description:
+          'Why it has failed: `status`, `redirect`, `timeout` or the name of an error; null where it has not',
+        examples: ['status'],
+      }),
+  })
+  .meta({ id: 'WebhookAttempt', description: 'One request to an endpoint' });
+
+export const WebhookDeliveryView = z
+  .object({
+    object: z.literal('webhook_delivery').default('webhook_delivery'),
+    id: idOut('whd'),
+    endpointId: idOut('wep'),
+    eventId: z.uuid().meta({ description: 'Of the event', examples: ['01890a5d-ac96-774b-bcce-b302099a8057'] }),
+    type: z.string().meta({ description: 'Of the event', examples: ['order.placed'] }),
+    state: z
+      .enum(['pending', 'delivered', 'dead'])
+      .meta({ description: 'Whether it is still sent, was taken, or was given up', examples: ['delivered'] }),
+    attempts: z.array(WebhookAttemptView).meta({ description: 'The last 20, oldest first' }),
+    createdAt: instant,
+    endedAt: instant.nullable().meta({ description: 'When it was taken or given up', examples: [null] }),
+  })
+  .meta({ id: 'WebhookDelivery', description: 'An event that is sent to an endpoint' });
+
+export const WebhookDeliveryQuery = z.strictObject(pageQuery);
+export type WebhookDeliveryQuery = z.infer<typeof WebhookDeliveryQuery>;
+export const WebhookDeliveryPage = pageOf(WebhookDeliveryView).meta({
+  id: 'WebhookDeliveryPage',
+  description: 'Deliveries to an endpoint, newest first',
+});
