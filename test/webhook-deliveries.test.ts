@@ -110,6 +110,28 @@ describe('a webhook', () => {
     expect([picky.place, stranger.place].flatMap(receiver.at)).toEqual([]);
   });
 
+  it('is queued in the commit that removes the delivery of its event, or neither is', async () => {
+    const { by, to, place } = await withEndpoint();
+    const { query } = service.database;
+    await query(
+      `CREATE FUNCTION refuse_webhooks() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'not now'; END $$`,
+    );
+    await query(
+      `CREATE CONSTRAINT TRIGGER refuse_webhooks AFTER INSERT ON webhook_delivery DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_webhooks()`,
+    );
+    const waiting = () =>
+      query(`SELECT FROM event_delivery WHERE consumer = 'webhooks' AND attempts > 0 AND last_error IS NOT NULL`);
+    try {
+      await pay(by, to);
+      await eventually(waiting, (rows) => rows.length > 0, 10_000);
+      expect(receiver.at(place)).toEqual([]);
+    } finally {
+      await query('DROP TRIGGER refuse_webhooks ON webhook_delivery');
+    }
+    await query(`UPDATE event_delivery SET due_at = now() WHERE dead_at IS NULL`);
+    await come(place, 1);
+  });
+
   it('comes once each and in order, also behind a failure, though two instances send', async () => {
     const { by, to, place, id } = await withEndpoint();
     let failures = 0;

@@ -7,6 +7,7 @@ import { bugsOfKeys } from './bugs-of-keys.ts';
 import { bugsOfLanes } from './bugs-of-lanes.ts';
 import { bugsOfOperations } from './bugs-of-operations.ts';
 import { bugsOfOwnership } from './bugs-of-ownership.ts';
+import { bugsOfWebhooks } from './bugs-of-webhooks.ts';
 
 /** A text of a file, and what stands in its place. */
 export interface Change {
@@ -1000,4 +1001,5 @@ export const bugs: readonly PlantedBug[] = [
   ...bugsOfKeys,
   ...bugsOfLanes,
   ...bugsOfOwnership,
+  ...bugsOfWebhooks,
 ];

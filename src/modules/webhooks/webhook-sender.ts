@@ -97,17 +97,14 @@ function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   });
 }
 
-/** Reads the response to its end, or as far as it may. What it says decides nothing. */
-async function drain(response: IncomingMessage): Promise<void> {
-  let read = 0;
-  try {
-    for await (const chunk of response) {
-      read += (chunk as Buffer).length;
-      if (read > mostResponseBytes) break;
-    }
-  } catch {
-    // The status is known: a response that breaks off, or lasts too long, takes nothing back.
-  } finally {
-    response.destroy();
-  }
+/** Reads the response to its end, or as far as it may. The status is known: one that breaks off, or lasts too long, takes nothing back. */
+function drain(response: IncomingMessage): Promise<void> {
+  return new Promise((resolve) => {
+    let read = 0;
+    response.on('data', (chunk: Buffer) => {
+      read += chunk.length;
+      if (read > mostResponseBytes) response.destroy();
+    });
+    response.on('error', () => response.destroy()).on('close', resolve);
+  });
 }
