@@ -100,6 +100,13 @@ export const cases: Cases = {
     webhook_delivery_tries_count_from_zero: brokenDelivery(', tries', ', -1'),
     webhook_delivery_has_ended_or_is_pending: brokenDelivery(', ended_at', ', now()'),
     webhook_delivery_keeps_a_list_of_attempts: brokenDelivery(', attempts', `, '{}'::jsonb`),
+    webhook_delivery_endpoint_id_position_key: ({ alice }) =>
+      broken(
+        queue(alice, 'NULL, NULL::timestamptz'),
+        `INSERT INTO webhook_delivery (id, endpoint_id, position, event_id, type, body, expires_at)
+         SELECT gen_random_uuid(), endpoint_id, 0, gen_random_uuid(), 'order.placed', '{}', now() + interval '1 day'
+         FROM (SELECT endpoint_id FROM webhook_queue LIMIT 1) AS one, generate_series(1, 2)`,
+      ),
     webhook_delivery_expires_later: brokenDelivery(', created_at', `, now() + interval '2 days'`),
   },
   routes: {

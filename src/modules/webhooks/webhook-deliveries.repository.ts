@@ -36,7 +36,7 @@ export class WebhookDeliveriesRepository {
     await this.db.$executeRaw`
       WITH made AS (
         INSERT INTO webhook_delivery (id, endpoint_id, position, event_id, type, body, expires_at)
-        SELECT one.id, one.endpoint_id, ${position}, ${id}::uuid, ${type}, ${body}, statement_timestamp() + make_interval(days => ${keepDays}::int)
+        SELECT one.id, one.endpoint_id, ${position}::bigint, ${id}::uuid, ${type}::text, ${body}::text, statement_timestamp() + make_interval(days => ${keepDays}::int)
         FROM unnest(${ids}::uuid[], ${endpoints}::uuid[]) AS one(id, endpoint_id)
         ON CONFLICT (endpoint_id, position) DO NOTHING RETURNING endpoint_id)
       UPDATE webhook_queue q SET due_at = coalesce(q.due_at, statement_timestamp()) FROM made m WHERE q.endpoint_id = m.endpoint_id`;
@@ -57,7 +57,7 @@ export class WebhookDeliveriesRepository {
       chosen AS MATERIALIZED (
         SELECT q.endpoint_id FROM webhook_queue q JOIN placed p ON p.endpoint_id = q.endpoint_id
         WHERE q.due_at <= statement_timestamp() AND p.place + p.busy <= ${mostOfAnOwner}
-        ORDER BY p.place, p.due_at LIMIT ${most} FOR UPDATE OF q SKIP LOCKED),
+        ORDER BY p.place, p.due_at LIMIT ${most} FOR UPDATE SKIP LOCKED),
       heads AS (
         SELECT c.endpoint_id, h.id, h.body, h.tries FROM chosen c LEFT JOIN LATERAL (
           SELECT d.id, d.body, d.tries FROM webhook_delivery d

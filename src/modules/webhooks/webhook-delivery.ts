@@ -39,8 +39,8 @@ const code = /^[A-Z][A-Z_]{2,40}$/;
 /** By what name a request has failed: no message, which may hold the URL. */
 export function failureOf(error: unknown): string {
   if (isLoggable(error)) return error.name;
-  if (!(error instanceof Error)) return 'unknown';
-  if (error.name === 'AbortError' || error.name === 'TimeoutError') return 'timeout';
-  const given = (error as NodeJS.ErrnoException).code;
-  return given !== undefined && code.test(given) ? given : error.name.slice(0, 60);
+  // By its members: what Node throws need not be of our Error.
+  const { name = 'unknown', code: given = '' } = (error ?? {}) as { name?: string; code?: string };
+  if (name === 'AbortError' || name === 'TimeoutError') return 'timeout';
+  return code.test(given) ? given : name.slice(0, 60);
 }
