@@ -101,6 +101,19 @@ describe('a name', () => {
   });
 });
 
+describe('a response', () => {
+  it.each([
+    ['that switches protocols', 'HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: other\r\n\r\n'],
+    ['that is no HTTP', 'nonsense\r\n\r\n'],
+    ['that is empty', ''],
+  ])('%s is a failure', async (title, bytes) => {
+    const place = `/${encodeURIComponent(title)}`;
+    receiver.answer(place, (request) => request.socket.end(bytes));
+    const { send } = senderWith('allow');
+    expect(await send(receiver.url(place))).toMatchObject({ status: null, error: expect.any(String) });
+  });
+});
+
 describe('private addresses', () => {
   it.each([
     ['allow', {}],

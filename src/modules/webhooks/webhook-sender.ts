@@ -7,12 +7,18 @@ import { Inject, Injectable } from '@nestjs/common';
 import type { Config } from '../../config/config.ts';
 import { WebhooksConfig } from '../../config/slices.ts';
 import { showId } from '../../kernel/ids.ts';
+import { LoggableError } from '../../kernel/loggable-error.ts';
 import { WebhookAddresses } from './webhook-addresses.ts';
 import { failureOf, isTaken, type LeasedWebhook, type SendOutcome } from './webhook-delivery.ts';
 import { signatureOf, WebhookSecrets } from './webhook-secrets.ts';
 
 /** Of a response so much is read; it is not kept. */
 const mostResponseBytes = 65_536;
+
+/** The connection has ended without a response. */
+class NoResponseError extends LoggableError {
+  override readonly name = 'NoResponseError';
+}
 
 /** Sends a webhook: one request, to a checked address, within a bounded time. */
 @Injectable()
@@ -59,6 +65,8 @@ export class WebhookSender {
       // A connection of its own: what one endpoint does to it concerns no other.
       const request = send(url, { ...options, method: 'POST', agent: false, headers: this.headersOf(webhook) });
       request.on('response', resolve).on('error', reject);
+      // Without a response and without an error: 101 switches to what we do not speak.
+      request.on('close', () => reject(new NoResponseError('A webhook was not answered.')));
       request.end(webhook.body);
     });
   }
