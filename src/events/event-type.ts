@@ -90,5 +90,3 @@ export const eventTypeOf = (type: string): EventType | undefined => types.get(ty
 
 /** Every type of the modules that have been loaded, by name. */
 export const eventTypes = (): EventType[] => [...types.values()].sort((a, b) => (a.type < b.type ? -1 : 1));
-/** The names of all types that the program has defined. */
-export const allEventTypes = (): string[] => [...types.keys()].sort();

@@ -2,7 +2,7 @@ import 'reflect-metadata';
 import { MisuseError } from '../kernel/loggable-error.ts';
 import type { AnyOptions } from '../transactions/boundary/options.ts';
 import type { z } from 'zod';
-import { allEventTypes, type EventType, type RecordedEvent } from './event-type.ts';
+import { type EventType, eventTypes, type RecordedEvent } from './event-type.ts';
 
 /** How a consumer is called. */
 export interface ConsumerOptions {
@@ -59,7 +59,7 @@ function typesIn<Data extends z.ZodObject>(
   name: string,
   types: EventType<Data> | readonly EventType<Data>[] | typeof anyEvent,
 ): () => readonly string[] {
-  if (types === anyEvent) return allEventTypes;
+  if (types === anyEvent) return () => eventTypes().map(({ type }) => type);
   const list = (Array.isArray(types) ? types : [types]) as readonly EventType[];
   if (list.length === 0) throw new MisuseError(`${name} names no type of events.`);
   return () => list.map(({ type }) => type);
