@@ -65,6 +65,7 @@ const descriptor = Object.getOwnPropertyDescriptor(BenchConsumer.prototype, 'act
   BenchConsumer['act']
 >;
 OnEvent(happened, { concurrency: 8 })(BenchConsumer.prototype, 'act', descriptor);
+// eslint-disable-next-line @typescript-eslint/no-extraneous-class -- a module of Nest is a class
 class BenchModule {}
 Module({ providers: [BenchConsumer] })(BenchModule);
 
@@ -170,7 +171,28 @@ async function paced(what: string, work: (mark: string) => Promise<unknown>): Pr
   );
 }
 
-/** pg-boss on the same database; null where it is not installed. */
+interface Boss {
+  on(event: 'error', listener: (error: unknown) => void): void;
+  start(): Promise<unknown>;
+  stop(options: object): Promise<unknown>;
+  createQueue(name: string): Promise<unknown>;
+  work(
+    queue: string,
+    options: object,
+    work: (jobs: readonly { data: { mark: string } }[]) => Promise<void>,
+  ): Promise<unknown>;
+  send(queue: string, data: object, options: object): Promise<unknown>;
+}
+/** What is used of pg-boss: no package of ours. `PG_BOSS` says where its main file is. */
+interface PgBossPackage {
+  readonly PgBoss: new (options: object) => Boss;
+  readonly fromPrisma: (client: {
+    // eslint-disable-next-line no-restricted-syntax -- what pg-boss asks for
+    $queryRawUnsafe: (text: string, ...values: unknown[]) => Promise<unknown>;
+  }) => unknown;
+}
+
+/** pg-boss on the same database; null where PG_BOSS does not say where it is. */
 async function startBoss(
   url: string,
   db: Sql,
@@ -178,8 +200,9 @@ async function startBoss(
   send(queue: string, mark: string, isInBoundary?: boolean): Promise<unknown>;
   stop(): Promise<unknown>;
 } | null> {
-  const path = process.env['PG_BOSS'] ?? 'pg-boss';
-  const found = await import(path).catch(() => null);
+  const path = process.env['PG_BOSS'];
+  if (path === undefined) return null;
+  const found = (await import(path).catch(() => null)) as PgBossPackage | null;
   if (found === null) return null;
   const { PgBoss, fromPrisma } = found;
   const boss = new PgBoss({ connectionString: url, max: 10 });
@@ -206,6 +229,7 @@ async function startBoss(
   await client.end();
   // The client of a repository takes templates alone.
   const inBoundary = fromPrisma({
+    // eslint-disable-next-line no-restricted-syntax -- what pg-boss asks for
     $queryRawUnsafe: (text: string, ...values: unknown[]) =>
       db.$queryRaw(
         text.split(/\$\d+/) as never,

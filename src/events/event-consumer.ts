@@ -50,6 +50,8 @@ class ConsumerTimeoutError extends LoggableError {
 export class EventConsumer {
   readonly name: string;
   readonly types: readonly string[];
+  /** Those of the types that somebody wants by now; null: all. */
+  readonly wants: ((types: readonly string[]) => Promise<readonly string[]>) | null;
   private readonly logger: Logger;
   private readonly loop: WakeableLoop;
   private readonly concurrency: number;
@@ -63,6 +65,8 @@ export class EventConsumer {
     const { method } = consumer;
     this.name = method.name;
     this.types = method.types();
+    const wants = method.options.wants;
+    this.wants = wants === undefined ? null : (types) => wants(consumer.provider as never, types);
     this.concurrency = method.options.concurrency ?? defaultConcurrency;
     this.logger = new Logger(`Events ${this.name}`);
     this.loop = new WakeableLoop(() => this.work(), tools.pollIntervalMs);

@@ -54,7 +54,7 @@ export class EventConsumers implements OnModuleInit, OnApplicationBootstrap, Bef
       for (const name of names) this.consumers.get(name)?.wake();
     });
     await unitOfWork('the start of the consumers', () =>
-      this.relay.start(consumers.map(({ name, types }) => ({ name, types }))),
+      this.relay.start(consumers.map(({ name, types, wants }) => ({ name, types, wants }))),
     );
     for (const consumer of consumers) consumer.start();
   }

@@ -4,7 +4,7 @@ import { EventsConfig } from '../config/slices.ts';
 import { Transactions } from '../transactions/transactions.ts';
 import { unitOfWork } from '../transactions/unit-of-work.ts';
 import { eventsRelayed } from './channels.ts';
-import { EventsRepository, type Subscription } from './events.repository.ts';
+import { EventsRepository, type Subscriber, type Subscription } from './events.repository.ts';
 import { advanced } from './horizon.ts';
 import { WakeableLoop } from './wakeable-loop.ts';
 
@@ -36,7 +36,7 @@ export class EventRelay implements BeforeApplicationShutdown {
   private readonly logger = new Logger(EventRelay.name);
   private readonly loop: WakeableLoop;
   private readonly listeners = new Set<Listener>();
-  private subscriptions: readonly Subscription[] = [];
+  private subscribers: readonly Subscriber[] = [];
   private hasFailed = false;
 
   constructor(
@@ -48,10 +48,10 @@ export class EventRelay implements BeforeApplicationShutdown {
   }
 
   /** Begins to relay for these consumers, which it adds where they are new. */
-  async start(subscriptions: readonly Subscription[]): Promise<void> {
-    this.subscriptions = subscriptions;
+  async start(subscribers: readonly Subscriber[]): Promise<void> {
+    this.subscribers = subscribers;
     await this.transactions.run({ name: 'EventRelay.start' }, () =>
-      this.events.addConsumers(subscriptions.map(({ name }) => name)),
+      this.events.addConsumers(subscribers.map(({ name }) => name)),
     );
     this.loop.start();
   }
@@ -81,7 +81,7 @@ export class EventRelay implements BeforeApplicationShutdown {
       const next = advanced(horizon, horizon.oldestRunning, ahead);
       if (next.position !== horizon.position || next.watermark !== horizon.watermark)
         await this.events.moveHorizon(next);
-      const fannedOut = await this.events.fanOut(this.subscriptions, next.position, turnSize);
+      const fannedOut = await this.events.fanOut(await this.subscriptions(), next.position, turnSize);
       return {
         consumers: fannedOut.flatMap(({ consumer, made }) => (made > 0 ? [consumer] : [])),
         isBehind: fannedOut.some((one) => one.isBehind) || next.position - horizon.position >= turnSize,
@@ -89,6 +89,13 @@ export class EventRelay implements BeforeApplicationShutdown {
         isHeld: next.watermark !== null,
       };
     });
+  }
+
+  // Behind the look at the events: whoever wanted a type before one of them was committed is seen.
+  private subscriptions(): Promise<Subscription[]> {
+    return Promise.all(
+      this.subscribers.map(async ({ name, types, wants }) => ({ name, types: (await wants?.(types)) ?? types })),
+    );
   }
 
   /** Gives after how many milliseconds to go on; null: when it is woken. */

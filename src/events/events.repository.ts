@@ -18,6 +18,12 @@ export interface Subscription {
   readonly types: readonly string[];
 }
 
+/** The same where the types are asked for in each turn. */
+export interface Subscriber extends Subscription {
+  /** Those that somebody wants by now. */
+  readonly wants: ((types: readonly string[]) => Promise<readonly string[]>) | null;
+}
+
 /** What became of a consumer in a turn. */
 export interface FannedOut {
   readonly consumer: string;

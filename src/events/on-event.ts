@@ -12,6 +12,11 @@ export interface ConsumerOptions {
   readonly concurrency?: number;
   /** Attempts after which an event is left to people; EVENT_ATTEMPTS unless said. */
   readonly attempts?: number;
+  /**
+   * Asked of the provider in each turn of the relay, with all types that the consumer is told of: those that somebody wants by now. An event of
+   * another type makes no delivery. Who begins to want a type gets the events that are committed after that.
+   */
+  readonly wants?: (provider: never, types: readonly string[]) => Promise<readonly string[]>;
   /** The boundary in which each event is done. */
   readonly boundary?: Pick<AnyOptions, 'isolation' | 'timeout' | 'retry'>;
 }

@@ -20,6 +20,14 @@ export class WebhookDeliveriesRepository {
   // Sql: leases by the database's clock, taken and kept under conditions.
   constructor(@InjectDatabase() private readonly db: Tables<'webhookDelivery'> & Sql) {}
 
+  /** Those of the types that an enabled endpoint wants. */
+  async listWanted(types: readonly string[]): Promise<string[]> {
+    const rows = await this.db.$queryRaw<{ type: string }[]>`
+      SELECT asked.type FROM unnest(${types}::text[]) AS asked(type) WHERE EXISTS (
+        SELECT FROM webhook_endpoint e WHERE e.enabled AND (cardinality(e.types) = 0 OR asked.type = ANY (e.types)))`;
+    return rows.map(({ type }) => type);
+  }
+
   /** The enabled endpoints that want the event, of people who may read it. */
   async listWanting({ type, ownerId, counterpartyId }: RecordedEvent): Promise<string[]> {
     const rows = await this.db.$queryRaw<{ id: string }[]>`

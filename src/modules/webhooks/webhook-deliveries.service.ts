@@ -28,7 +28,10 @@ export class WebhookDeliveriesService {
   ) {}
 
   /** Queues the event for each endpoint that wants it, in the boundary with which its delivery is removed. */
-  @OnEvent(anyEvent, { name: 'webhooks' })
+  @OnEvent(anyEvent, {
+    name: 'webhooks',
+    wants: ({ deliveries }: WebhookDeliveriesService, types) => deliveries.listWanted(types),
+  })
   async queue(event: RecordedEvent): Promise<void> {
     const wanting = await this.deliveries.listWanting(event);
     if (wanting.length > 0) await this.deliveries.add(wanting, event, JSON.stringify(cloudEventOf(event)));
