@@ -251,6 +251,7 @@ describe('the table of variables', () => {
       'SEPARATE_WRITES',
       'AUTH_SECRET',
       'CURRENCIES',
+      'WEBHOOK_PRIVATE_ADDRESSES',
     ]);
   });
 });

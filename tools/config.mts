@@ -16,6 +16,7 @@ const examples: Record<string, string> = {
   SEPARATE_WRITES: 'log',
   EMBEDDED_DATABASE: 'false',
   EMBEDDED_WAL_ARCHIVE: 'off',
+  WEBHOOK_PRIVATE_ADDRESSES: 'refuse',
   // Too short to pass, lest it be used.
   AUTH_SECRET: 'openssl rand -base64 48',
 };

@@ -110,7 +110,7 @@ export const WebhookDeliveryView = z
     object: z.literal('webhook_delivery').default('webhook_delivery'),
     id: idOut('whd'),
     endpointId: idOut('wep'),
-    eventId: z.uuid().meta({ description: 'Of the event', examples: ['01890a5d-ac96-774b-bcce-b302099a8057'] }),
+    eventId: idOut('evt'),
     type: z.string().meta({ description: 'Of the event', examples: ['order.placed'] }),
     state: z
       .enum(['pending', 'delivered', 'dead'])
