@@ -1,17 +1,17 @@
 import { WebhookDeliveriesService } from '../../src/modules/webhooks/webhook-deliveries.service.ts';
-import { showId } from '../../src/kernel/ids.ts';
+import { newId, showId } from '../../src/kernel/ids.ts';
 import type { Cases, World } from '../support/cases.ts';
 import { type Person, uuidOf } from '../support/make.ts';
 
 const endpoint = (by: Person, columns = '', values = '') =>
   `INSERT INTO webhook_endpoint (id, user_id, url, types, is_of_operator, secret${columns})
-   VALUES (gen_random_uuid(), '${uuidOf(by.id)}', 'https://shop.example/', '{}', false, ''${values}) RETURNING id`;
+   VALUES ('${newId()}', '${uuidOf(by.id)}', 'https://shop.example/', '{}', false, ''${values}) RETURNING id`;
 const queue = (by: Person, values: string) =>
   `WITH e AS (${endpoint(by)}) INSERT INTO webhook_queue (endpoint_id, lease, due_at) SELECT id, ${values} FROM e RETURNING endpoint_id`;
+let positions = 0;
 const delivery = (id: string, columns = '', values = '') =>
   `INSERT INTO webhook_delivery (id, endpoint_id, position, event_id, type, body, expires_at${columns})
-   SELECT gen_random_uuid(), ${id}, coalesce(max(position), 0) + 1, gen_random_uuid(), 'order.placed', '{}', now() + interval '1 day'${values}
-   FROM webhook_delivery RETURNING id`;
+   SELECT '${newId()}', ${id}, ${++positions}, gen_random_uuid(), 'order.placed', '{}', now() + interval '1 day'${values} RETURNING id`;
 const broken = (...statements: string[]) => Promise.resolve({ statements });
 const brokenDelivery = (columns: string, values: string) => (world: World) =>
   broken(
