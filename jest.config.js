@@ -31,8 +31,7 @@ module.exports = {
   globalTeardown: '<rootDir>/test/support/global-teardown.ts',
   // A full count takes what it takes; a test that hangs is seen in the brief run. What takes a second takes twenty on a busy machine.
   testTimeout: process.env.PROVE === 'true' ? 3_600_000 : 180_000,
-  // Three keep two processors busy: a fifth of its time a file waits, for servers, processes and what takes its time on purpose.
-  maxWorkers: 3,
+  maxWorkers: 2,
   // What a file has loaded is not all given back when it ends: a worker grows to 2 GB in a run of all files, and takes long to exit then.
   workerIdleMemoryLimit: '1GB',
 };

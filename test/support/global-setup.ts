@@ -17,8 +17,7 @@ export default async function setUp(): Promise<void> {
   const cluster = await startCluster({
     home: makeHome(),
     durable: false,
-    // A hundred and more for each file that runs.
-    maxConnections: 400,
+    maxConnections: 300,
     ...(process.env['POSTGRES_BINARIES'] && { binaries: process.env['POSTGRES_BINARIES'] }),
   });
   (globalThis as { holdfastCluster?: Cluster }).holdfastCluster = cluster;
