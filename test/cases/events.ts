@@ -89,7 +89,7 @@ export const cases: Cases = {
     'POST /v1/events/{id}/redeliver': async (world) => ({
       caller: world.operator,
       id: await giveUp(world),
-      body: { consumer: null },
+      body: {},
     }),
   },
   boundaries: {

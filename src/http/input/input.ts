@@ -34,7 +34,13 @@ const wholeNumbers: PipeTransform = {
 
 /** The query string, as the schema makes it, with the cursor opened. Wrong input: 422 with the name of each parameter. */
 export const Query = (schema: z.ZodType): ParameterDecorator =>
-  NestQuery({ schema, pipes: [CursorPipe, new SchemaPipe(schema, refusing(parameterPlace))] });
+  NestQuery({
+    schema,
+    // Elsewhere it is a parameter that nobody knows.
+    pipes: [...(takesCursor(schema) ? [CursorPipe] : []), new SchemaPipe(schema, refusing(parameterPlace))],
+  });
+
+const takesCursor = (schema: z.ZodType): boolean => schema instanceof z.ZodObject && 'cursor' in schema.shape;
 
 /** One part of the path. What cannot be an id names nothing that exists: 404. */
 export const Param = (name: string, schema: z.ZodType): ParameterDecorator =>
