@@ -21,15 +21,13 @@ const delivery = (columns: string, values: string): BrokenRule => ({
 });
 const breaking = (broken: BrokenRule) => () => Promise.resolve(broken);
 
-const consumer = 'Cases.act';
-
 /** Something that concerns the person, and of which the books know nothing, is told; gives the id of the event. */
-async function tell({ service }: World, by: { id: string }): Promise<string> {
+async function tell({ service }: World, by: { id: string }, type = 'cases.happened'): Promise<string> {
   const id = newId();
   await service.database.query(
     `INSERT INTO event (id, type, version, subject_id, owner_id, data, expires_at)
-     VALUES ($1, 'cases.happened', 1, gen_random_uuid(), $2, '{}', now() + interval '1 day')`,
-    [id, uuidOf(by.id)],
+     VALUES ($1, $3, 1, gen_random_uuid(), $2, '{}', now() + interval '1 day')`,
+    [id, uuidOf(by.id), type],
   );
   await service.database.query(
     'UPDATE event_horizon SET position = greatest(position, (SELECT max(position) FROM event))',
@@ -38,8 +36,8 @@ async function tell({ service }: World, by: { id: string }): Promise<string> {
 }
 
 /** The same, given up by a consumer. */
-async function giveUp(world: World): Promise<string> {
-  const id = await tell(world, world.alice);
+async function giveUp(world: World, consumer = 'Cases.act', type?: string): Promise<string> {
+  const id = await tell(world, world.alice, type);
   const { query } = world.service.database;
   await query('INSERT INTO event_consumer (name, position) VALUES ($1, 0) ON CONFLICT DO NOTHING', [consumer]);
   await query(
@@ -88,8 +86,9 @@ export const cases: Cases = {
   routes: {
     'POST /v1/events/{id}/redeliver': async (world) => ({
       caller: world.operator,
-      id: await giveUp(world),
-      body: {},
+      // A consumer of the product, and a type that it is told of.
+      id: await giveUp(world, 'webhooks', 'webhook-endpoint.disabled'),
+      body: { consumer: 'webhooks' },
     }),
   },
   boundaries: {

@@ -117,7 +117,7 @@ export const cases: Cases = {
     'PATCH /v1/webhook-endpoints/{id}': async (world) => ({
       caller: world.alice,
       id: showId('wep', await endpointOf(world, world.alice)),
-      body: { url: 'https://shop.example/', description: null, types: null, enabled: true },
+      body: { url: 'https://shop.example/', description: 'The warehouse', types: ['order.placed'], enabled: true },
     }),
   },
   measured: {
