@@ -41,9 +41,9 @@ export class DeliveriesRepository {
     const rows = await this.db.$queryRaw<(Omit<LeasedDelivery, 'event' | 'takenAt'> & RecordedEvent)[]>`
       WITH heads AS MATERIALIZED (
         SELECT d.consumer, d.position FROM event_delivery d
-        WHERE d.consumer = ${consumer} AND d.due_at <= statement_timestamp() AND NOT EXISTS (
-          SELECT FROM event_delivery before
-          WHERE before.consumer = d.consumer AND before.order_key = d.order_key AND before.position < d.position AND before.dead_at IS NULL)
+        WHERE d.consumer = ${consumer} AND d.due_at <= statement_timestamp() AND d.position = (
+          SELECT min(head.position) FROM event_delivery head
+          WHERE head.consumer = d.consumer AND head.order_key = d.order_key AND head.dead_at IS NULL)
         ORDER BY d.due_at LIMIT ${most} FOR UPDATE SKIP LOCKED)
       UPDATE event_delivery d
       SET attempts = d.attempts + 1, lease = ${newId()}::uuid, due_at = statement_timestamp() + ${leaseMs} * interval '1 ms'

@@ -73,8 +73,8 @@ export const bugsOfEvents: readonly PlantedBug[] = [
     changes: [
       {
         file: 'src/events/deliveries.repository.ts',
-        text: 'before.position < d.position',
-        replacement: 'before.position < 0',
+        text: 'head.order_key = d.order_key AND',
+        replacement: 'head.position = d.position AND',
       },
     ],
     caughtBy: { file, tests: ['is told of one thing in the order of its commits, also behind a failure'] },
