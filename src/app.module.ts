@@ -6,6 +6,7 @@ import { HttpModule } from './http/http.module.ts';
 import { AccessModule } from './modules/access/access.module.ts';
 import { AccountsModule } from './modules/accounts/accounts.module.ts';
 import { AuditModule } from './modules/audit/audit.module.ts';
+import { BookingsModule } from './modules/bookings/bookings.module.ts';
 import { CatalogModule } from './modules/catalog/catalog.module.ts';
 import { EventFeedModule } from './modules/events/events.module.ts';
 import { OrdersModule } from './modules/orders/orders.module.ts';
@@ -44,6 +45,7 @@ export class AppModule {
         AuditModule,
         CatalogModule,
         OrdersModule,
+        BookingsModule,
         EventFeedModule,
         WebhooksModule,
         ...more,

@@ -100,9 +100,12 @@ async function deriveOthers(): Promise<void> {
   for (const name of others) {
     const operation = all.find((one) => one.name === name)!;
     const { api: reader, path } = await derive(operation);
-    derived.set(name, { api: reader, path, keyOf: keyOfRow, add: () => addTo(operation, path), isNewestFirst: true });
+    const isNewestFirst = !inPlace.has(name);
+    derived.set(name, { api: reader, path, keyOf: keyOfRow, add: () => addTo(operation, path), isNewestFirst });
   }
 }
+// What has a place of its own in the list, where what is added last may come last.
+const inPlace = new Set(['GET /v1/showings/{id}/seats']);
 const keyOfRow = (row: { id?: string; seq?: number; version?: number }): string | number =>
   row.id ?? row.seq ?? row.version ?? JSON.stringify(row);
 const withQuery = (path: string, query: string): string => `${path}${path.includes('?') ? '&' : '?'}${query}`;

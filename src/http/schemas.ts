@@ -164,14 +164,19 @@ export const instant = z
 const [leastMoment, largestMoment] = [Date.parse('0001-01-01T00:00:00.000Z'), Date.parse('9999-12-31T23:59:59.999Z')];
 
 /** A moment that comes in: RFC 3339 with any offset. What results is compared with the bounds, not its spelling. */
-export const momentIn = z.iso
-  .datetime({ offset: true })
-  .max(40)
-  .transform((text) => new Date(text))
-  .refine(
-    (date) => date.getTime() >= leastMoment && date.getTime() <= largestMoment,
-    'must be in the years 1 to 9999, UTC',
-  );
+export const momentSaid = (said: Said) =>
+  z.iso
+    .datetime({ offset: true })
+    .max(40)
+    .meta({ ...said })
+    .transform((text) => new Date(text))
+    .refine(
+      (date) => date.getTime() >= leastMoment && date.getTime() <= largestMoment,
+      'must be in the years 1 to 9999, UTC',
+    );
+
+/** The same in a query, which describes its parameters itself. */
+export const momentIn = momentSaid({});
 
 /** Members that may be left out on the way in, as they go out: always there, null when nothing was said. */
 export const alwaysPresent = <Shape extends z.ZodRawShape>(shape: Shape) => z.object(shape).required().shape;

@@ -1,3 +1,4 @@
+import type { NewShowing } from '../../modules/bookings/showings.schema.ts';
 import type { NewProduct } from '../../modules/catalog/catalog.schema.ts';
 
 /** The people of the demo. Their passwords are published: a service that others reach does not start with them. */
@@ -8,6 +9,16 @@ export const demo = {
 } as const;
 
 export const eur = (amount: bigint) => ({ amount, currency: 'EUR' as const });
+
+export const showing: NewShowing = {
+  title: 'The Tempest',
+  hall: 'Main hall',
+  startsAt: new Date('2030-05-01T20:00:00Z'),
+  endsAt: new Date('2030-05-01T22:30:00Z'),
+  price: eur(1500n),
+  seatsPerCustomer: 6,
+  rows: ['A', 'B', 'C', 'D', 'E'].map((row) => ({ row, seats: 12 })),
+};
 
 export const products: NewProduct[] = [
   {

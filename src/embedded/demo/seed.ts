@@ -1,13 +1,14 @@
 import type { INestApplicationContext } from '@nestjs/common';
 import { newId } from '../../kernel/ids.ts';
 import type { Principal } from '../../kernel/principal.ts';
+import { ShowingsService } from '../../modules/bookings/showings.service.ts';
 import { CatalogService } from '../../modules/catalog/catalog.service.ts';
 import { TransfersService } from '../../modules/transfers/transfers.service.ts';
 import { hashNewPassword } from '../../modules/users/passwords.ts';
 import { UsersService } from '../../modules/users/users.service.ts';
 import { SeedsRepository } from '../../operations/seeds.repository.ts';
 import { Transactions } from '../../transactions/transactions.ts';
-import { demo, eur, products } from './demo.ts';
+import { demo, eur, products, showing } from './demo.ts';
 
 /** `in-use`: somebody is there already, whose data are not mixed with those of a demo. */
 export type Seeding = 'added' | 'was-there' | 'in-use';
@@ -50,5 +51,6 @@ async function addAll(app: INestApplicationContext): Promise<string[]> {
     await app.get(TransfersService).deposit(operator, { accountId, amount: eur(10_000n), note: 'Demo' });
   }
   for (const product of products) await app.get(CatalogService).add(operator, product);
+  await app.get(ShowingsService).add(operator, showing);
   return people;
 }

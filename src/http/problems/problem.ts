@@ -121,5 +121,6 @@ function fromConstraint(thrown: unknown): unknown {
   const problem = problemOf(constraint ?? '');
   if (problem === undefined) return thrown; // broken by a mistake of ours only
   if (sqlState === '23505') return problem('It exists already.'); // unique_violation
+  if (sqlState === '23P01') return problem(); // exclusion_violation
   return sqlState === '23514' ? problem('The change would break a rule of the books.') : thrown; // check_violation
 }
