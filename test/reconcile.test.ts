@@ -1,5 +1,4 @@
 import { spawn } from 'node:child_process';
-import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import pg from 'pg';
 import { newId } from '../src/kernel/ids.ts';
@@ -10,10 +9,9 @@ import { inSnapshot } from '../src/reconciliation/snapshot.ts';
 import { startApp, type TestApp } from './support/app.ts';
 import { findMistakes } from './support/books.ts';
 import { crowd, eventually } from './support/crowd.ts';
-import { makeHome } from './support/home.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { ask } from './support/own-cluster.ts';
-import { buildService, killServices, startService } from './support/process.ts';
+import { buildService, leastEnvironment } from './support/process.ts';
 import { testSecret } from './support/secret.ts';
 
 let service: TestApp;
@@ -511,12 +509,8 @@ describe('the reconciliation', () => {
 });
 
 describe('npm run reconcile', () => {
-  const home = makeHome('reconcile');
+  // On the embedded database: test/seed.test.ts, which is not asked of each PostgreSQL.
   beforeAll(buildService);
-  afterAll(async () => {
-    await killServices();
-    rmSync(home, { recursive: true, force: true });
-  });
 
   interface Ended {
     readonly code: number | null;
@@ -525,8 +519,8 @@ describe('npm run reconcile', () => {
   }
 
   function run(variables: Record<string, string>): Promise<Ended> {
-    const { PATH = '', HOME = '' } = process.env;
-    const child = spawn(process.execPath, [join('tools', 'reconcile.mjs')], { env: { PATH, HOME, ...variables } });
+    const env = { ...leastEnvironment(), ...variables };
+    const child = spawn(process.execPath, [join('tools', 'reconcile.mjs')], { env });
     let [out, said] = ['', ''];
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
@@ -612,18 +606,5 @@ describe('npm run reconcile', () => {
       'The replica cannot be asked (connect ECONNREFUSED 127.0.0.1:1): the primary is.\n',
     ]);
     expect(out).toContain('The books on the primary, as of ');
-  });
-
-  it('works on the embedded database, beside the running service and when that is stopped', async () => {
-    const running = startService({ HOLDFAST_HOME: home, SHUTDOWN_DRAIN_MS: '0' });
-    await running.url;
-    const beside = await run({ HOLDFAST_HOME: home });
-    expect(beside).toMatchObject({ code: 0, out: expect.stringMatching(/The books are right\.\n$/) });
-    running.kill('SIGTERM');
-    expect(await running.exit).toMatchObject({ code: 0 });
-    const alone = await run({ HOLDFAST_HOME: home });
-    expect(alone).toMatchObject({ code: 0, out: expect.stringMatching(/The books are right\.\n$/) });
-    // Alice, Bob and the sixteen of the house: what is stored was read.
-    expect(alone.out).toMatch(/- +18 {2}an account is not the sum of its entries/);
   });
 });

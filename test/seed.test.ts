@@ -40,14 +40,15 @@ function command(
   name: string,
   args: readonly string[] = [],
   input = '',
-): Promise<{ code: number | null; said: string }> {
+): Promise<{ code: number | null; said: string; out: string }> {
   const child = spawn(process.execPath, [join('tools', name), ...args], {
     env: { ...leastEnvironment(), HOLDFAST_HOME: home },
   });
-  let said = '';
+  let [out, said] = ['', ''];
+  child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
   child.stderr.on('data', (chunk: Buffer) => (said += chunk.toString()));
   child.stdin.end(input);
-  return new Promise((resolve) => child.once('close', (code) => resolve({ code, said })));
+  return new Promise((resolve) => child.once('close', (code) => resolve({ code, said, out })));
 }
 
 it('the demo data are added once, whatever their people make of them', async () => {
@@ -102,7 +103,7 @@ it('also when a row of theirs is gone that the seed used to look for', async () 
   );
   await again();
   expect(await counts()).toEqual([3, 3, 2]);
-  expect(await command('seed.mjs')).toEqual({
+  expect(await command('seed.mjs')).toMatchObject({
     code: 0,
     said: 'The demo data was added before: nothing is added twice.\n',
   });
@@ -125,9 +126,20 @@ it('a database in which somebody is, but no demo was, is left as it is', async (
   await ask(runningCluster(home)?.url('superuser') ?? '', 'DELETE FROM seed');
   await again();
   expect(service.said()).not.toContain('demo');
-  expect(await command('seed.mjs')).toEqual({
+  expect(await command('seed.mjs')).toMatchObject({
     code: 1,
     said: 'This database has users already: demo data are added to an empty one only.\n',
   });
   expect(await counts()).toEqual([4, 3, 2]);
+});
+
+it('npm run reconcile works on it, beside the running service and when that is stopped', async () => {
+  const right = { code: 0, out: expect.stringMatching(/The books are right\.\n$/) };
+  expect(await command('reconcile.mjs')).toMatchObject(right);
+  service.kill('SIGTERM');
+  expect(await service.exit).toMatchObject({ code: 0 });
+  const alone = await command('reconcile.mjs');
+  expect(alone).toMatchObject(right);
+  // Alice, Bob and the sixteen of the house: what is stored was read.
+  expect(alone.out).toMatch(/- +18 {2}an account is not the sum of its entries/);
 });
