@@ -9,6 +9,7 @@ import { AuditModule } from './modules/audit/audit.module.ts';
 import { BookingsModule } from './modules/bookings/bookings.module.ts';
 import { CatalogModule } from './modules/catalog/catalog.module.ts';
 import { EventFeedModule } from './modules/events/events.module.ts';
+import { MailsModule } from './modules/mails/mails.module.ts';
 import { OrdersModule } from './modules/orders/orders.module.ts';
 import { PasswordsModule } from './modules/passwords/passwords.module.ts';
 import { SessionsModule } from './modules/sessions/sessions.module.ts';
@@ -44,6 +45,7 @@ export class AppModule {
         TransfersModule,
         AuditModule,
         CatalogModule,
+        MailsModule,
         OrdersModule,
         BookingsModule,
         EventFeedModule,

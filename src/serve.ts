@@ -78,9 +78,10 @@ interface Told extends Provision {
 }
 
 function banner(app: NestFastifyApplication, told: Told): string {
-  const { isEmbedded, isPrivate, home, version, seconds, people } = told;
+  const { config, isEmbedded, isPrivate, home, version, seconds, people } = told;
   const url = addressOf(app);
   const lines = ['', `Holdfast is ready at ${url} after ${seconds.toFixed(1)} s`, `  documentation  ${url}/docs`];
+  if (config.mail.goes === 'into a list') lines.push(`  caught mail    ${url}/dev/mail`);
   const named = people.map(({ email, password }) => `${email} · ${password}`);
   if (named.length > 0) lines.push(`  demo people    ${named.join('\n                 ')}`);
   if (isEmbedded) lines.push(`  data           ${home} (PostgreSQL ${version}, primary and replica)`);

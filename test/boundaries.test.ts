@@ -160,7 +160,7 @@ describe('the boundaries between the rooms', () => {
 
   it('let a module know those that its own Nest module imports', () => {
     const known = forbidden.map(({ name }) => name).filter((name) => name !== withoutModules(name));
-    expect(known).toContain('modules-know-only-orders-accounts-catalog-ledger-transfers');
+    expect(known).toContain('modules-know-only-orders-accounts-catalog-ledger-mails-transfers');
     expect(known).toContain('modules-know-only-catalog');
     expect(known).toHaveLength(readdirSync('src/modules').length);
   });

@@ -206,13 +206,17 @@ describe('the configuration', () => {
 
   it('holds every variable that the service itself needs', () => {
     const values = Object.values(config).flatMap((slice) => Object.values(slice as object) as unknown[]);
-    const lists: Record<string, string> = { CURRENCIES: 'EUR', HTTP_CORS_ORIGINS: 'https://marked.example' };
+    const lists: Record<string, string> = {
+      CURRENCIES: 'EUR',
+      HTTP_CORS_ORIGINS: 'https://marked.example',
+      MAIL_FROM: 'marked@shop.example',
+    };
     const mark = (name: string, index: number): string => lists[name] ?? `marked ${index}`;
     const marked = Object.fromEntries(Object.keys(variables).map((name, index) => [name, mark(name, index)]));
     // However deep in its slice.
     const reached = JSON.stringify(makeConfig(marked as never));
     const unused = Object.keys(variables).filter((name) => !reached.includes(`"${marked[name]}"`));
-    // NODE_ENV only settles a default. The others are read before there is a configuration: where the database is, and by whom it is migrated.
+    // NODE_ENV only settles a default, and MAIL_URL is taken apart (below). The others are read before there is a configuration: where the database is, and by whom it is migrated.
     expect(unused).toEqual([
       'NODE_ENV',
       'HOLDFAST_HOME',
@@ -220,8 +224,81 @@ describe('the configuration', () => {
       'EMBEDDED_WAL_ARCHIVE',
       'DATABASE_OWNER_URL',
       'DATABASE_MIGRATION_WAIT_MS',
+      'MAIL_URL',
     ]);
     expect(values).not.toContain(undefined);
+  });
+});
+
+describe('mail', () => {
+  const form = 'must be a URL like smtp://user:password@mail.example.com:587, or smtps:// for TLS from the first byte';
+  const from = { MAIL_FROM: 'Shop <orders@shop.example>' };
+  const mailOf = (env: Record<string, string>) =>
+    makeConfig(readEnvironment({ ...own, ...env }) as Parameters<typeof makeConfig>[0]).mail;
+
+  it.each([
+    ['http://mail.example.com', form],
+    ['mail.example.com:587', form],
+    ['smtp://', form],
+    ['smtp://mail.example.com/inbox', form],
+    ['smtp://shop@mail.example.com', 'must have user and password together'],
+    ['smtp://shop:hunter2%@mail.example.com', 'has a user or a password with a % that is not encoded: write %25'],
+    [
+      'smtp://mail.example.com?secure=hunter2',
+      'has something behind the port that is not known: a ?, & or # in a password is written %3F, %26 or %23',
+    ],
+    ['smtp://mail.example.com?tls=maybe', 'may have tls=none alone, behind smtp://: without it TLS is demanded'],
+    ['smtps://mail.example.com?tls=none', 'may have tls=none alone, behind smtp://: without it TLS is demanded'],
+    [
+      'smtp://shop:hunter2@mail.example.com?tls=none',
+      'must not send a password to another machine without TLS: leave tls=none or the password out',
+    ],
+    ['smtp://mail.example.com?sslrootcert=/hunter2.pem', 'names a file in sslrootcert that cannot be read (ENOENT)'],
+  ])('goes to no server by %s', (url, reason) => {
+    const said = refusal({ ...own, ...from, MAIL_URL: url });
+    expect(said).toEqual(['The configuration has an error:', `  MAIL_URL ${reason}`]);
+  });
+
+  it('is from somebody, whom the configuration names', () => {
+    const MAIL_URL = 'smtp://mail.example.com';
+    expect(refusal({ ...own, MAIL_URL })[1]).toBe('  MAIL_FROM is required with MAIL_URL: who mail is from');
+    for (const wrong of [
+      'Shop',
+      'a@b@c',
+      'Shop <orders@shop.example',
+      'Shop\r\nBcc: eve@example.com <orders@shop.example>',
+    ])
+      expect(refusal({ ...own, MAIL_URL, MAIL_FROM: wrong })[1]).toBe(
+        '  MAIL_FROM must be an address, or a name with <address> behind it',
+      );
+    expect(mailOf({ MAIL_URL, MAIL_FROM: 'orders@Shop.example' }).from).toEqual({
+      name: '',
+      address: 'orders@shop.example',
+    });
+  });
+
+  it('is encrypted, unless the URL says otherwise, and has the port of its kind', () => {
+    expect(mailOf({ ...from, MAIL_URL: 'smtp://shop:p%40ss@mail.example.com' })).toMatchObject({
+      goes: 'out',
+      server: { port: 587, encryption: 'starttls', tls: { verify: 'name' }, login: { user: 'shop', password: 'p@ss' } },
+    });
+    expect(mailOf({ ...from, MAIL_URL: 'smtps://[::1]' }).server).toMatchObject({
+      host: '::1',
+      port: 465,
+      encryption: 'implicit',
+      login: null,
+    });
+    expect(mailOf({ ...from, MAIL_URL: 'smtp://localhost:1025?tls=none' }).server).toMatchObject({
+      port: 1025,
+      encryption: null,
+      tls: null,
+    });
+  });
+
+  it('without a server is caught where nobody else reaches the service, and goes nowhere elsewhere', () => {
+    expect(mailOf({}).goes).toBe('into a list');
+    expect(mailOf({ HOST: '0.0.0.0' }).goes).toBe('nowhere');
+    expect(mailOf({ NODE_ENV: 'production' }).goes).toBe('nowhere');
   });
 });
 
@@ -252,6 +329,8 @@ describe('the table of variables', () => {
       'AUTH_SECRET',
       'CURRENCIES',
       'WEBHOOK_PRIVATE_ADDRESSES',
+      'MAIL_URL',
+      'MAIL_FROM',
     ]);
   });
 });
@@ -268,9 +347,9 @@ describe('.env.example', () => {
   it('has examples of the rest, which work once secret and passwords are put in', () => {
     const examples = parseEnv(text.replaceAll(/^# ([A-Z_]+=)/gm, '$1').replaceAll(/^[A-Z_]+=\n/gm, ''));
     expect(Object.keys(examples).sort()).toEqual(Object.keys(variables).sort());
-    const names = ['DATABASE_WRITE_URL', 'DATABASE_READ_URL', 'DATABASE_OWNER_URL', 'AUTH_SECRET'];
+    const names = ['DATABASE_WRITE_URL', 'DATABASE_READ_URL', 'DATABASE_OWNER_URL', 'AUTH_SECRET', 'MAIL_URL'];
     const [title, ...reasons] = refusal(examples as Record<string, string>);
-    expect(title).toBe('The configuration has 4 errors:');
+    expect(title).toBe('The configuration has 5 errors:');
     expect(reasons.map((reason) => reason.split(' ')[2]).sort()).toEqual(names.sort());
     const filled = parseEnv(
       Object.entries({ ...examples, AUTH_SECRET: secret })

@@ -17,6 +17,8 @@ const examples: Record<string, string> = {
   EMBEDDED_DATABASE: 'false',
   EMBEDDED_WAL_ARCHIVE: 'off',
   WEBHOOK_PRIVATE_ADDRESSES: 'refuse',
+  MAIL_URL: 'smtp://holdfast:PASSWORD@mail.example.com:587',
+  MAIL_FROM: 'Shop <orders@shop.example>',
   // Too short to pass, lest it be used.
   AUTH_SECRET: 'openssl rand -base64 48',
 };

@@ -25,6 +25,7 @@ export async function withApp(work, failure = 1) {
   process.env.RETENTION_SWEEP_INTERVAL_MS = '0';
   process.env.EVENT_POLL_INTERVAL_MS = '0';
   process.env.WEBHOOK_POLL_INTERVAL_MS = '0';
+  process.env.MAIL_POLL_INTERVAL_MS = '0';
   try {
     const provided = await provisionBeside((line) => say(`  ${line}`));
     try {

@@ -2,6 +2,7 @@ import { isIP } from 'node:net';
 import { currenciesIn } from '../kernel/currencies.ts';
 import { isLoopbackAddress } from './address.ts';
 import type { Environment } from './environment.ts';
+import { readMailSender, readMailUrl } from './mail-url.ts';
 import { originsIn } from './origins.ts';
 
 /** The environment with the database and the secret settled, in the slices that the rooms ask for. Frozen. */
@@ -29,6 +30,7 @@ export function makeConfig(e: Settled) {
     phased: { workerIntervalMs: e.PHASED_WORKER_INTERVAL_MS, leaseMs: e.PHASED_LEASE_MS },
     events: eventsSlice(e),
     webhooks: webhooksSlice(e),
+    mail: mailSlice(e),
     retention: { sweepIntervalMs: e.RETENTION_SWEEP_INTERVAL_MS },
     shutdown: { drainMs: e.SHUTDOWN_DRAIN_MS, deadlineMs: e.SHUTDOWN_DEADLINE_MS },
   });
@@ -88,15 +90,32 @@ const eventsSlice = (e: Settled) => ({
   mostAttempts: e.EVENT_ATTEMPTS,
 });
 
-const webhooksSlice = (e: Settled) => {
-  // As for demo people: nobody else reaches the service, so nobody else names an address.
-  const isOurs =
-    e.NODE_ENV !== 'production' && (e.HOST === 'localhost' || (isIP(e.HOST) > 0 && isLoopbackAddress(e.HOST)));
+/** As for demo people: nobody else reaches the service, so nobody else names an address, or reads what is shown to everybody. */
+const isOurs = (e: Settled): boolean =>
+  e.NODE_ENV !== 'production' && (e.HOST === 'localhost' || (isIP(e.HOST) > 0 && isLoopbackAddress(e.HOST)));
+
+const webhooksSlice = (e: Settled) => ({
+  privateAddresses: e.WEBHOOK_PRIVATE_ADDRESSES ?? (isOurs(e) ? ('allow' as const) : ('refuse' as const)),
+  pollIntervalMs: e.WEBHOOK_POLL_INTERVAL_MS,
+  timeoutMs: e.WEBHOOK_TIMEOUT_MS,
+  requestsAtOnce: e.WEBHOOK_REQUESTS_AT_ONCE,
+});
+
+const weekSeconds = 604_800;
+
+const mailSlice = (e: Settled) => {
+  const server = e.MAIL_URL === undefined ? null : readMailUrl(e.MAIL_URL);
   return {
-    privateAddresses: e.WEBHOOK_PRIVATE_ADDRESSES ?? (isOurs ? 'allow' : 'refuse'),
-    pollIntervalMs: e.WEBHOOK_POLL_INTERVAL_MS,
-    timeoutMs: e.WEBHOOK_TIMEOUT_MS,
-    requestsAtOnce: e.WEBHOOK_REQUESTS_AT_ONCE,
+    // What is wrong with it was told before.
+    server: typeof server === 'string' ? null : server,
+    /** Where it goes to: the server, a list that is shown to people, or nowhere. */
+    goes: server !== null ? ('out' as const) : isOurs(e) ? ('into a list' as const) : ('nowhere' as const),
+    from: readMailSender(e.MAIL_FROM ?? '') ?? { name: 'Holdfast', address: 'holdfast@shop.example' },
+    pollIntervalMs: e.MAIL_POLL_INTERVAL_MS,
+    timeoutMs: e.MAIL_TIMEOUT_MS,
+    atOnce: e.MAIL_AT_ONCE,
+    /** As long as its event can be delivered again, and longer than it is tried. */
+    keepSeconds: Math.max(e.EVENT_KEEP_SECONDS, weekSeconds),
   };
 };
 

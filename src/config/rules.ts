@@ -33,7 +33,9 @@ const rules: readonly Rule[] = [
     NODE_ENV === 'production' && EMBEDDED_DATABASE === undefined && DATABASE_WRITE_URL === undefined
       ? `DATABASE_WRITE_URL is required with NODE_ENV=production: ${instead}`
       : null,
-  ...(['DATABASE_WRITE_URL', 'DATABASE_READ_URL', 'DATABASE_OWNER_URL'] as const).map(
+  ({ MAIL_URL, MAIL_FROM }) =>
+    MAIL_URL !== undefined && MAIL_FROM === undefined ? 'MAIL_FROM is required with MAIL_URL: who mail is from' : null,
+  ...(['DATABASE_WRITE_URL', 'DATABASE_READ_URL', 'DATABASE_OWNER_URL', 'MAIL_URL'] as const).map(
     (name): Rule =>
       (given) =>
         placeholder.test(given[name] ?? '')

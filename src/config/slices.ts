@@ -15,6 +15,7 @@ export const ShopConfig = slice('shop');
 export const PhasedConfig = slice('phased');
 export const EventsConfig = slice('events');
 export const WebhooksConfig = slice('webhooks');
+export const MailConfig = slice('mail');
 export const RetentionConfig = slice('retention');
 
 /** The global @nestjs/config module that serves the slices of this config. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { currenciesIn } from '../kernel/currencies.ts';
 import { postgresUrl, replicaUrls } from './database-variables.ts';
 import { httpVariables } from './http-variables.ts';
+import { mailVariables } from './mail-variables.ts';
 import { weaknessOf } from './secret.ts';
 import { whole } from './whole.ts';
 
@@ -219,6 +220,7 @@ export const variables = {
   WEBHOOK_REQUESTS_AT_ONCE: whole(1, 1000)
     .default(32)
     .describe('Requests to endpoints of webhooks at a time on each instance; at most 4 of one owner'),
+  ...mailVariables,
   PHASED_WORKER_INTERVAL_MS: whole(0, 3_600_000)
     .default(5000)
     .describe('Pause between two searches for phased runs whose caller is gone; 0 turns them off on this instance'),

@@ -35,7 +35,6 @@ async function newestEndpointOf(world: World, by: Person): Promise<string> {
 
 // What the tests that go over all modules cannot derive of this one (test/support/cases.ts).
 export const cases: Cases = {
-  memory: { 'modules/webhooks/webhook-worker.ts sending': 'WEBHOOK_REQUESTS_AT_ONCE' },
   tables: {
     webhook_endpoint: 'ten of a user at most; removed by its owner',
     webhook_queue: 'one of an endpoint; removed with it',

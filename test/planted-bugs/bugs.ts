@@ -5,6 +5,7 @@ import { bugsOfHttp } from './bugs-of-http.ts';
 import { bugsOfIdentity } from './bugs-of-identity.ts';
 import { bugsOfKeys } from './bugs-of-keys.ts';
 import { bugsOfLanes } from './bugs-of-lanes.ts';
+import { bugsOfMail } from './bugs-of-mail.ts';
 import { bugsOfOperations } from './bugs-of-operations.ts';
 import { bugsOfOwnership } from './bugs-of-ownership.ts';
 import { bugsOfWebhooks } from './bugs-of-webhooks.ts';
@@ -1000,6 +1001,7 @@ export const bugs: readonly PlantedBug[] = [
   ...bugsOfIdentity,
   ...bugsOfKeys,
   ...bugsOfLanes,
+  ...bugsOfMail,
   ...bugsOfOwnership,
   ...bugsOfWebhooks,
 ];

@@ -77,6 +77,7 @@ export async function serve(
     RETENTION_SWEEP_INTERVAL_MS: '0',
     EVENT_POLL_INTERVAL_MS: '0',
     WEBHOOK_POLL_INTERVAL_MS: '0',
+    MAIL_POLL_INTERVAL_MS: '0',
     ...variables,
   });
   const app = await createApp(makeConfig(environment as Parameters<typeof makeConfig>[0]), modules);

@@ -17,6 +17,14 @@ export interface Credentials {
   readonly isDisabled: boolean;
 }
 
+/** Where a person can be written to. */
+export interface Contact {
+  readonly email: string;
+  readonly displayName: string;
+  readonly locale: string | null;
+  readonly isDisabled: boolean;
+}
+
 /** A user whose row is locked. */
 export interface LockedUser {
   readonly id: string;

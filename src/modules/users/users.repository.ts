@@ -10,7 +10,7 @@ import { defineLockableTables } from '../../transactions/lockable-tables.ts';
 import { lockAndLoad } from '../../transactions/locks.ts';
 import { InjectDatabase, type Sql, type Tables } from '../../transactions/tables.ts';
 import type { PasswordHash } from './passwords.ts';
-import type { Access, Credentials, LockedUser, UserChange } from './user.ts';
+import type { Access, Contact, Credentials, LockedUser, UserChange } from './user.ts';
 import type { NewUser, UserEdit } from './users.schema.ts';
 
 export const userLocks = defineLockableTables('people', { user: 'id' });
@@ -117,6 +117,17 @@ export class UsersRepository {
 
   findCredentialsByEmail(email: string): Promise<Credentials | null> {
     return this.lookUp('u.email', email);
+  }
+
+  /** As the primary has it now. */
+  async findContact(userId: string): Promise<Contact | null> {
+    // eslint-disable-next-line transactions/no-raw-client -- outside any boundary, on connections of its own
+    const { rows } = await this.databases.lookUps.query<Contact>(
+      `SELECT u.email, p.display_name AS "displayName", p.locale, u.disabled_at IS NOT NULL AS "isDisabled"
+       FROM "user" u JOIN profile p ON p.user_id = u.id WHERE u.id = $1`,
+      [userId],
+    );
+    return rows[0] ?? null;
   }
 
   async addChanges(changes: readonly UserChange[]): Promise<void> {

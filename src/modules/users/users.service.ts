@@ -10,7 +10,7 @@ import { afterCommit } from '../../transactions/hooks.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { CredentialsService } from './credentials.service.ts';
 import { checkPassword, hashNewPassword, type PasswordHash } from './passwords.ts';
-import { UserView } from './user.ts';
+import { type Contact, UserView } from './user.ts';
 import { userProblems } from './users.problems.ts';
 import { UsersRepository } from './users.repository.ts';
 import type { NewUser, UserEdit, UserPatch } from './users.schema.ts';
@@ -61,6 +61,11 @@ export class UsersService {
 
   async isEmailTaken(email: string): Promise<boolean> {
     return this.users.isTaken(email);
+  }
+
+  /** Where this person can be written to now; null where there is none. Outside any boundary. */
+  findContact(id: string): Promise<Contact | null> {
+    return this.users.findContact(id);
   }
 
   /** Throws user-not-found. */

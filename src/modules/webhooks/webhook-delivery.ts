@@ -1,5 +1,3 @@
-import { isLoggable } from '../../kernel/loggable-error.ts';
-
 /** One request to an endpoint, as it is kept. */
 export interface WebhookAttempt {
   readonly at: string;
@@ -33,14 +31,3 @@ export interface LeasedWebhook {
 
 /** A status that means the event was taken. */
 export const isTaken = (status: number): boolean => status >= 200 && status < 300;
-
-const code = /^[A-Z][A-Z_]{2,40}$/;
-
-/** By what name a request has failed: no message, which may hold the URL. */
-export function failureOf(error: unknown): string {
-  if (isLoggable(error)) return error.name;
-  // By its members: what Node throws need not be of our Error.
-  const { name = 'unknown', code: given = '' } = (error ?? {}) as { name?: string; code?: string };
-  if (name === 'AbortError' || name === 'TimeoutError') return 'timeout';
-  return code.test(given) ? given : name.slice(0, 60);
-}

@@ -6,10 +6,11 @@ import { isIP, type LookupFunction } from 'node:net';
 import { Inject, Injectable } from '@nestjs/common';
 import type { Config } from '../../config/config.ts';
 import { WebhooksConfig } from '../../config/slices.ts';
+import { failureName } from '../../kernel/failure-name.ts';
 import { showId } from '../../kernel/ids.ts';
 import { LoggableError } from '../../kernel/loggable-error.ts';
 import { WebhookAddresses } from './webhook-addresses.ts';
-import { failureOf, isTaken, type LeasedWebhook, type SendOutcome } from './webhook-delivery.ts';
+import { isTaken, type LeasedWebhook, type SendOutcome } from './webhook-delivery.ts';
 import { signatureOf, WebhookSecrets } from './webhook-secrets.ts';
 
 /** Of a response so much is read; it is not kept. */
@@ -41,7 +42,7 @@ export class WebhookSender {
       const status = await this.request(webhook);
       return settle(status, isTaken(status) ? null : status >= 300 && status < 400 ? 'redirect' : 'status');
     } catch (error) {
-      return settle(null, failureOf(error));
+      return settle(null, failureName(error));
     }
   }
 

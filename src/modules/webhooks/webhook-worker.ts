@@ -1,4 +1,3 @@
-import { AsyncResource } from 'node:async_hooks';
 import {
   type BeforeApplicationShutdown,
   Inject,
@@ -8,62 +7,40 @@ import {
 } from '@nestjs/common';
 import type { Config } from '../../config/config.ts';
 import { WebhooksConfig } from '../../config/slices.ts';
-import { WakeableLoop } from '../../events/wakeable-loop.ts';
+import { LeasedWork } from '../../operations/leased-work.ts';
 import { unitOfWork } from '../../transactions/unit-of-work.ts';
 import { WebhookDeliveriesService } from './webhook-deliveries.service.ts';
 import type { LeasedWebhook, SendOutcome } from './webhook-delivery.ts';
 import { WebhookSender } from './webhook-sender.ts';
 
-/** What a lease lasts beyond the request: as long as its outcome may take to be stored. */
-const storingMs = 30_000;
-
 /** Sends the webhooks that are due, each endpoint's one after the other. Every instance does; one that dies is taken over when its leases are over. */
 @Injectable()
 export class WebhookWorker implements OnApplicationBootstrap, BeforeApplicationShutdown {
   private readonly logger = new Logger(WebhookWorker.name);
-  private readonly loop: WakeableLoop;
-  private readonly sending = new Set<Promise<void>>();
-  // A request belongs to no boundary, and to no request of a caller, whoever has brought it about.
-  private readonly outside = new AsyncResource(WebhookWorker.name);
+  private readonly work: LeasedWork<LeasedWebhook>;
 
   constructor(
     private readonly deliveries: WebhookDeliveriesService,
     private readonly sender: WebhookSender,
-    @Inject(WebhooksConfig.KEY) private readonly config: Config['webhooks'],
+    @Inject(WebhooksConfig.KEY) { pollIntervalMs, requestsAtOnce, timeoutMs }: Config['webhooks'],
   ) {
-    this.loop = new WakeableLoop(() => this.work(), config.pollIntervalMs);
+    this.work = new LeasedWork<LeasedWebhook>({
+      name: WebhookWorker.name,
+      everyMs: pollIntervalMs,
+      atOnce: requestsAtOnce,
+      limitMs: timeoutMs,
+      take: (most, leaseMs) => deliveries.take(most, leaseMs),
+      do: (webhook) => this.send(webhook),
+    });
   }
 
   onApplicationBootstrap(): void {
-    if (this.config.pollIntervalMs > 0) this.outside.runInAsyncScope(() => this.loop.start());
+    this.work.start();
   }
 
   /** Waits for the requests in hand, each of which has its time limit. */
-  async beforeApplicationShutdown(): Promise<void> {
-    await this.loop.stop();
-    await Promise.all(this.sending);
-  }
-
-  private async work(): Promise<number | null> {
-    const free = this.config.requestsAtOnce - this.sending.size;
-    if (free === 0) return null;
-    try {
-      const leaseMs = this.config.timeoutMs + storingMs;
-      const taken = await unitOfWork('WebhookWorker.take', () => this.deliveries.take(free, leaseMs));
-      for (const webhook of taken) this.begin(webhook);
-    } catch (error) {
-      this.logger.warn({ err: error }, 'webhooks could not be taken on');
-    }
-    return null;
-  }
-
-  /** Not awaited: an endpoint that hangs holds up no other one. */
-  private begin(webhook: LeasedWebhook): void {
-    const sent = this.send(webhook).finally(() => {
-      this.sending.delete(sent);
-      this.outside.runInAsyncScope(() => this.loop.wake());
-    });
-    this.sending.add(sent);
+  beforeApplicationShutdown(): Promise<void> {
+    return this.work.stop();
   }
 
   private async send(webhook: LeasedWebhook): Promise<void> {
