@@ -8,6 +8,7 @@ import { type Api, startApp, type TestApp } from './support/app.ts';
 import { makers, type Person, uuidOf } from './support/make.ts';
 import { expectProblem } from './support/problem.ts';
 import { recordStatements } from './support/statements.ts';
+import { showingsOf } from './support/showings.ts';
 
 type Thing = Record<string, unknown> & { readonly id: string; readonly object: string };
 
@@ -27,6 +28,8 @@ beforeAll(async () => {
     ada,
     skus.map(({ id }) => id),
   );
+  const on = showingsOf(service, make);
+  const { id: booking } = await on.booked(ada, (await on.showing()).id, 2);
   const { id: transfer } = await send(ada, bob, 5);
   await ada.api.post('/v1/transfers', { ...from(ada, bob, 5), type: 'pending' }).expect(201);
   await operator.api.post('/v1/accounts', { currency: 'EUR' }).expect(201);
@@ -45,6 +48,8 @@ beforeAll(async () => {
     '/v1/orders/{id}': `/v1/orders/${order}`,
     '/v1/products': '/v1/products',
     '/v1/skus/{id}': `/v1/skus/${skus[0]!.id}`,
+    '/v1/bookings': '/v1/bookings',
+    '/v1/bookings/{id}': `/v1/bookings/${booking}`,
   };
 });
 afterAll(() => service.close());
@@ -90,7 +95,7 @@ function added(body: Thing, name: string): [id: string | null, shown: Thing | nu
   return holders.map((holder) => [holder[`${last}Id`] as string | null, holder[last] as Thing | null]);
 }
 
-const places = { acct: 'accounts', usr: 'users', tr: 'transfers', sku: 'skus', prd: 'products' };
+const places = { acct: 'accounts', usr: 'users', tr: 'transfers', sku: 'skus', prd: 'products', shw: 'showings' };
 
 /** The thing itself as this reader may see it; null where it is not there for them. */
 async function read(api: Api, id: string | null): Promise<unknown> {

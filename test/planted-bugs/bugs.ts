@@ -1,3 +1,4 @@
+import { bugsOfBookings } from './bugs-of-bookings.ts';
 import { bugsOfConnections } from './bugs-of-connections.ts';
 import { bugsOfDiagnostics } from './bugs-of-diagnostics.ts';
 import { bugsOfEvents } from './bugs-of-events.ts';
@@ -993,6 +994,7 @@ export const bugs: readonly PlantedBug[] = [
     },
     saying: /expected 201 "Created", got 409|-\s+"\/transfers\/5"/,
   },
+  ...bugsOfBookings,
   ...bugsOfConnections,
   ...bugsOfDiagnostics,
   ...bugsOfOperations,

@@ -47,6 +47,17 @@ export function showingsOf(service: TestApp, { operator }: Pick<ReturnType<typeo
   const holdBest = (by: Person, showingId: string, count: number, seconds = 600) =>
     by.api.post(`/v1/showings/${showingId}/best-available-holds`, { count, seconds });
 
+  const book = (by: Person, holdId: string, accountId = by.accountId) =>
+    by.api.post('/v1/bookings', { holdId, payment: { accountId } });
+  /** Seats that somebody has booked; gives the booking as the API shows it. */
+  async function booked(by: Person, showingId: string, count: number) {
+    const { body: held } = await holdBest(by, showingId, count).expect(201);
+    return (await book(by, held.id).expect(201)).body as { id: string; seats: { seatId: string }[]; version: number };
+  }
+  const exchange = (by: Person, bookingId: string, seatIds: readonly string[], etag = '*') =>
+    by.api.patch(`/v1/bookings/${bookingId}`, { seatIds }).set('if-match', etag);
+  const cancel = (by: Person, bookingId: string) => by.api.post(`/v1/bookings/${bookingId}/cancel`);
+
   /** Has a hold end by now, as if its time had passed. */
   async function expire(
     holdId: string,
@@ -58,5 +69,5 @@ export function showingsOf(service: TestApp, { operator }: Pick<ReturnType<typeo
     );
   }
 
-  return { showing, seatsOf, statesOf, hold, holdBest, expire };
+  return { showing, seatsOf, statesOf, hold, holdBest, expire, book, booked, exchange, cancel };
 }

@@ -25,10 +25,47 @@ defineChecks([
   },
   {
     mistake: 'a customer has more seats than the showing allows',
-    table: 'seat_hold',
+    table: 'showing',
     wrong: `
-      SELECT h.showing_id || ' ' || h.user_id AS id FROM seat_hold h
-      JOIN showing w ON w.id = h.showing_id JOIN seat s ON s.hold_id = h.id AND s.held_until > statement_timestamp()
-      GROUP BY h.showing_id, h.user_id, w.seats_per_customer HAVING count(*) > w.seats_per_customer`,
+      SELECT had.showing_id || ' ' || had.user_id AS id FROM (
+        SELECT h.showing_id, h.user_id, s.id FROM seat_hold h JOIN seat s ON s.hold_id = h.id AND s.held_until > statement_timestamp()
+        UNION ALL SELECT b.showing_id, b.user_id, s.id FROM booking b JOIN seat s ON s.booking_id = b.id) had
+      JOIN showing w ON w.id = had.showing_id
+      GROUP BY had.showing_id, had.user_id, w.seats_per_customer HAVING count(*) > w.seats_per_customer`,
+  },
+  {
+    mistake: 'a booking is not what its transfer moved, or what its seats cost',
+    table: 'booking',
+    wrong: `
+      SELECT b.id::text AS id FROM booking b LEFT JOIN transfer t ON t.id = b.transfer_id LEFT JOIN showing w ON w.id = b.showing_id
+      WHERE (t.kind = 'payment' AND t.amount = b.amount AND t.currency = b.currency AND t.from_account_id = b.account_id
+        AND b.amount = b.seat_count * w.price AND NOT EXISTS (SELECT FROM payment p WHERE p.transfer_id = t.id)) IS NOT TRUE`,
+  },
+  {
+    mistake: 'a cancelled booking is not refunded, or one that holds is',
+    table: 'booking',
+    wrong: `
+      SELECT b.id::text AS id FROM booking b LEFT JOIN transfer t ON t.id = b.refund_transfer_id
+      WHERE (CASE b.status
+        WHEN 'cancelled' THEN t.kind = 'refund' AND t.amount = b.amount AND t.to_account_id = b.account_id
+          AND NOT EXISTS (SELECT FROM refund r WHERE r.transfer_id = t.id)
+        ELSE b.refund_transfer_id IS NULL END) IS NOT TRUE`,
+  },
+  {
+    mistake: 'a booking has not the seats that it names, or a cancelled one has some',
+    table: 'booking',
+    wrong: `
+      SELECT b.id::text AS id FROM booking b
+      WHERE b.seat_count <> (SELECT count(*) FROM booking_seat n WHERE n.booking_id = b.id)
+        OR CASE b.status WHEN 'booked' THEN b.seat_count ELSE 0 END <> (
+          SELECT count(*) FROM seat s JOIN booking_seat n ON n.seat_id = s.id AND n.booking_id = s.booking_id
+          WHERE s.booking_id = b.id AND s.showing_id = b.showing_id)`,
+  },
+  {
+    mistake: 'an event tells of a booking that is not there, or is not as it says',
+    table: 'event',
+    wrong: `
+      SELECT e.id::text AS id FROM event e LEFT JOIN booking b ON b.id = e.subject_id
+      WHERE e.type LIKE 'booking.%' AND (b.id IS NULL OR e.type = 'booking.cancelled' AND b.status <> 'cancelled')`,
   },
 ]);

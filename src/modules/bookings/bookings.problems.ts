@@ -4,6 +4,7 @@ export const bookingProblems = defineProblems({
   showingNotFound: notFoundProblem('showing'),
   seatNotFound: notFoundProblem('seat'),
   holdNotFound: notFoundProblem('hold'),
+  notFound: notFoundProblem('booking'),
   hallTaken: {
     kind: 'conflict',
     code: 'hall-taken',
@@ -33,6 +34,30 @@ export const bookingProblems = defineProblems({
     code: 'customer-limit-reached',
     title: 'Limit per customer reached',
     meaning: 'You would hold and have booked more seats than the showing allows a customer (`seatsPerCustomer`).',
+  },
+  holdBooked: {
+    kind: 'conflict',
+    code: 'hold-booked',
+    title: 'Booked already',
+    meaning: 'The seats of the hold have been booked. Read your bookings.',
+  },
+  notCancellable: {
+    kind: 'conflict',
+    code: 'booking-not-cancellable',
+    title: 'Booking cannot be cancelled',
+    meaning: 'The booking has been cancelled, or its showing has begun. Read it again.',
+  },
+  notChangeable: {
+    kind: 'conflict',
+    code: 'booking-not-changeable',
+    title: 'Booking cannot be changed',
+    meaning: 'The booking has been cancelled, or its showing has begun. Read it again.',
+  },
+  seatCountDiffers: {
+    kind: 'invalid',
+    code: 'seat-count-differs',
+    title: 'Another number of seats',
+    meaning: 'Seats are exchanged for as many others. Name as many as the booking has.',
   },
   holdExpired: {
     kind: 'conflict',

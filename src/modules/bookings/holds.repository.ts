@@ -39,7 +39,7 @@ export class HoldsRepository {
     const [hold] = await this.db.$queryRaw<Hold[]>`
       SELECT h.id, h.showing_id AS "showingId", h.user_id AS "userId", h.seat_count AS "seatCount", h.expires_at AS "expiresAt",
         h.expires_at > statement_timestamp() AS "isLive", h.version, h.created_at AS "createdAt", h.updated_at AS "updatedAt",
-        s.price, s.currency
+        s.price, s.currency, s.starts_at <= statement_timestamp() AS "hasBegun"
       FROM seat_hold h JOIN showing s ON s.id = h.showing_id
       WHERE h.id = ${id}::uuid AND (${userId}::uuid IS NULL OR h.user_id = ${userId}::uuid)`;
     return hold ?? null;

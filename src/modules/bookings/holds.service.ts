@@ -9,8 +9,10 @@ import { bookingProblems } from './bookings.problems.ts';
 import { HoldsRepository } from './holds.repository.ts';
 import type { HoldPatch, NewBestHold, NewHold } from './holds.schema.ts';
 import {
+  type Hold,
   type OpenShowing,
   refuseBegun,
+  refuseExpired,
   refuseExtension,
   refuseMore,
   refuseTaken,
@@ -81,6 +83,27 @@ export class HoldsService {
     await this.holds.remove(id);
   }
 
+  /**
+   * Has the seats of a hold be booked by whoever holds them, in the boundary that does: they stay as they are until it ends. Throws hold-not-found, hold-booked,
+   * hold-expired, showing-begun.
+   */
+  @Transactional({ propagation: 'mandatory' })
+  async claim({ userId }: Principal, id: string, wasBooked: () => Promise<boolean>): Promise<Hold> {
+    // Of a customer's hold that is over and their next one, one counts the other.
+    await this.credentials.lock([userId]);
+    const hold = await this.holds.lock({ userId }, id);
+    if (hold === null) throw (await wasBooked()) ? bookingProblems.holdBooked() : holdNotNamed();
+    refuseExpired(hold);
+    refuseBegun(hold);
+    await this.seats.lockOfHold(id);
+    return hold;
+  }
+
+  /** Removes a hold whose seats have been booked. */
+  async forget(id: string): Promise<void> {
+    await this.holds.remove(id);
+  }
+
   /** Of two requests of one customer at a time the second counts the seats of the first. */
   private async open({ userId }: Principal, showingId: string, more: number): Promise<OpenShowing> {
     const showing = found(await this.showings.findOpen(showingId), bookingProblems.showingNotFound);
@@ -104,3 +127,5 @@ export class HoldsService {
     return showHold(found(await this.holds.find({ userId }, row.id), bookingProblems.holdNotFound), seats);
   }
 }
+
+const holdNotNamed = (): Error => bookingProblems.holdNotFound(undefined, { pointer: '/holdId' });

@@ -10,7 +10,7 @@ export interface Seat {
   readonly row: string;
   readonly number: number;
   readonly position: number;
-  readonly status: 'free' | 'held';
+  readonly status: 'free' | 'held' | 'booked';
   readonly version: number;
 }
 
@@ -67,6 +67,7 @@ export interface Hold {
   readonly seatCount: number;
   readonly expiresAt: Date;
   readonly isLive: boolean;
+  readonly hasBegun: boolean;
   readonly version: number;
   readonly createdAt: Date;
   readonly updatedAt: Date;
@@ -80,7 +81,10 @@ type Named = Pick<Seat, 'id' | 'row' | 'number' | 'position'>;
 export const showSeats = (seats: readonly Named[]) =>
   seats.toSorted((a, b) => a.position - b.position).map(({ id, row, number }) => ({ seatId: id, row, number }));
 
-export const showHold = ({ price, currency, isLive, seatCount, ...hold }: Hold, seats: readonly Named[]) => ({
+export const showHold = (
+  { price, currency, isLive, hasBegun: _, seatCount, ...hold }: Hold,
+  seats: readonly Named[],
+) => ({
   ...hold,
   status: isLive ? ('live' as const) : ('expired' as const),
   seats: showSeats(seats),

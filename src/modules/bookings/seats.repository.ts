@@ -22,14 +22,14 @@ export class SeatsRepository {
   /** A page of them, the best first. */
   list(showingId: string, { after, take }: Slice<number>): Promise<Seat[]> {
     return this.db.$queryRaw`
-      SELECT id, row_name AS row, number, position, version, CASE WHEN held_until > statement_timestamp() THEN 'held' ELSE 'free' END AS status
+      SELECT id, row_name AS row, number, position, version, CASE WHEN booking_id IS NOT NULL THEN 'booked' WHEN held_until > statement_timestamp() THEN 'held' ELSE 'free' END AS status
       FROM seat WHERE showing_id = ${showingId}::uuid AND position > ${after ?? -1} ORDER BY position LIMIT ${take}`;
   }
 
   /** Those of the showing, as they are without a lock. */
   findAll(showingId: string, ids: readonly string[]): Promise<Seat[]> {
     return this.db.$queryRaw`
-      SELECT id, row_name AS row, number, position, version, CASE WHEN held_until > statement_timestamp() THEN 'held' ELSE 'free' END AS status
+      SELECT id, row_name AS row, number, position, version, CASE WHEN booking_id IS NOT NULL THEN 'booked' WHEN held_until > statement_timestamp() THEN 'held' ELSE 'free' END AS status
       FROM seat WHERE id = ANY(${[...ids]}::uuid[]) AND showing_id = ${showingId}::uuid`;
   }
 
@@ -49,7 +49,7 @@ export class SeatsRepository {
     /* eslint-disable no-restricted-syntax -- any of them will do: what is held is passed over, and so waits in no circle */
     return this.db.$queryRaw`
       SELECT id, row_name AS row, number, position, version, 'free' AS status FROM seat
-      WHERE showing_id = ${showingId}::uuid AND (held_until IS NULL OR held_until <= statement_timestamp())
+      WHERE showing_id = ${showingId}::uuid AND booking_id IS NULL AND (held_until IS NULL OR held_until <= statement_timestamp())
       ORDER BY position LIMIT ${count} FOR NO KEY UPDATE SKIP LOCKED`;
     /* eslint-enable no-restricted-syntax */
   }
@@ -86,5 +86,37 @@ export class SeatsRepository {
       where: { holdId },
       data: { holdId: null, heldUntil: null, version: { increment: 1 } },
     });
+  }
+
+  /** Books what the hold still has. Gives how many. */
+  async book(holdId: string, bookingId: string): Promise<number> {
+    const { count } = await this.db.seat.updateMany({
+      where: { holdId },
+      data: { bookingId, holdId: null, heldUntil: null, version: { increment: 1 } },
+    });
+    return count;
+  }
+
+  /** Locks them in their order. */
+  async lock(ids: readonly string[]): Promise<void> {
+    await lockRows(this.db, { seat: ids });
+  }
+
+  /** Frees those that the booking has. */
+  async freeBooked(bookingId: string, ids: readonly string[]): Promise<void> {
+    await this.db.seat.updateMany({
+      where: { bookingId, id: { in: [...ids] } },
+      data: { bookingId: null, version: { increment: 1 } },
+    });
+  }
+
+  /** Gives the booking those that are as they were seen. Gives which were. */
+  async exchange(seats: readonly SeenSeat[], bookingId: string): Promise<Set<string>> {
+    const taken = await this.db.seat.updateManyAndReturn({
+      where: { OR: seats.map(({ id, version }) => ({ id, version })) },
+      data: { bookingId, holdId: null, heldUntil: null, version: { increment: 1 } },
+      select: { id: true },
+    });
+    return new Set(taken.map(({ id }) => id));
   }
 }

@@ -101,7 +101,7 @@ export const SeatView = z
     id: idOut('seat'),
     row: rowName,
     number,
-    status: z.enum(['free', 'held']).meta({ description: 'Whether it can be held now', examples: ['free'] }),
+    status: z.enum(['free', 'held', 'booked']).meta({ description: 'Whether it can be held now', examples: ['free'] }),
     version: z.int().meta({ description: 'Counts the changes of hands', examples: [1] }),
   })
   .meta({ id: 'Seat', description: 'A seat of a showing' });

@@ -1,15 +1,16 @@
 import { Injectable } from '@nestjs/common';
 import { z } from 'zod';
 import { Currencies } from '../../config/currencies.ts';
+import { Expands } from '../../http/expansion/expansions.ts';
 import { page } from '../../http/pages/page.ts';
 import { money } from '../../kernel/money.ts';
-import type { Principal } from '../../kernel/principal.ts';
+import type { Principal, Scope } from '../../kernel/principal.ts';
 import { found } from '../../kernel/problem.ts';
 import { Transactional } from '../../transactions/transactional.ts';
 import { bookingProblems } from './bookings.problems.ts';
 import { SeatsRepository } from './seats.repository.ts';
 import { ShowingsRepository } from './showings.repository.ts';
-import type { NewShowing, SeatQuery, ShowingQuery } from './showings.schema.ts';
+import { type NewShowing, type SeatQuery, type ShowingQuery, ShowingView } from './showings.schema.ts';
 
 @Injectable()
 export class ShowingsService {
@@ -38,6 +39,16 @@ export class ShowingsService {
   /** Throws showing-not-found. */
   async get(id: string) {
     return show(found(await this.showings.find(id), bookingProblems.showingNotFound));
+  }
+
+  @Expands('shw', ShowingView)
+  async getAll(_: Scope, ids: readonly string[]) {
+    return (await this.showings.findAll(ids)).map(show);
+  }
+
+  /** Whether it has begun by now. Throws showing-not-found. */
+  async open(id: string) {
+    return found(await this.showings.findOpen(id), bookingProblems.showingNotFound);
   }
 
   /** Newest first. */

@@ -36,7 +36,8 @@ defineChecks([
     table: 'transfer',
     wrong: `
       SELECT t.id::text AS id FROM transfer t LEFT JOIN payment p ON p.transfer_id = t.id LEFT JOIN refund r ON r.transfer_id = t.id
-      WHERE (t.kind = 'payment' AND p.id IS NULL) OR (t.kind = 'refund' AND r.id IS NULL)`,
+      WHERE (t.kind = 'payment' AND p.id IS NULL AND NOT EXISTS (SELECT FROM booking b WHERE b.transfer_id = t.id))
+        OR (t.kind = 'refund' AND r.id IS NULL AND NOT EXISTS (SELECT FROM booking b WHERE b.refund_transfer_id = t.id))`,
   },
   {
     mistake: 'a cancelled order is not refunded, or a placed one is',
