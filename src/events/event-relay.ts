@@ -13,6 +13,9 @@ export const turnSize = 1000;
 /** How soon a turn is repeated that another instance held up, or a commit under way, milliseconds. */
 const againMs = 5;
 
+/** While commits follow each other a turn begins no sooner, milliseconds: it does what has come meanwhile at once. */
+const turnEveryMs = 20;
+
 /** What a turn of the relay has come to. */
 export interface Turn {
   /** The consumers that have new deliveries. */
@@ -44,7 +47,7 @@ export class EventRelay implements BeforeApplicationShutdown {
     private readonly events: EventsRepository,
     @Inject(EventsConfig.KEY) config: Config['events'],
   ) {
-    this.loop = new WakeableLoop(() => this.work(), config.pollIntervalMs);
+    this.loop = new WakeableLoop(() => this.work(), config.pollIntervalMs, turnEveryMs);
   }
 
   /** Begins to relay for these consumers, which it adds where they are new. */
