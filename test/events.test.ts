@@ -61,7 +61,24 @@ class ProbeConsumers {
   }
 }
 
-@Module({ providers: [ProbeConsumers] })
+const counted = defineEvent({ ...happened, type: 'probe.counted' });
+
+/** Writes the mark of each event, many in one boundary. */
+@Injectable()
+class BatchConsumer {
+  before: (event: EventOf<typeof counted>) => void = () => undefined;
+
+  constructor(@Inject(DATABASE) private readonly db: Sql) {}
+
+  @OnEvent(counted, { name: 'probe.batch', concurrency: 1, batch: 10 })
+  async act(event: EventOf<typeof counted>) {
+    const { mark } = event.data;
+    await this.db.$executeRaw`INSERT INTO product (id, slug, name) VALUES (gen_random_uuid(), ${mark}, ${mark})`;
+    this.before(event);
+  }
+}
+
+@Module({ providers: [ProbeConsumers, BatchConsumer] })
 class ProbeModule {}
 
 let service: TestApp;
@@ -100,6 +117,39 @@ async function holds(expectation: () => Promise<unknown>): Promise<void> {
     }
 }
 const all = ['first', 'second', 'third'];
+
+describe('a consumer with batches', () => {
+  const recordMany = (mark: string) =>
+    transactions.run({ name: 'test.many' }, async () => {
+      for (let n = 0; n < 20; n++) events.record(counted({ subject: newId(), data: { mark: `${mark}-${n}` } }));
+    });
+  const written = async (mark: string) =>
+    (
+      await service.database.query<{ rows: number; boundaries: number }>(
+        `SELECT count(*)::int AS rows, count(DISTINCT xmin::text)::int AS boundaries FROM product WHERE slug LIKE $1`,
+        [`${mark}-%`],
+      )
+    )[0]!;
+
+  it('does many events of different things in one boundary', async () => {
+    const mark = fresh('batch');
+    await recordMany(mark);
+    await holds(async () => expect((await written(mark)).rows).toBe(20));
+    expect((await written(mark)).boundaries).toBeLessThanOrEqual(4);
+  });
+
+  it('does each by itself, once, where one of them fails', async () => {
+    const mark = fresh('poison');
+    let failures = 0;
+    service.app.get(BatchConsumer).before = ({ data }) => {
+      if (data.mark === `${mark}-7` && ++failures <= 2) throw new Error('the seventh');
+    };
+    await recordMany(mark);
+    await holds(async () => expect((await written(mark)).rows).toBe(20));
+    // Once among others, and once by itself.
+    expect(failures).toBe(3);
+  });
+});
 
 describe('an event', () => {
   it('is stored with the boundary in which it was recorded, in the round trip of its COMMIT', async () => {
@@ -253,7 +303,7 @@ describe('a consumer that never ends', () => {
     await holds(async () =>
       expect(
         await service.database.query(
-          `SELECT FROM event_delivery WHERE consumer LIKE '%first' AND last_error = 'ConsumerTimeoutError'`,
+          `SELECT FROM event_delivery WHERE consumer LIKE '%first' AND last_error = 'WorkTimeoutError'`,
         ),
       ).toHaveLength(1),
     );

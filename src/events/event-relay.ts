@@ -6,7 +6,7 @@ import { unitOfWork } from '../transactions/unit-of-work.ts';
 import { eventsRelayed } from './channels.ts';
 import { EventsRepository, type Subscriber, type Subscription } from './events.repository.ts';
 import { advanced } from './horizon.ts';
-import { WakeableLoop } from './wakeable-loop.ts';
+import { WakeableLoop } from '../queues/wakeable-loop.ts';
 
 /** Events that one turn looks at, and deliveries that it makes for each consumer. */
 export const turnSize = 1000;

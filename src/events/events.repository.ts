@@ -59,11 +59,14 @@ export class EventsRepository implements FinalGroup<NewEvent> {
   }
 
   /* eslint-disable no-restricted-syntax -- nothing is locked behind the horizon, and a held one is passed over */
-  /** Locks the horizon until the boundary ends; null where another instance is at it. */
+  /**
+   * Locks the horizon until the boundary ends; null where another instance is at it. The boundary does not wait for the disk: after a crash of the
+   * server that has lost it, the same is done again, of events that were stored before it.
+   */
   async lockHorizon(): Promise<LockedHorizon | null> {
     const [horizon] = await this.db.$queryRaw<LockedHorizon[]>`
       SELECT position, watermark, settled_by AS "settledBy",
-        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "oldestRunning"
+        pg_snapshot_xmin(pg_current_snapshot())::text::bigint AS "oldestRunning", set_config('synchronous_commit', 'off', true)
       FROM event_horizon FOR UPDATE SKIP LOCKED`;
     return horizon ?? null;
   }

@@ -8,8 +8,13 @@ import { type EventType, eventTypes, type RecordedEvent } from './event-type.ts'
 export interface ConsumerOptions {
   /** `Class.method` unless said. Deliveries are found by it, also those of an earlier release. */
   readonly name?: string;
-  /** Deliveries at work at a time on each instance; 4 unless said. */
+  /** Deliveries at work at a time on each instance, or groups of them; 4 unless said. */
   readonly concurrency?: number;
+  /**
+   * Events of different things that one boundary does at most, while many wait; 1 unless said. Where one of them fails, nothing of the others is
+   * stored, and each is done by itself. For a consumer whose writes of different events cannot wait for each other, as it locks no shared row.
+   */
+  readonly batch?: number;
   /** Attempts after which an event is left to people; EVENT_ATTEMPTS unless said. */
   readonly attempts?: number;
   /**
@@ -35,6 +40,7 @@ export const anyEvent = Symbol('any event');
 
 const CONSUMERS = Symbol('consuming methods');
 const mostAtOnce = 100;
+const mostInBatch = 100;
 const mostAttempts = 1000;
 
 /**
@@ -54,6 +60,7 @@ export function OnEvent<Data extends z.ZodObject>(
   ): void => {
     const name = options.name ?? `${prototype.constructor.name}.${String(property)}`;
     refuseCount(name, 'concurrency', options.concurrency, mostAtOnce);
+    refuseCount(name, 'batch', options.batch, mostInBatch);
     refuseCount(name, 'attempts', options.attempts, mostAttempts);
     const one: ConsumingMethod = { name, types: typesIn(name, types), options, property };
     Reflect.defineMetadata(CONSUMERS, [...consumingMethodsOf(prototype), one], prototype);

@@ -57,11 +57,11 @@ export const bugsOfEvents: readonly PlantedBug[] = [
     harm: 'What a consumer did not come to when it failed is never done.',
     changes: [
       {
-        file: 'src/events/event-consumer.ts',
-        text: 'unitOfWork(this.name, () => this.tools.transactions.with(participant, () => this.call(delivery))),',
-        replacement: `this.tools.transactions
-          .with(participant, () => this.alone('acknowledge', async () => undefined))
-          .then(() => unitOfWork(this.name, () => this.call(delivery))),`,
+        file: 'src/queues/queue-worker.ts',
+        text: 'return this.inTime(unitOfWork(name, () => this.tools.transactions.with(participant, run)));',
+        replacement: `return this.tools.transactions
+      .with(participant, () => this.alone('acknowledge', async () => undefined))
+      .then(() => unitOfWork(name, run));`,
       },
     ],
     caughtBy: { file, tests: ['is tried again when it has failed, and nothing of the failed attempt stays'] },
@@ -86,13 +86,13 @@ export const bugsOfEvents: readonly PlantedBug[] = [
     changes: [
       {
         file: 'src/events/deliveries.repository.ts',
-        text: 'AND position = ${position}::bigint AND lease = ${lease}::uuid',
-        replacement: 'AND position = ${position}::bigint AND ${lease}::uuid IS NOT NULL',
+        text: 'AND d.position = h.position AND d.lease = h.lease',
+        replacement: 'AND d.position = h.position AND h.lease IS NOT NULL',
       },
       {
         file: 'src/events/deliveries.repository.ts',
-        text: 'CASE WHEN NOT EXISTS (SELECT FROM removed) THEN ARRAY[0] END',
-        replacement: 'CASE WHEN NOT EXISTS (SELECT FROM removed) THEN NULL::int[] END',
+        text: 'CASE WHEN (SELECT count(*) FROM removed) < ${deliveries.length}::int THEN ARRAY[0] END',
+        replacement: 'CASE WHEN ${deliveries.length}::int < 0 THEN ARRAY[0] END',
       },
     ],
     caughtBy: { file, tests: ['is taken over when its lease is over, and whoever comes late stores nothing'] },

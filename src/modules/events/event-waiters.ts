@@ -1,6 +1,6 @@
 import { type BeforeApplicationShutdown, Injectable, Logger, type OnApplicationBootstrap } from '@nestjs/common';
 import { EventRelay } from '../../events/event-relay.ts';
-import { WakeableLoop } from '../../events/wakeable-loop.ts';
+import { WakeableLoop } from '../../queues/wakeable-loop.ts';
 import { generalProblems } from '../../kernel/general.problems.ts';
 import type { Principal } from '../../kernel/principal.ts';
 import { Drain } from '../../operations/drain.ts';

@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import type { Config } from '../../config/config.ts';
 import { MailConfig } from '../../config/slices.ts';
-import { LeasedWork } from '../../operations/leased-work.ts';
+import { LeasedWork } from '../../queues/leased-work.ts';
 import { unitOfWork } from '../../transactions/unit-of-work.ts';
 import { MailSender } from './mail-sender.ts';
 import { type LeasedMail, type MailOutcome, pauseAfter } from './mail.ts';

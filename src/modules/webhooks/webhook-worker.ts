@@ -7,7 +7,7 @@ import {
 } from '@nestjs/common';
 import type { Config } from '../../config/config.ts';
 import { WebhooksConfig } from '../../config/slices.ts';
-import { LeasedWork } from '../../operations/leased-work.ts';
+import { LeasedWork } from '../../queues/leased-work.ts';
 import { unitOfWork } from '../../transactions/unit-of-work.ts';
 import { WebhookDeliveriesService } from './webhook-deliveries.service.ts';
 import type { LeasedWebhook, SendOutcome } from './webhook-delivery.ts';

@@ -1,6 +1,6 @@
 import { AsyncResource } from 'node:async_hooks';
 import { Logger } from '@nestjs/common';
-import { WakeableLoop } from '../events/wakeable-loop.ts';
+import { WakeableLoop } from './wakeable-loop.ts';
 import { unitOfWork } from '../transactions/unit-of-work.ts';
 
 /** What a lease lasts beyond the work: as long as its outcome may take to be stored. */
