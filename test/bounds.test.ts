@@ -38,6 +38,7 @@ const memory: Record<string, string> = {
   'http/limits/stage.ts present': 'HTTP_MAX_ARRIVING',
   'http/access/standings.ts seen': 'its size: 20,000 sessions',
   'operations/health.ts added': 'the parts that modules add',
+  'queues/queue-worker.ts active': 'the `concurrency` of its work: 100',
   'queues/leased-work.ts active': 'its `atOnce`: WEBHOOK_REQUESTS_AT_ONCE, MAIL_AT_ONCE',
   'phased/phased-worker.ts methods': 'the phased methods of the program',
   'transactions/boundary/crowding.ts held': 'the rows that one boundary locks',
