@@ -132,19 +132,21 @@ export class QueueWorker<Item extends Leased> {
   }
 
   private async doGroup(group: readonly Waiting<Item>[]): Promise<void> {
-    const [first, ...others] = group;
-    if (first === undefined) return;
-    const items = group.map(({ item }) => item);
-    if (others.length > 0 && performance.now() <= first.beginsBy) {
-      try {
-        await this.inBoundary(items);
-        for (const item of items) this.work.ended(item, 'done');
-        return;
-      } catch {
-        // It is one of them, or being together: each is done by itself, and what is wrong is told there.
-      }
-    }
+    if (group.length > 1 && (await this.isDoneTogether(group))) return;
     for (const one of group) await (performance.now() > one.beginsBy ? this.release(one.item) : this.doAlone(one.item));
+  }
+
+  /** False where one of them has failed, or being together: each is done by itself then, and what is wrong is told there. */
+  private async isDoneTogether(group: readonly Waiting<Item>[]): Promise<boolean> {
+    if (group.some(({ beginsBy }) => performance.now() > beginsBy)) return false;
+    const items = group.map(({ item }) => item);
+    try {
+      await this.inBoundary(items);
+    } catch {
+      return false;
+    }
+    for (const item of items) this.work.ended(item, 'done');
+    return true;
   }
 
   private async doAlone(item: Item): Promise<void> {

@@ -51,7 +51,6 @@ async function giveUp(world: World, consumer = 'Cases.act', type?: string): Prom
 export const cases: Cases = {
   memory: {
     'modules/events/event-waiters.ts waiters': 'its size: 1,000 requests, 20 of one user',
-    'events/event-consumer.ts active': 'the deliveries in hand: its concurrency',
     'events/event-consumers.ts consumers': 'the consumers of the program',
     'events/event-relay.ts listeners': 'the parts of the program that listen',
     'events/event-type.ts types': 'the types of events of the program',
