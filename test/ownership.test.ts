@@ -229,8 +229,8 @@ describe('the stages of locks', () => {
   // Whoever adds an endpoint of webhooks counts those of the person, who is held so that they stay as many.
   // Orders know users by the mail that they have sent, which locks nobody.
   const behind = [
-    ['orders', 'users'],
     ['bookings', 'users'],
+    ['orders', 'users'],
     ['sessions', 'users'],
     ['webhooks', 'users'],
   ];
