@@ -33,6 +33,13 @@ let placed: string;
 let cancelled: string;
 let payment: string;
 let refund: string;
+// Alice has booked two seats of the showing and holds one; Bob has cancelled a booking. The other showing is at the same time elsewhere.
+let showing: string;
+let otherShowing: string;
+let hold: string;
+let booked: string;
+let returned: string;
+let booker: string;
 
 beforeAll(async () => {
   service = await startApp();
@@ -61,6 +68,7 @@ beforeAll(async () => {
     `SELECT r.id FROM refund r JOIN payment p ON p.id = r.payment_id WHERE p.order_id = '${cancelled}'`,
   );
   await moveDollars(carol!, dan!);
+  await book(alice!, bob!);
   deposit = await one(`SELECT id FROM transfer WHERE kind = 'deposit' AND to_account_id = '${account}'`);
 });
 afterAll(async () => {
@@ -87,6 +95,39 @@ async function moveDollars(carol: Person, dan: Person): Promise<void> {
   await carol.api.post(`/v1/transfers/${ids[2]}/void`).expect(200);
   const back = await dan.api.post(`/v1/transfers/${ids[1]}/reversals`, { amount: usd(10) }).expect(201);
   [pending, posted, voided, reversal] = [...ids, back.body.id as string].map(uuidOf) as [
+    string,
+    string,
+    string,
+    string,
+  ];
+}
+
+async function book(alice: Person, bob: Person): Promise<void> {
+  const { api: operator } = await makers(service).operator();
+  const open = async (hall: string): Promise<string> => {
+    const [startsAt, endsAt] = ['2090-05-01T20:00:00Z', '2090-05-01T22:00:00Z'];
+    const made = {
+      title: 'The Tempest',
+      hall,
+      startsAt,
+      endsAt,
+      price: { amount: 100, currency: 'EUR' },
+      seatsPerCustomer: 3,
+    };
+    return (await operator.post('/v1/showings', { ...made, rows: [{ row: 'A', seats: 6 }] }).expect(201)).body.id;
+  };
+  const [shown, elsewhere] = [await open('Hall of books'), await open('Another hall')];
+  const holdBy = async ({ api }: Person, count: number): Promise<string> =>
+    (await api.post(`/v1/showings/${shown}/best-available-holds`, { count }).expect(201)).body.id;
+  const bookBy = async (person: Person, count: number): Promise<string> => {
+    const paid = { holdId: await holdBy(person, count), payment: { accountId: person.accountId } };
+    return (await person.api.post('/v1/bookings', paid).expect(201)).body.id;
+  };
+  booked = uuidOf(await bookBy(alice, 2));
+  hold = uuidOf(await holdBy(alice, 1));
+  const back = await bookBy(bob, 1);
+  await bob.api.post(`/v1/bookings/${back}/cancel`).expect(200);
+  [showing, otherShowing, returned, booker] = [shown, elsewhere, back, alice.id].map(uuidOf) as [
     string,
     string,
     string,
@@ -415,6 +456,43 @@ const plants: Record<string, Plant> = {
     sql: () => [`UPDATE event SET type = 'order.cancelled' WHERE subject_id = '${placed}'`],
     finds: () => ({ 'an event tells of an order that is not there, or is not as it says': [expect.any(String)] }),
   },
+  'a showing with a seat less': {
+    sql: () => [`DELETE FROM seat WHERE showing_id = '${showing}' AND position = 5`],
+    finds: () => ({ 'a showing has not the seats that it says': [showing] }),
+  },
+  'two showings in one hall': {
+    sql: () => [without('showing', 'hall-taken'), `UPDATE showing SET hall = 'Hall of books'`],
+    finds: () => ({ 'two showings are in one hall at a time': [[showing, otherShowing].sort().join(' ')] }),
+  },
+  'a hold of more seats than it has': {
+    sql: () => [`UPDATE seat_hold SET seat_count = seat_count + 1 WHERE id = '${hold}'`],
+    finds: () => ({ 'a live hold has not the seats that it says, or of another showing': [hold] }),
+  },
+  'a limit that somebody is above': {
+    sql: () => [`UPDATE showing SET seats_per_customer = 2 WHERE id = '${showing}'`],
+    finds: () => ({ 'a customer has more seats than the showing allows': [`${showing} ${booker}`] }),
+  },
+  'a booking that costs more than was paid': {
+    sql: () => [`UPDATE booking SET amount = amount + 1 WHERE id = '${booked}'`],
+    finds: () => ({ 'a booking is not what its transfer moved, or what its seats cost': [booked] }),
+  },
+  'a cancelled booking of another account than the one that paid': {
+    sql: () => [`UPDATE booking SET account_id = '${account}' WHERE id = '${returned}'`],
+    finds: () => ({
+      'a booking is not what its transfer moved, or what its seats cost': [returned],
+      'a cancelled booking is not refunded, or one that holds is': [returned],
+    }),
+  },
+  'a booking that does not name a seat that it has': {
+    sql: () => [
+      `DELETE FROM booking_seat WHERE (booking_id, seat_id) = (SELECT booking_id, id FROM seat WHERE booking_id = '${booked}' LIMIT 1)`,
+    ],
+    finds: () => ({ 'a booking has not the seats that it names, or a cancelled one has some': [booked] }),
+  },
+  'an event of a booking that is not as it says': {
+    sql: () => [`UPDATE event SET type = 'booking.cancelled' WHERE subject_id = '${booked}'`],
+    finds: () => ({ 'an event tells of a booking that is not there, or is not as it says': [expect.any(String)] }),
+  },
   'a delivery without its event': {
     sql: () => [
       `INSERT INTO event_delivery (consumer, position, order_key, due_at) VALUES ('nobody', 1000000, gen_random_uuid(), now())`,
@@ -436,7 +514,7 @@ describe('the reconciliation', () => {
     const rows = Object.fromEntries(results.map((check) => [check.table, check.rows]));
     const [counted] = await service.database.query<Record<string, number>>(
       `SELECT (SELECT count(*) FROM account)::int AS account, (SELECT count(*) FROM transfer)::int AS transfer,
-        (SELECT count(*) FROM entry)::int AS entry, (SELECT count(*) FROM event)::int AS event, 0 AS event_delivery, 0 AS event_consumer, 1 AS stock, 4 AS stock_movement, 2 AS order, 2 AS order_line, 2 AS payment, 1 AS refund, 2 AS settlement, 2 AS reservation_total`,
+        (SELECT count(*) FROM entry)::int AS entry, (SELECT count(*) FROM event)::int AS event, 0 AS event_delivery, 0 AS event_consumer, 1 AS stock, 4 AS stock_movement, 2 AS order, 2 AS order_line, 2 AS payment, 1 AS refund, 2 AS settlement, 2 AS reservation_total, 2 AS booking, 1 AS seat_hold, 2 AS showing`,
     );
     expect(rows).toEqual(counted);
   });
