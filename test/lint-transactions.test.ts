@@ -171,7 +171,7 @@ const outsideWork: Cases = {
     'a worker': inside('return new Worker(id);', "import { Worker } from 'node:worker_threads';"),
     'a client': inside('await axios.post(id);', "import axios from 'axios';"),
     'a client once in a chain': inside(
-      'await mail.createTransport(id).sendMail(ids);',
+      'await mail.createTransport(id).sendMail({ to: ids });',
       "import mail from 'nodemailer';",
     ),
     'a client of a family': inside('return new S3Client({});', "import { S3Client } from '@aws-sdk/client-s3';"),

@@ -45,8 +45,8 @@ beforeAll(async () => {
   kit = transactionKit(service.app, { waitMs: 20_000 });
   impatient = transactionKit(service.app, { waitMs });
   await service.database.query(`
-    CREATE TABLE seat (n int PRIMARY KEY DEFERRABLE INITIALLY IMMEDIATE, id int GENERATED ALWAYS AS IDENTITY);
-    GRANT SELECT, INSERT, UPDATE ON seat TO holdfast_app`);
+    CREATE TABLE place (n int PRIMARY KEY DEFERRABLE INITIALLY IMMEDIATE, id int GENERATED ALWAYS AS IDENTITY);
+    GRANT SELECT, INSERT, UPDATE ON place TO holdfast_app`);
 });
 afterAll(async () => {
   expect(await findMistakes(service.database)).toEqual([]);
@@ -158,7 +158,7 @@ describe('a test that is rolled back', () => {
   });
 
   it('is free of what the test before has done, and so is the application after it', async () => {
-    const [slug, sequence] = [fresh('again'), `SELECT nextval(pg_get_serial_sequence('seat', 'id')) AS n`];
+    const [slug, sequence] = [fresh('again'), `SELECT nextval(pg_get_serial_sequence('place', 'id')) AS n`];
     const settings = [
       'application_name',
       'statement_timeout',
@@ -175,15 +175,15 @@ describe('a test that is rolled back', () => {
       await boundary(slug, undefined, { timeout: '7s', lockTimeout: '3s', name: 'Named' });
       await run({ readOnly: true }, () => there(slug));
       expect(await shown()).toEqual(before);
-      await db.$executeRaw`INSERT INTO seat (n) VALUES (1)`;
-      numbers.push(Number((await kit.query<{ id: number }>('SELECT id FROM seat'))[0]?.id));
+      await db.$executeRaw`INSERT INTO place (n) VALUES (1)`;
+      numbers.push(Number((await kit.query<{ id: number }>('SELECT id FROM place'))[0]?.id));
       await kit.rollback();
     }
     expect(await shown()).toEqual(before);
     // Sequences go on counting: PostgreSQL does not roll them back.
     expect(new Set(numbers).size).toBe(3);
     expect(Number((await service.database.query<{ n: string }>(sequence))[0]?.n)).toBeGreaterThan(Math.max(...numbers));
-    expect(await service.database.query('SELECT n FROM seat')).toEqual([]);
+    expect(await service.database.query('SELECT n FROM place')).toEqual([]);
   });
 
   it('keeps what was stored before it', async () => {
@@ -370,7 +370,7 @@ describe('a rule that the database checks at COMMIT', () => {
 
   it('and one that is checked at once stays that, though it may be deferred', async () => {
     await kit.begin();
-    const twice = (): Promise<unknown> => db.$executeRaw`INSERT INTO seat (n) VALUES (7)`;
+    const twice = (): Promise<unknown> => db.$executeRaw`INSERT INTO place (n) VALUES (7)`;
     await run({}, twice);
     const failed: unknown[] = [];
     await errorOf(run({}, () => twice().catch((error: unknown) => void failed.push(error))));
