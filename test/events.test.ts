@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Inject, Injectable, Module } from '@nestjs/common';
 import pg from 'pg';
 import { z } from 'zod';
+import { type DeliveryEnded, deliveryEnded } from '../src/events/channels.ts';
 import { EventRelay } from '../src/events/event-relay.ts';
 import { defineEvent, type EventOf } from '../src/events/event-type.ts';
 import { Events } from '../src/events/events.ts';
@@ -66,7 +67,7 @@ const counted = defineEvent({ ...happened, type: 'probe.counted' });
 /** Writes the mark of each event, many in one boundary. */
 @Injectable()
 class BatchConsumer {
-  before: (event: EventOf<typeof counted>) => void = () => undefined;
+  before: (event: EventOf<typeof counted>) => Promise<unknown> = async () => undefined;
 
   constructor(@Inject(DATABASE) private readonly db: Sql) {}
 
@@ -74,7 +75,7 @@ class BatchConsumer {
   async act(event: EventOf<typeof counted>) {
     const { mark } = event.data;
     await this.db.$executeRaw`INSERT INTO product (id, slug, name) VALUES (gen_random_uuid(), ${mark}, ${mark})`;
-    this.before(event);
+    await this.before(event);
   }
 }
 
@@ -83,6 +84,7 @@ class ProbeModule {}
 
 let service: TestApp;
 let probe: ProbeConsumers;
+let batches: BatchConsumer;
 let events: Events;
 let transactions: Transactions;
 let db: Sql;
@@ -90,6 +92,7 @@ let db: Sql;
 beforeAll(async () => {
   service = await startApp({ EVENT_POLL_INTERVAL_MS: '200', EVENT_LEASE_MS: '3000' }, [ProbeModule]);
   probe = service.app.get(ProbeConsumers);
+  batches = service.app.get(BatchConsumer);
   events = service.app.get(Events);
   transactions = service.app.get(Transactions);
   db = service.app.get<Sql>(DATABASE);
@@ -97,6 +100,7 @@ beforeAll(async () => {
 afterAll(() => service.close());
 beforeEach(() => {
   probe.before = async () => undefined;
+  batches.before = async () => undefined;
 });
 
 const record = (mark: string, subject = newId()) =>
@@ -107,8 +111,8 @@ const doneBy = async (mark: string): Promise<string[]> =>
 const storedEvents = async (mark: string): Promise<number> =>
   (await service.database.query(`SELECT FROM event WHERE data ->> 'mark' = $1`, [mark])).length;
 /** Repeats the expectation until it holds. */
-async function holds(expectation: () => Promise<unknown>): Promise<void> {
-  for (const endsAt = performance.now() + 10_000; ; await sleep(20))
+async function holds(expectation: () => Promise<unknown>, withinMs = 10_000): Promise<void> {
+  for (const endsAt = performance.now() + withinMs; ; await sleep(20))
     try {
       await expectation();
       return;
@@ -138,16 +142,44 @@ describe('a consumer with batches', () => {
     expect((await written(mark)).boundaries).toBeLessThanOrEqual(4);
   });
 
-  it('does each by itself, once, where one of them fails', async () => {
+  it('does each by itself, once, where one of them fails: it alone counts as failed', async () => {
     const mark = fresh('poison');
     let failures = 0;
-    service.app.get(BatchConsumer).before = ({ data }) => {
+    const failed: unknown[] = [];
+    const note = (ended: unknown) => {
+      const { consumer, outcome, attempts } = ended as DeliveryEnded;
+      if (consumer === 'probe.batch' && outcome !== 'done') failed.push(attempts);
+    };
+    deliveryEnded.subscribe(note);
+    batches.before = async ({ data }) => {
       if (data.mark === `${mark}-7` && ++failures <= 2) throw new Error('the seventh');
     };
-    await recordMany(mark);
-    await holds(async () => expect((await written(mark)).rows).toBe(20));
+    try {
+      await recordMany(mark);
+      await holds(async () => expect((await written(mark)).rows).toBe(20));
+    } finally {
+      deliveryEnded.unsubscribe(note);
+    }
     // Once among others, and once by itself.
-    expect(failures).toBe(3);
+    expect([failures, failed]).toEqual([3, [1]]);
+  });
+
+  it('does the others although one of them never ends, and counts its attempts', async () => {
+    const mark = fresh('hanging');
+    const hanging = Promise.withResolvers<undefined>();
+    batches.before = ({ data }) => (data.mark === `${mark}-7` ? hanging.promise : Promise.resolve(undefined));
+    try {
+      await recordMany(mark);
+      await holds(async () => expect((await written(mark)).rows).toBe(19), 20_000);
+      await holds(async () => {
+        const sql = `SELECT d.attempts FROM event_delivery d JOIN event e ON e.position = d.position WHERE e.data ->> 'mark' = $1`;
+        const [left] = await service.database.query<{ attempts: number }>(sql, [`${mark}-7`]);
+        expect(left?.attempts).toBeGreaterThanOrEqual(2);
+      });
+    } finally {
+      hanging.resolve(undefined);
+    }
+    await holds(async () => expect((await written(mark)).rows).toBe(20), 20_000);
   });
 });
 

@@ -1,4 +1,4 @@
-import { pauseAfter } from '../queues/pauses.ts';
+import { backoffMs } from '../queues/backoff.ts';
 import { QueueWorker, type QueueTools, type QueueWork } from '../queues/queue-worker.ts';
 import { deliveryEnded, type DeliveryEnded } from './channels.ts';
 import type { DeliveriesRepository, LeasedDelivery } from './deliveries.repository.ts';
@@ -61,7 +61,7 @@ function workOf({ method, provider, isPhased }: PlacedConsumer, mostAttempts: nu
     isPhased,
     boundary: options.boundary ?? {},
     act: ({ event }) => callConsumer(provider, method, event),
-    againInMs: ({ attempts }) => (attempts >= (options.attempts ?? mostAttempts) ? null : pauseAfter(attempts)),
+    againInMs: ({ attempts }) => (attempts >= (options.attempts ?? mostAttempts) ? null : backoffMs(attempts)),
     labels: ({ event: { id, type } }) => ({ event: id, type }),
     ended: (delivery, outcome) => tell(name, delivery, outcome),
   };

@@ -10,10 +10,10 @@ import { WakeableLoop } from '../queues/wakeable-loop.ts';
 
 /** Events that one turn looks at, and deliveries that it makes for each consumer. */
 export const turnSize = 1000;
-/** How soon a turn is repeated that another instance held up, or a commit under way, milliseconds. */
-const againMs = 5;
-
-/** While commits follow each other a turn begins no sooner, milliseconds: it does what has come meanwhile at once. */
+/**
+ * From the beginning of a turn to the next, milliseconds, while commits follow each other, or where another instance or a commit under way has held
+ * it up: it does what has come meanwhile at once.
+ */
 const turnEveryMs = 20;
 
 /** What a turn of the relay has come to. */
@@ -109,7 +109,7 @@ export class EventRelay implements BeforeApplicationShutdown {
       for (const listener of this.listeners) listener(turn);
       if (eventsRelayed.hasSubscribers) eventsRelayed.publish(turn);
       if (turn.isBehind) return 0;
-      return turn.isHeld ? againMs : null;
+      return turn.isHeld ? turnEveryMs : null;
     } catch (error) {
       if (!this.hasFailed) this.logger.warn({ err: error }, 'events could not be relayed');
       this.hasFailed = true;

@@ -51,6 +51,9 @@ interface Waiting<Item> {
   readonly beginsBy: number;
 }
 
+/** A boundary that begins now might outlive the lease. */
+const isLate = ({ beginsBy }: Waiting<unknown>): boolean => performance.now() > beginsBy;
+
 /** Work has not come to an end in time. What it stores later is refused. */
 class WorkTimeoutError extends LoggableError {
   override readonly name = 'WorkTimeoutError';
@@ -100,7 +103,6 @@ export class QueueWorker<Item extends Leased> {
       const { leaseMs } = this.tools;
       const most = this.work.concurrency * Math.max(takenForEach, this.work.batch);
       const taken = await this.alone('take', () => this.queue.take(most, leaseMs));
-      // A boundary that begins later might outlive the lease.
       const beginsBy = performance.now() + leaseMs / 2;
       this.waiting.push(...taken.map((item) => ({ item, beginsBy })));
       this.fill();
@@ -132,17 +134,19 @@ export class QueueWorker<Item extends Leased> {
   }
 
   private async doGroup(group: readonly Waiting<Item>[]): Promise<void> {
+    if (group.some(isLate)) return void (await Promise.all(group.map(({ item }) => this.release(item))));
     if (group.length > 1 && (await this.isDoneTogether(group))) return;
-    for (const one of group) await (performance.now() > one.beginsBy ? this.release(one.item) : this.doAlone(one.item));
+    // What is late by now is left to its lease, and this attempt counts: it may be what held up the group, and is done by itself next time.
+    for (const one of group) if (!isLate(one)) await this.doAlone(one.item);
   }
 
   /** False where one of them has failed, or being together: each is done by itself then, and what is wrong is told there. */
   private async isDoneTogether(group: readonly Waiting<Item>[]): Promise<boolean> {
-    if (group.some(({ beginsBy }) => performance.now() > beginsBy)) return false;
     const items = group.map(({ item }) => item);
     try {
       await this.inBoundary(items);
-    } catch {
+    } catch (error) {
+      this.logger.debug({ err: error, count: items.length }, 'a group could not be done in one boundary');
       return false;
     }
     for (const item of items) this.work.ended(item, 'done');

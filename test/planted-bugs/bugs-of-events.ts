@@ -68,6 +68,34 @@ export const bugsOfEvents: readonly PlantedBug[] = [
     saying: /"first",/,
   },
   {
+    name: 'an event that never ends is given back with its group',
+    harm: 'It is taken on with the same others again and again, and none of them is ever done.',
+    changes: [
+      {
+        file: 'src/queues/queue-worker.ts',
+        text: 'for (const one of group) if (!isLate(one)) await this.doAlone(one.item);',
+        replacement: 'for (const one of group) await (isLate(one) ? this.release(one.item) : this.doAlone(one.item));',
+      },
+    ],
+    caughtBy: { file, tests: ['does the others although one of them never ends, and counts its attempts'] },
+    saying: /Expected: 19/,
+  },
+  {
+    name: 'an event that fails counts against its group',
+    harm: 'What would have been done is given up, as it was done together with what cannot be.',
+    changes: [
+      {
+        file: 'src/queues/queue-worker.ts',
+        text: 'for (const one of group) if (!isLate(one)) await this.doAlone(one.item);',
+        replacement: `for (const one of group)
+      if (group.length === 1) await this.doAlone(one.item);
+      else await this.fail(one.item, new Error('together'));`,
+      },
+    ],
+    caughtBy: { file, tests: ['does each by itself, once, where one of them fails: it alone counts as failed'] },
+    saying: /failed|toEqual/,
+  },
+  {
     name: 'the next event of a thing does not wait for the one before',
     harm: 'A parcel is sent for an order that was cancelled.',
     changes: [
