@@ -126,6 +126,16 @@ describe('what is stored', () => {
     expect(Object.keys(kept).filter((name) => !names.has(name))).toEqual([]);
   });
 
+  it('is named with its end in docs/bounds.md where it is swept, and nothing else is', () => {
+    const rows = readFileSync('docs/bounds.md', 'utf8').split(/\| a row expires *\|/)[1]?.split('\n\n')[0] ?? '';
+    const named = [...rows.matchAll(/^\| `(\w+)`/gm)].map(([, table]) => table);
+    expect(named.sort()).toEqual(
+      swept()
+        .map(({ table }) => table)
+        .sort(),
+    );
+  });
+
   it('with an end is swept in the order of an index that begins with it', async () => {
     const columns = await service.database.query<{ table: string; column: string }>(
       `SELECT c.table_name AS table, c.column_name AS column FROM information_schema.columns c JOIN pg_tables t ON t.tablename = c.table_name
