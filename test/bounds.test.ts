@@ -127,7 +127,10 @@ describe('what is stored', () => {
   });
 
   it('is named with its end in docs/bounds.md where it is swept, and nothing else is', () => {
-    const rows = readFileSync('docs/bounds.md', 'utf8').split(/\| a row expires *\|/)[1]?.split('\n\n')[0] ?? '';
+    const rows =
+      readFileSync('docs/bounds.md', 'utf8')
+        .split(/\| a row expires *\|/)[1]
+        ?.split('\n\n')[0] ?? '';
     const named = [...rows.matchAll(/^\| `(\w+)`/gm)].map(([, table]) => table);
     expect(named.sort()).toEqual(
       swept()
